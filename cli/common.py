@@ -1,0 +1,41 @@
+"""What several subcommands share: progress bars, --quiet, and the way results are told."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from focus_plugin.files import Progress, silent
+from focus_plugin.progress import Phase, no_phase
+
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor result.")
+seed_option = click.option("--seed", default=1, help="The same seed gives the same bytes.")
+
+
+def interactive(quiet: bool) -> bool:
+    """Whether somebody watches: bars are drawn on a terminal only."""
+    return not quiet and sys.stderr.isatty()
+
+
+def phases(quiet: bool) -> Phase:
+    """Progress bars on a terminal, a line per phase elsewhere, nothing if ``quiet``."""
+    return no_phase if quiet else _bar
+
+
+@contextmanager
+def _bar(label: str, total: int) -> Iterator[Progress]:
+    if not sys.stderr.isatty():
+        click.echo(f"{label} ...", err=True)
+        yield silent
+        return
+    with click.progressbar(length=max(total, 1), label=f"{label:32}", file=sys.stderr) as bar:
+        yield bar.update
+        bar.update(max(total, 1) - bar.pos)
+
+
+def tell(quiet: bool, *lines: str) -> None:
+    """Say the result on standard output."""
+    if not quiet:
+        for line in lines:
+            click.echo(line)

@@ -1,0 +1,68 @@
+"""The command ``focus``: finds the subcommand, and only that one is imported."""
+
+import importlib
+import signal
+import sys
+
+import click
+
+from focus_plugin import __version__
+from focus_plugin.errors import FocusError
+
+COMMANDS = {
+    "vocab": "Train a SentencePiece vocabulary for the target language.",
+    "auxiliary": "Train the auxiliary fastText vectors of the target tokens.",
+    "convert": "Give a multilingual encoder the target vocabulary.",
+    "prepare": "Encode text for masked-LM training with fairseq.",
+    "train": "Continue the pretraining of a converted encoder.",
+    "evaluate": "Measure the masked-LM loss of an encoder on prepared text.",
+    "finetune": "Fine-tune an encoder for a task.",
+    "export": "Export a model for serving.",
+    "predict": "Run an exported model over a file of texts.",
+    "inspect": "Say what a directory holds.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports ``focus_cli.NAME`` for the subcommand NAME when it is called: ``predict`` then needs no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which a user comes to need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The subcommand, or None if there is none of that name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"focus_cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the subcommand; a fault of the input becomes one sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except FocusError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(f"{error.filename or 'writing'}: {error.strerror or error}.") from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(__version__)
+def main() -> None:
+    """Give a multilingual encoder a vocabulary made for one language, train it, and serve it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit cleans up, the default signal would not
+
+
+def export_main() -> None:
+    """The command ``focus-export``, which is ``focus export``."""
+    main.main(args=["export", *sys.argv[1:]], prog_name="focus")
+
+
+if __name__ == "__main__":
+    main()

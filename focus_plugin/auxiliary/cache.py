@@ -1,0 +1,51 @@
+"""fastText vectors kept by what they were made from: the same input is never trained on twice, another never reused."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
+from focus_plugin.auxiliary.vectors import load_vectors, save_vectors
+from focus_plugin.files import sha256
+from focus_plugin.progress import Phase
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+
+def cache_directory() -> Path:
+    """``$FOCUS_CACHE``, or ``focus-fairseq`` in the user's cache directory."""
+    if configured := os.environ.get("FOCUS_CACHE"):
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "focus-fairseq"
+
+
+def cached_vectors(
+    corpus: Path,
+    sentencepiece_model: Path,
+    target: Vocabulary,
+    options: FastTextOptions,
+    phase: Phase,
+    verbose: bool = False,
+) -> np.ndarray:
+    """The vectors that ``train_vectors`` gives, from the cache if they are there; shape (target, dimension)."""
+    size = corpus.stat().st_size
+    with phase("Looking for cached vectors", size) as progress:
+        made_from = {
+            "corpus": sha256(corpus, progress),
+            "sentencepiece": sha256(sentencepiece_model),
+            "options": asdict(options),
+            "fasttext": importlib.metadata.version("fasttext-numpy2"),
+        }
+    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    path = cache_directory() / f"{key}.safetensors"
+    if not path.is_file():
+        processor = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model.read_bytes())
+        with phase("Encoding for fastText", size) as progress:
+            matrix = train_vectors(corpus, processor, target, options, progress, verbose=verbose)
+        save_vectors(path, matrix, target)
+    return load_vectors(path, target)

@@ -1,0 +1,41 @@
+"""Auxiliary vectors as a file of their own, for fairseq-train --focus-auxiliary or another conversion."""
+
+from pathlib import Path
+
+from focus_plugin.auxiliary.cache import cached_vectors
+from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
+from focus_plugin.auxiliary.vectors import save_vectors
+from focus_plugin.errors import FocusError
+from focus_plugin.files import existing_file, whole_file
+from focus_plugin.manifest import expect_kind
+from focus_plugin.progress import Phase, no_phase
+from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
+from focus_plugin.vocabulary.training import DICTIONARY, SENTENCEPIECE
+
+
+def make_auxiliary(
+    corpus: Path,
+    vocabulary: Path,
+    output: Path,
+    options: FastTextOptions,
+    phase: Phase = no_phase,
+    verbose: bool = False,
+) -> tuple[int, int]:
+    """Train vectors and write the whole fastText model (``.bin``) or the tokens' vectors alone (``.safetensors``).
+
+    Returns how many tokens have a vector, and how many there are. Raises FocusError, also if ``output`` exists.
+    """
+    expect_kind(vocabulary, "vocabulary")
+    target = read_dictionary(vocabulary / DICTIONARY)
+    if output.exists():
+        raise FocusError(f"{output}: is already there; choose another --output or remove it.")
+    if output.suffix == ".safetensors":
+        matrix = cached_vectors(existing_file(corpus), vocabulary / SENTENCEPIECE, target, options, phase, verbose)
+        save_vectors(output, matrix, target)
+    elif output.suffix == ".bin":
+        processor = load_sentencepiece(vocabulary / SENTENCEPIECE)
+        with whole_file(output) as path, phase("Encoding for fastText", existing_file(corpus).stat().st_size) as done:
+            matrix = train_vectors(corpus, processor, target, options, done, model_path=path, verbose=verbose)
+    else:
+        raise FocusError(f"{output}: auxiliary vectors are written as .bin or .safetensors.")
+    return int(matrix.any(axis=1).sum()), len(target)

@@ -1,0 +1,71 @@
+"""fastText vectors of the target's tokens, trained on text as the target vocabulary cuts it."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from focus_plugin.auxiliary.vectors import align
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, silent
+from focus_plugin.vocabulary.encoding import write_pieces
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class FastTextOptions:
+    """The settings of the FOCUS paper (section 4.1 and the authors' code). threads: with one the same
+    text gives the same vectors, since fastText's seed is fixed; more are faster but race."""
+
+    dimension: int = 300
+    epochs: int = 3
+    minimum_count: int = 10
+    negatives: int = 10
+    threads: int = 1
+
+
+def train_vectors(
+    corpus: str | Path,
+    processor: sentencepiece.SentencePieceProcessor,
+    target: Vocabulary,
+    options: FastTextOptions,
+    progress: Progress = silent,
+    model_path: Path | None = None,
+    verbose: bool = False,
+) -> np.ndarray:
+    """CBOW vectors of the target's tokens; shape (target, dimension), float32, zeros for tokens rarer than
+    ``minimum_count``.
+
+    ``progress`` is called with the bytes of the corpus encoded. The whole fastText model is kept at
+    ``model_path`` if that is given; ``verbose`` lets fastText show its own progress. Raises FocusError if no token is frequent enough or training diverges.
+    """
+    import fasttext
+
+    with tempfile.TemporaryDirectory(prefix="focus-") as directory:
+        pieces = Path(directory) / "pieces.txt"
+        write_pieces(corpus, processor, pieces, progress)
+        try:
+            model = fasttext.train_unsupervised(
+                str(pieces),
+                model="cbow",
+                dim=options.dimension,
+                epoch=options.epochs,
+                minCount=options.minimum_count,
+                neg=options.negatives,
+                thread=options.threads,
+                verbose=2 if verbose else 0,
+            )
+        except (ValueError, RuntimeError) as error:
+            raise FocusError(_failure(corpus, options, str(error))) from error
+    if model_path:
+        model.save_model(str(model_path))
+    words = [word for word in model.get_words() if word in target.ids]
+    return align(words, np.array([model.get_word_vector(word) for word in words], dtype=np.float32), target)
+
+
+def _failure(corpus: str | Path, options: FastTextOptions, message: str) -> str:
+    if "Empty vocabulary" in message:
+        return f"{corpus}: no token occurs {options.minimum_count} times; give more text or lower --min-count."
+    return f"{corpus}: fastText could not train on it with {asdict(options)}: {message}"

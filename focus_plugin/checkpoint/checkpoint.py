@@ -1,0 +1,69 @@
+"""The one form in which the program holds an encoder, whatever files it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING, POSITIONS, expected_names
+from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.tokenizers import Tokenizer
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder with its masked-LM head and vocabulary.
+
+    tensors: float32 under fairseq's names, in the order of ``names.expected_names``; the rows of the embeddings
+    are the vocabulary's tokens. tokenizer: how the model's own tokenizer cuts text, if its files are there.
+    heads: classification heads, under fairseq's names.
+    """
+
+    config: EncoderConfig
+    tensors: Mapping[str, Tensor]
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer | None
+    heads: Mapping[str, Tensor]
+
+
+def assemble(
+    path: Path, tensors: Mapping[str, Tensor], vocabulary: Vocabulary, tokenizer: Tokenizer | None, heads: int
+) -> Checkpoint:
+    """Check that the parts fit and put them in order; ``path`` is named in errors, ``heads`` are attention heads.
+
+    Raises FocusError for a missing tensor, a vocabulary that is not as long as the embedding, missing special
+    tokens, or a shape this program does not know.
+    """
+    layers = 1 + max((int(name.split(".")[3]) for name in tensors if ".sentence_encoder.layers." in name), default=-1)
+    tensors = {OUTPUT_EMBEDDING: tensors[EMBEDDING], **tensors} if EMBEDDING in tensors else tensors
+    names = expected_names(layers)
+    missing = [name for name in names if name not in tensors]
+    if missing or not layers:
+        raise FocusError(
+            f"{path}: is not a whole RoBERTa encoder with a masked-LM head; it lacks {len(missing)} tensors"
+            f"{f', the first of them {missing[0]}' if missing else ''}."
+        )
+    rows, width = tensors[EMBEDDING].shape
+    for name in (OUTPUT_EMBEDDING, OUTPUT_BIAS):
+        if len(tensors[name]) != rows:
+            raise FocusError(f"{path}: {name} has {len(tensors[name])} rows, the embedding {rows}.")
+    if len(vocabulary) != rows:
+        raise FocusError(
+            f"{path}: the vocabulary has {len(vocabulary)} tokens (special tokens included) but the embedding "
+            f"matrix {rows} rows; the dictionary does not belong to this checkpoint."
+        )
+    if absent := [token for token in SPECIALS if token not in vocabulary.ids]:
+        raise FocusError(f"{path}: the vocabulary lacks the special tokens {' '.join(absent)}.")
+    if width % heads:
+        raise FocusError(f"{path}: {heads} attention heads do not divide a width of {width}.")
+    feedforward = len(tensors["encoder.sentence_encoder.layers.0.fc1.weight"])
+    config = EncoderConfig(layers, width, feedforward, heads, max_positions=len(tensors[POSITIONS]) - 2)
+    ordered = {name: tensors[name].to(torch.float32) for name in names}
+    if torch.equal(ordered[OUTPUT_EMBEDDING], ordered[EMBEDDING]):
+        ordered[OUTPUT_EMBEDDING] = ordered[EMBEDDING]
+    classification = {name: value.to(torch.float32) for name, value in tensors.items() if name.startswith("classification_heads.")}
+    return Checkpoint(config, ordered, vocabulary, tokenizer, classification)

@@ -1,0 +1,19 @@
+"""The shape of an encoder: all that has to be known beside its weights to run it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A RoBERTa encoder as XLM-R has it: post-layer-norm, exact GELU, learned positions, layer-norm epsilon 1e-5.
+
+    layers: number of transformer layers. width: size of a hidden state. feedforward: inner size of the
+    feed-forward blocks. heads: attention heads, a divisor of width. max_positions: most tokens in one input,
+    ``<s>`` and ``</s>`` included; the position table has two rows more.
+    """
+
+    layers: int
+    width: int
+    feedforward: int
+    heads: int
+    max_positions: int

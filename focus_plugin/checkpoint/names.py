@@ -1,0 +1,70 @@
+"""The names of an encoder's weights: fairseq's, which this program uses, and Hugging Face's, in one table."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+EMBEDDING = "encoder.sentence_encoder.embed_tokens.weight"
+POSITIONS = "encoder.sentence_encoder.embed_positions.weight"
+OUTPUT_EMBEDDING = "encoder.lm_head.weight"
+OUTPUT_BIAS = "encoder.lm_head.bias"
+
+_HUGGING_FACE = {
+    "embeddings.word_embeddings.weight": EMBEDDING,
+    "embeddings.position_embeddings.weight": POSITIONS,
+    "embeddings.LayerNorm": "encoder.sentence_encoder.layernorm_embedding",
+    "encoder.layer.{}.attention.self.query": "encoder.sentence_encoder.layers.{}.self_attn.q_proj",
+    "encoder.layer.{}.attention.self.key": "encoder.sentence_encoder.layers.{}.self_attn.k_proj",
+    "encoder.layer.{}.attention.self.value": "encoder.sentence_encoder.layers.{}.self_attn.v_proj",
+    "encoder.layer.{}.attention.output.dense": "encoder.sentence_encoder.layers.{}.self_attn.out_proj",
+    "encoder.layer.{}.attention.output.LayerNorm": "encoder.sentence_encoder.layers.{}.self_attn_layer_norm",
+    "encoder.layer.{}.intermediate.dense": "encoder.sentence_encoder.layers.{}.fc1",
+    "encoder.layer.{}.output.dense": "encoder.sentence_encoder.layers.{}.fc2",
+    "encoder.layer.{}.output.LayerNorm": "encoder.sentence_encoder.layers.{}.final_layer_norm",
+    "lm_head.dense": "encoder.lm_head.dense",
+    "lm_head.layer_norm": "encoder.lm_head.layer_norm",
+    "lm_head.decoder.weight": OUTPUT_EMBEDDING,
+    "lm_head.bias": OUTPUT_BIAS,
+}
+
+
+def expected_names(layers: int) -> list[str]:
+    """The name of every tensor of an encoder with a masked-LM head, in the order in which they are written."""
+    names = []
+    for name in _HUGGING_FACE.values():
+        whole = [name] if name in (EMBEDDING, POSITIONS, OUTPUT_EMBEDDING, OUTPUT_BIAS) else [f"{name}.weight", f"{name}.bias"]
+        names += [part.format(i) for part in whole for i in (range(layers) if "{}" in part else [0])]
+    return names
+
+
+def from_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename what the table names; what it does not (pooler, position ids, token types) is left out."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        name = re.sub(r"^(roberta|bert|model)\.", "", name)
+        pattern = re.sub(r"\.\d+\.", ".{}.", name)
+        number = re.search(r"\.(\d+)\.", name)
+        stem, _, part = pattern.rpartition(".")
+        target = _HUGGING_FACE.get(pattern) or (f"{_HUGGING_FACE[stem]}.{part}" if stem in _HUGGING_FACE else None)
+        if target:
+            renamed[target.format(number[1]) if number else target] = tensor
+    return renamed
+
+
+def from_old_fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Today's fairseq names for those of its releases since 2019.
+
+    Then the encoder was called decoder, the layer norm of the embeddings ``emb_layer_norm``, and query, key and
+    value projections were one matrix.
+    """
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        name = re.sub(r"^decoder\.", "encoder.", name).replace(".emb_layer_norm.", ".layernorm_embedding.")
+        stem, packed, part = name.partition(".in_proj_")
+        if packed:
+            for projection, share in zip("qkv", tensor.chunk(3), strict=True):
+                renamed[f"{stem}.{projection}_proj.{part}"] = share
+        else:
+            renamed[name] = tensor
+    return renamed

@@ -1,0 +1,28 @@
+"""A checkpoint from whatever directory the user names."""
+
+from pathlib import Path
+
+from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.huggingface import CONFIG, read_huggingface
+from focus_plugin.checkpoint.release import MODEL, read_release
+from focus_plugin.errors import FocusError
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "dict.txt")
+
+
+def read_checkpoint(directory: str | Path) -> Checkpoint:
+    """Read a fairseq release or a Hugging Face directory. Raises FocusError if it is neither, or damaged."""
+    directory = Path(directory)
+    if (directory / MODEL).is_file():
+        return read_release(directory)
+    if (directory / CONFIG).is_file():
+        return read_huggingface(directory)
+    what = "no such directory" if not directory.is_dir() else f"has neither {MODEL} (fairseq) nor {CONFIG} (Hugging Face)"
+    raise FocusError(f"{directory}: {what}; --source needs a directory with a released encoder.")
+
+
+def checkpoint_files(directory: str | Path) -> list[Path]:
+    """The files of a checkpoint directory that decide what it is, for hashing."""
+    directory = Path(directory)
+    model = [MODEL] if (directory / MODEL).is_file() else [CONFIG, "model.safetensors", "pytorch_model.bin"]
+    return [path for name in (*model, *_TOKENIZER_FILES) if (path := directory / name).is_file()]

@@ -1,0 +1,50 @@
+"""Tensors from files that may come from anywhere: memory-mapped, and without running what they contain."""
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from focus_plugin.errors import FocusError
+from focus_plugin.trusted import trusted_globals
+
+
+def load_pickled(path: Path) -> dict[str, Any]:
+    """What ``torch.save`` wrote, tensors memory-mapped where the format allows.
+
+    Only tensors, plain values and the classes of fairseq's configurations are let in. Raises FocusError for a
+    missing or damaged file and for one that wants anything else.
+    """
+    if not path.is_file():
+        raise FocusError(f"{path}: no such file.")
+    try:
+        with trusted_globals():
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        if wanted := re.search(r"GLOBAL (\S+)", str(error)):
+            raise FocusError(
+                f"{path}: refused. The file asks for {wanted[1]}, which no checkpoint has a need of; loading it "
+                "could run whatever its author wanted."
+            ) from error
+        raise FocusError(f"{path}: damaged or not a PyTorch checkpoint.") from error
+    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+        raise FocusError(f"{path}: damaged or not a PyTorch checkpoint ({_first_line(error)}).") from error
+
+
+def load_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, memory-mapped. Raises FocusError for a missing or damaged file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise FocusError(f"{path}: missing, damaged or not a safetensors file ({_first_line(error)}).") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

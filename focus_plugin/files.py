@@ -1,0 +1,115 @@
+"""Reading text with its line numbers, writing whole or not at all, and knowing files by their content."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from focus_plugin.errors import FocusError
+
+Progress = Callable[[int], object]
+
+
+def silent(_: int) -> None:
+    """The progress callback of whoever does not want to be told."""
+
+
+def existing_file(path: str | Path) -> Path:
+    """``path`` itself, or a FocusError if there is no file."""
+    path = Path(path)
+    if not path.is_file():
+        raise FocusError(f"{path}: no such file.")
+    return path
+
+
+def read_lines(path: str | Path, progress: Progress = silent) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text without their line ends; lines of any length, a file of any size.
+
+    ``progress`` is called with the number of bytes read since the last call. Raises FocusError where a line is
+    not valid UTF-8.
+    """
+    with open(existing_file(path), "rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                yield raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise FocusError(
+                    f"{path}, line {number}: not valid UTF-8 (byte {error.start} of the line is "
+                    f"0x{raw[error.start]:02x}). Convert the file to UTF-8 first, for example with iconv."
+                ) from error
+            progress(len(raw))
+
+
+def sha256(path: str | Path, progress: Progress = silent) -> str:
+    """Hexadecimal SHA-256 of a file's bytes, or of the names and bytes of all files below a directory."""
+    path, digest = Path(path), hashlib.sha256()
+    if not path.exists():
+        raise FocusError(f"{path}: no such file or directory.")
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        if path.is_dir():
+            digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+        with open(file, "rb") as stream:
+            while chunk := stream.read(1 << 22):
+                digest.update(chunk)
+                progress(len(chunk))
+    return digest.hexdigest()
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write ``value`` as indented UTF-8 JSON with a final newline."""
+    Path(path).write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _synchronize(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block ends well, and is gone otherwise."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        _synchronize(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_directory(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary directory that becomes ``path`` when the block ends well, and is gone otherwise.
+
+    ``path`` must not exist, or be an empty directory.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        for file in temporary.rglob("*"):
+            _synchronize(file)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

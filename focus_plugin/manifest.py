@@ -1,0 +1,92 @@
+"""What a directory holds and what it was made from: the file ``focus.json`` in everything the commands write.
+
+A command describes its output before it starts. If the output already holds just that, there is nothing to do;
+if it holds anything else, the command refuses to touch it.
+"""
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from focus_plugin import __version__
+from focus_plugin.errors import FocusError
+from focus_plugin.files import write_json
+
+FILE = "focus.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """kind: what the directory is. options and inputs (name to SHA-256) decide the content, together with
+    made_by (package to version). counts: what was found on the way, for reading only."""
+
+    kind: str
+    options: Mapping[str, object]
+    inputs: Mapping[str, str]
+    made_by: Mapping[str, str]
+    counts: Mapping[str, object]
+
+    def same_content(self, other: "Manifest") -> bool:
+        """Whether both describe the same result: all but the counts are equal."""
+        return (self.kind, self.options, self.inputs, self.made_by) == (
+            other.kind,
+            other.options,
+            other.inputs,
+            other.made_by,
+        )
+
+
+def describe(
+    kind: str, options: Mapping[str, object], inputs: Mapping[str, str], packages: tuple[str, ...] = ()
+) -> Manifest:
+    """The manifest of something about to be made with the installed versions of ``packages``."""
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return Manifest(kind, dict(options), dict(inputs), {"focus-fairseq": __version__, **versions}, {})
+
+
+def write_manifest(directory: Path, manifest: Manifest, counts: Mapping[str, object]) -> None:
+    """Write ``focus.json`` into a directory under construction."""
+    write_json(directory / FILE, {**asdict(manifest), "counts": dict(counts)})
+
+
+def read_manifest(directory: str | Path) -> Manifest | None:
+    """The manifest in ``directory``, or None if the directory has none. Raises FocusError if it is damaged."""
+    path = Path(directory) / FILE
+    if not path.is_file():
+        return None
+    try:
+        return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise FocusError(f"{path}: not a manifest of this program ({error}).") from error
+
+
+def already_made(output: str | Path, manifest: Manifest) -> bool:
+    """Whether ``output`` holds what ``manifest`` describes; False if it is free.
+
+    Raises FocusError if it holds anything else.
+    """
+    output = Path(output)
+    if output.is_file():
+        raise FocusError(f"{output}: is a file; choose another --output or remove it.")
+    if not output.exists() or not any(output.iterdir()):
+        return False
+    existing = read_manifest(output)
+    if existing is not None and existing.same_content(manifest):
+        return True
+    held = f"a {existing.kind} made from other input or options" if existing else "files this program did not write"
+    raise FocusError(f"{output}: already holds {held}; choose another --output or remove it.")
+
+
+def expect_kind(directory: str | Path, *kinds: str) -> Manifest:
+    """The manifest of ``directory``, or a FocusError if it is not one of ``kinds``."""
+    if not Path(directory).is_dir():
+        raise FocusError(f"{directory}: no such directory.")
+    manifest = read_manifest(directory)
+    wanted = " or ".join(kinds)
+    if manifest is None:
+        raise FocusError(f"{directory}: has no {FILE}; a {wanted} made by this program is needed here.")
+    if manifest.kind not in kinds:
+        raise FocusError(f"{directory}: is a {manifest.kind}; a {wanted} is needed here.")
+    return manifest

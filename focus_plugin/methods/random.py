@@ -1,0 +1,9 @@
+"""The baseline: overlapping tokens keep their rows, all others are left to the fill."""
+
+from focus_plugin.methods.mixing import Mixing
+from focus_plugin.vocabulary.vocabulary import Vocabulary, overlap
+
+
+def random(source: Vocabulary, target: Vocabulary) -> Mixing:
+    """The mixing matrix without mixtures."""
+    return Mixing(overlap(source, target), iter(()))

@@ -1,0 +1,29 @@
+"""The directory of a target vocabulary: ``dict.txt``, ``sentencepiece.bpe.model`` and the manifest."""
+
+from pathlib import Path
+
+from focus_plugin.files import existing_file, sha256, whole_directory
+from focus_plugin.manifest import Manifest, already_made, describe, read_manifest, write_manifest
+from focus_plugin.progress import Phase, no_phase
+from focus_plugin.vocabulary.training import train_vocabulary
+
+KIND = "vocabulary"
+
+
+def make_vocabulary(
+    corpus: Path, size: int, output: Path, *, sample_bytes: int, seed: int, phase: Phase = no_phase
+) -> Manifest:
+    """Train a vocabulary into ``output`` unless it is already there; see ``train_vocabulary``."""
+    length = existing_file(corpus).stat().st_size
+    with phase("Reading the input", length) as progress:
+        inputs = {f"corpus/{corpus.name}": sha256(corpus, progress)}
+    options = {"size": size, "sample_bytes": sample_bytes, "seed": seed}
+    manifest = describe(KIND, options, inputs, ("sentencepiece",))
+    if not already_made(output, manifest):
+        with whole_directory(output) as directory, phase("Training SentencePiece", 2 * length) as progress:
+            counts = train_vocabulary(corpus, size, directory, sample_bytes=sample_bytes, seed=seed, progress=progress)
+            found = {"pieces": len(counts.pieces), "words": counts.words, "lines": counts.lines}
+            write_manifest(directory, manifest, {**found, "tokens_per_word": counts.tokens_per_word})
+    made = read_manifest(output)
+    assert made is not None
+    return made

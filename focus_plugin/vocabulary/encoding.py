@@ -1,0 +1,71 @@
+"""Text to SentencePiece ids, in batches and on all cores."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, read_lines, silent
+
+BATCH_LINES = 20_000
+
+
+def batches(lines: Iterable[str]) -> Iterator[list[str]]:
+    """``lines`` in lists of BATCH_LINES, so that memory does not grow with the text."""
+    lines = iter(lines)
+    while batch := list(islice(lines, BATCH_LINES)):
+        yield batch
+
+
+@dataclass(frozen=True)
+class CorpusCounts:
+    """pieces: shape (SentencePiece ids,), how often each occurs. words: runs of non-space. lines: not empty ones."""
+
+    pieces: np.ndarray
+    words: int
+    lines: int
+
+    @property
+    def tokens_per_word(self) -> float:
+        """Tokens of the text by its words; the measure the field calls fertility."""
+        return float(self.pieces.sum() / self.words)
+
+
+def count_pieces(
+    corpus: str | Path, processor: sentencepiece.SentencePieceProcessor, progress: Progress = silent
+) -> CorpusCounts:
+    """Encode a text file and count its pieces. Raises FocusError for a corpus without words."""
+    pieces = np.zeros(processor.get_piece_size(), dtype=np.int64)
+    words = lines = 0
+    for batch in batches(read_lines(corpus, progress)):
+        ids = np.fromiter(chain.from_iterable(processor.encode(batch, num_threads=-1)), dtype=np.int64)
+        pieces += np.bincount(ids, minlength=len(pieces))
+        words += sum(len(line.split()) for line in batch)
+        lines += sum(1 for line in batch if line.strip())
+    if not words:
+        raise FocusError(f"{corpus}: the corpus is empty; it needs at least one line of text.")
+    return CorpusCounts(pieces, words, lines)
+
+
+def tokens_per_word(lines: Iterable[str], count_tokens: Callable[[list[str]], int]) -> float:
+    """Tokens per whitespace-separated word under any tokenizer; ``count_tokens`` takes a batch of lines."""
+    tokens = words = 0
+    for batch in batches(lines):
+        tokens += count_tokens(batch)
+        words += sum(len(line.split()) for line in batch)
+    return tokens / max(words, 1)
+
+
+def write_pieces(
+    corpus: str | Path, processor: sentencepiece.SentencePieceProcessor, output: Path, progress: Progress = silent
+) -> None:
+    """Write a text with its pieces separated by spaces, one line a line: what fastText trains on."""
+    with open(output, "w", encoding="utf-8") as file:
+        for batch in batches(read_lines(corpus, progress)):
+            for pieces in processor.encode(batch, out_type=str, num_threads=-1):
+                if pieces:
+                    file.write(" ".join(pieces) + "\n")

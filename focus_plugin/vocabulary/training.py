@@ -1,0 +1,93 @@
+"""A SentencePiece vocabulary for one language, laid out as XLM-R lays out its own."""
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import sentencepiece
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, existing_file, read_lines, silent
+from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
+from focus_plugin.vocabulary.readers import load_sentencepiece
+
+DICTIONARY = "dict.txt"
+SENTENCEPIECE = "sentencepiece.bpe.model"
+LONGEST_LINE = 1 << 24
+TRAINER_THREADS = 16  # a fixed number: sums of floats depend on how the sentences are dealt to the threads
+
+
+def train_vocabulary(
+    corpus: str | Path, size: int, output: Path, *, sample_bytes: int, seed: int, progress: Progress = silent
+) -> CorpusCounts:
+    """Train a unigram model of ``size`` pieces and write it with its ``dict.txt`` into the directory ``output``.
+
+    ``size`` counts ``<unk> <s> </s>`` as SentencePiece does; the model's vocabulary has ``<pad>`` and ``<mask>``
+    besides. Of a corpus over ``sample_bytes`` as many bytes of lines are drawn to train on, so memory is bounded
+    (about 16 bytes each); the dictionary's counts are those of the whole corpus. Raises FocusError for an empty
+    corpus and for a size it cannot fill.
+    """
+    model = output / SENTENCEPIECE
+    _train_unigram(corpus, size, model, sample_bytes, seed, progress)
+    processor = load_sentencepiece(model)
+    counts = count_pieces(corpus, processor, progress)
+    with open(output / DICTIONARY, "w", encoding="utf-8") as file:
+        for i in range(3, processor.get_piece_size()):
+            file.write(f"{processor.id_to_piece(i)} {counts.pieces[i]}\n")
+    return counts
+
+
+def _train_unigram(
+    corpus: str | Path, size: int, model: Path, sample_bytes: int, seed: int, progress: Progress
+) -> None:
+    sentencepiece.set_random_generator_seed(seed)
+    failures: list[FocusError] = []
+    lines = _keep_error(_sample(corpus, sample_bytes, seed, progress), failures)
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=lines,
+            model_prefix=str(model.with_suffix("")),
+            vocab_size=size,
+            model_type="unigram",
+            normalization_rule_name="nmt_nfkc",
+            character_coverage=0.9995,
+            unk_id=0,
+            bos_id=1,
+            eos_id=2,
+            pad_id=-1,
+            max_sentence_length=LONGEST_LINE,
+            num_threads=TRAINER_THREADS,
+            minloglevel=2,
+        )
+    except (RuntimeError, OSError) as error:
+        raise failures[0] if failures else _failure(corpus, size, str(error)) from error
+    if failures:
+        raise failures[0]
+    model.with_suffix(".vocab").unlink()
+
+
+def _sample(corpus: str | Path, sample_bytes: int, seed: int, progress: Progress) -> Iterator[str]:
+    share = sample_bytes / max(existing_file(corpus).stat().st_size, 1)
+    draw = random.Random(seed)
+    for line in read_lines(corpus, progress):
+        if line.strip() and (share >= 1 or draw.random() < share):
+            yield line
+
+
+def _keep_error(lines: Iterator[str], failures: list[FocusError]) -> Iterator[str]:
+    """An exception does not pass through SentencePiece's C++; it is kept for whoever called."""
+    try:
+        yield from lines
+    except FocusError as error:
+        failures.append(error)
+
+
+def _failure(corpus: str | Path, size: int, message: str) -> FocusError:
+    if found := re.search(r"Vocabulary size too high.*<= (\d+)", message):
+        return FocusError(f"{corpus}: cannot fill a vocabulary of {size} pieces; --size can be {found[1]} at most.")
+    if found := re.search(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)", message):
+        return FocusError(f"{corpus}: its characters alone need {found[1]} pieces; --size {size} is too small.")
+    if "sentences_.empty()" in message:
+        return FocusError(f"{corpus}: the corpus is empty; it needs at least one line of text.")
+    return FocusError(f"{corpus}: SentencePiece could not train on it: {message}")

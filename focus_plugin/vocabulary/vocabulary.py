@@ -1,0 +1,63 @@
+"""An ordered list of tokens and what is comparable in them across tokenizers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from focus_plugin.errors import FocusError
+
+BEGIN, PAD, END, UNKNOWN, MASK = "<s>", "<pad>", "</s>", "<unk>", "<mask>"
+SPECIALS = (BEGIN, PAD, END, UNKNOWN, MASK)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens in the order of their ids, with their canonical forms.
+
+    tokens: as the tokenizer writes them, no two alike. forms: canonical, word starts marked by ``▁`` and text
+    in plain characters, so that tokens of different kinds of tokenizers can be compared; several tokens may
+    share one form.
+    """
+
+    tokens: tuple[str, ...]
+    forms: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tokens: Sequence[str], forms: Sequence[str] | None = None) -> "Vocabulary":
+        """A vocabulary of ``tokens``, which are their own canonical forms unless ``forms`` says otherwise.
+
+        Raises FocusError for a token that occurs twice.
+        """
+        vocabulary = cls(tuple(tokens), tuple(tokens if forms is None else forms))
+        if len(vocabulary.ids) != len(tokens):
+            twice = next(token for i, token in enumerate(tokens) if vocabulary.ids[token] != i)
+            raise FocusError(f"The token {twice!r} stands in the vocabulary twice.")
+        return vocabulary
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Token to id."""
+        return {token: i for i, token in enumerate(self.tokens)}
+
+    @cached_property
+    def special(self) -> np.ndarray:
+        """Shape (tokens,), bool: which tokens are ``<s> <pad> </s> <unk> <mask>``."""
+        return np.array([token in SPECIALS for token in self.tokens])
+
+
+def overlap(source: Vocabulary, target: Vocabulary) -> np.ndarray:
+    """For every target token the id of the source token of the same canonical form, or -1.
+
+    Shape (target,), int64. Special tokens match special tokens only. Of several source tokens of one form the
+    first is taken. Section 3.1 of the FOCUS paper, exact matches.
+    """
+    first: dict[tuple[str, bool], int] = {}
+    for i, (form, special) in enumerate(zip(source.forms, source.special, strict=True)):
+        first.setdefault((form, bool(special)), i)
+    keys = zip(target.forms, target.special, strict=True)
+    return np.array([first.get((form, bool(special)), -1) for form, special in keys], dtype=np.int64)

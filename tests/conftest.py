@@ -1,0 +1,46 @@
+"""Files that several test modules read, made once a session."""
+
+import os
+from pathlib import Path
+
+import pytest
+from sources import write_fairseq, write_hugging_face, write_text
+
+from focus_plugin.vocabulary.directory import make_vocabulary
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests neither see nor fill the user's cache; subprocesses inherit this."""
+    os.environ["FOCUS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="session")
+def source_text(directory: Path) -> Path:
+    return write_text(directory / "source.txt", lines=3000, seed=1)
+
+
+@pytest.fixture(scope="session")
+def target_text(directory: Path) -> Path:
+    return write_text(directory / "target.txt", lines=3000, seed=2)
+
+
+@pytest.fixture(scope="session")
+def hugging_face(directory: Path, source_text: Path) -> Path:
+    return write_hugging_face(directory / "xlmr.hf", source_text)
+
+
+@pytest.fixture(scope="session")
+def release(directory: Path, hugging_face: Path) -> Path:
+    return write_fairseq(directory / "xlmr.fairseq", hugging_face)
+
+
+@pytest.fixture(scope="session")
+def vocabulary(directory: Path, target_text: Path) -> Path:
+    make_vocabulary(target_text, 500, directory / "target.vocab", sample_bytes=1 << 28, seed=1)
+    return directory / "target.vocab"

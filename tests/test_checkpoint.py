@@ -1,0 +1,208 @@
+"""Encoders read from both layouts, against the reference implementations."""
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq.models.roberta import XLMRModel
+from safetensors.torch import load_file, save_file
+from transformers import RobertaConfig, RobertaForMaskedLM, XLMRobertaForMaskedLM
+
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING
+from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.checkpoint.release import load_fairseq
+from focus_plugin.errors import FocusError
+
+
+def equal(one, other) -> bool:
+    return list(one) == list(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def copy(source: Path, target: Path, **changes) -> Path:
+    """A copy of a Hugging Face directory with other settings in its config.json."""
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps({**config, **changes}))
+    return target
+
+
+def test_both_layouts_give_the_same_checkpoint(hugging_face, release):
+    one, other = read_checkpoint(hugging_face), read_checkpoint(release)
+    assert one.config == other.config
+    assert one.vocabulary == other.vocabulary
+    assert equal(one.tensors, other.tensors)
+    assert one.tokenizer(["ba che di", ""]) == other.tokenizer(["ba che di", ""]) > 0
+
+
+def test_fairseq_computes_what_transformers_computes(hugging_face, release):
+    reference = XLMRobertaForMaskedLM.from_pretrained(hugging_face).eval()
+    model = XLMRModel.from_pretrained(str(release)).model.eval()
+    ids = torch.tensor([[0, 5, 77, 300, 601, 9, 2], [0, 8, 2, 1, 1, 1, 1]])
+    with torch.no_grad():
+        want = reference(input_ids=ids, attention_mask=ids != 1, output_hidden_states=True)
+        hidden = model(ids, features_only=True)[0]
+        logits = model(ids)[0]
+    real = ids != 1
+    torch.testing.assert_close(hidden[real], want.hidden_states[-1][real], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits[real], want.logits[real], atol=1e-4, rtol=1e-5)
+
+
+def test_pytorch_bin_and_half_precision_are_read(hugging_face, tmp_path):
+    pickled = copy(hugging_face, tmp_path / "pickled")
+    weights = load_file(pickled / "model.safetensors")
+    (pickled / "model.safetensors").unlink()
+    torch.save(weights, pickled / "pytorch_model.bin")
+    assert equal(read_checkpoint(pickled).tensors, read_checkpoint(hugging_face).tensors)
+    half = copy(hugging_face, tmp_path / "half")
+    save_file({name: tensor.half() for name, tensor in weights.items()}, half / "model.safetensors")
+    tensors = read_checkpoint(half).tensors
+    assert all(tensor.dtype == torch.float32 for tensor in tensors.values())
+    assert torch.equal(tensors[EMBEDDING], read_checkpoint(hugging_face).tensors[EMBEDDING].half().float())
+
+
+def test_token_types_become_part_of_the_positions(hugging_face, tmp_path):
+    typed = copy(hugging_face, tmp_path / "typed")
+    weights = load_file(typed / "model.safetensors")
+    name = "roberta.embeddings.token_type_embeddings.weight"
+    weights[name] = torch.randn_like(weights[name])
+    save_file(weights, typed / "model.safetensors", {"format": "pt"})
+    tensors = read_checkpoint(typed).tensors
+    reference = XLMRobertaForMaskedLM.from_pretrained(typed).roberta.embeddings
+    got = tensors[EMBEDDING][7] + tensors["encoder.sentence_encoder.embed_positions.weight"][2]
+    want = reference.word_embeddings.weight[7] + reference.position_embeddings.weight[2]
+    torch.testing.assert_close(got, want + reference.token_type_embeddings.weight[0])
+
+
+def test_old_fairseq_names_are_read(release, tmp_path):
+    """As in 2019: the encoder is called decoder, and the three projections are one matrix."""
+    checkpoint = read_checkpoint(release)
+    old = {}
+    for name, tensor in checkpoint.tensors.items():
+        name = name.replace("encoder.", "decoder.", 1).replace("layernorm_embedding", "emb_layer_norm")
+        if ".q_proj." in name:
+            packed = [checkpoint.tensors[name.replace("decoder.", "encoder.", 1).replace("q_proj", f"{p}_proj")] for p in "qkv"]
+            old[name.replace("q_proj.", "in_proj_")] = torch.cat(packed)
+        elif ".k_proj." not in name and ".v_proj." not in name:
+            old[name] = tensor
+    args = argparse.Namespace(arch="roberta_base", encoder_attention_heads=4)
+    shutil.copytree(release, tmp_path / "old")
+    torch.save({"args": args, "model": old}, tmp_path / "old" / "model.pt", _use_new_zipfile_serialization=False)
+    again = read_checkpoint(tmp_path / "old")
+    assert again.config == checkpoint.config
+    assert equal(again.tensors, checkpoint.tensors)
+
+
+def test_roberta_with_byte_level_tokens(tmp_path, target_text):
+    from tokenizers import ByteLevelBPETokenizer
+
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train([str(target_text)], 500, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    directory = tmp_path / "roberta"
+    model = RobertaForMaskedLM(
+        RobertaConfig(
+            vocab_size=504,  # four rows more than tokens, as models padded to a round number have
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=34,
+            type_vocab_size=1,
+            layer_norm_eps=1e-5,
+        )
+    )
+    model.save_pretrained(directory)
+    tokenizer.save_model(str(directory))
+    by_vocab = read_checkpoint(directory)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    by_json = read_checkpoint(directory)
+    assert by_vocab.vocabulary == by_json.vocabulary
+    assert any(form.startswith("▁") for form in by_json.vocabulary.forms)
+    assert len(by_json.tensors[EMBEDDING]) == len(by_json.vocabulary) == 500
+    lines = target_text.read_text().splitlines()[:50]
+    assert by_vocab.tokenizer(lines) == by_json.tokenizer(lines) == sum(len(tokenizer.encode(x)) for x in lines)
+
+
+def test_untied_output_embedding_is_kept_apart(release, tmp_path):
+    checkpoint = read_checkpoint(release)
+    assert checkpoint.tensors[OUTPUT_EMBEDDING] is checkpoint.tensors[EMBEDDING]
+    state = torch.load(release / "model.pt")
+    state["model"][OUTPUT_EMBEDDING] = state["model"][OUTPUT_EMBEDDING] + 1
+    shutil.copytree(release, tmp_path / "untied")
+    torch.save(state, tmp_path / "untied" / "model.pt")
+    untied = read_checkpoint(tmp_path / "untied").tensors
+    assert torch.equal(untied[OUTPUT_EMBEDDING], untied[EMBEDDING] + 1)
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused(release, hugging_face, tmp_path):
+    trace = tmp_path / "was-run"
+    shutil.copytree(release, tmp_path / "fairseq")
+    torch.save({"args": Malicious(trace), "model": {}}, tmp_path / "fairseq" / "model.pt")
+    with pytest.raises(FocusError, match=r"model\.pt: refused.*mkdir"):
+        read_checkpoint(tmp_path / "fairseq")
+    pickled = copy(hugging_face, tmp_path / "hf")
+    (pickled / "model.safetensors").unlink()
+    torch.save({"x": Malicious(trace)}, pickled / "pytorch_model.bin")
+    with pytest.raises(FocusError, match=r"pytorch_model\.bin: refused.*mkdir"):
+        read_checkpoint(pickled)
+    assert not trace.exists()
+
+
+def test_damaged_checkpoints_are_told(release, hugging_face, tmp_path):
+    with pytest.raises(FocusError, match="no such directory"):
+        read_checkpoint(tmp_path / "absent")
+    with pytest.raises(FocusError, match=r"neither model\.pt .* nor config\.json"):
+        read_checkpoint(tmp_path)
+    whole = (release / "model.pt").read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 30):
+        broken = tmp_path / f"cut{length}"
+        shutil.copytree(release, broken)
+        (broken / "model.pt").write_bytes(whole[:length])
+        with pytest.raises(FocusError, match=r"model\.pt: damaged"):
+            read_checkpoint(broken)
+    cut = copy(hugging_face, tmp_path / "cut.hf")
+    (cut / "model.safetensors").write_bytes((hugging_face / "model.safetensors").read_bytes()[:2000])
+    with pytest.raises(FocusError, match=r"model\.safetensors: missing, damaged"):
+        read_checkpoint(cut)
+
+
+def test_a_dictionary_that_does_not_fit_is_told(release, tmp_path):
+    shutil.copytree(release, tmp_path / "short")
+    dictionary = tmp_path / "short" / "dict.txt"
+    dictionary.write_text("".join(dictionary.read_text().splitlines(keepends=True)[:-3]))
+    with pytest.raises(FocusError, match="599 tokens .* 602 rows"):
+        read_checkpoint(tmp_path / "short")
+    dictionary.write_text("a 1\nb\n")
+    with pytest.raises(FocusError, match=r"dict\.txt, line 2"):
+        read_checkpoint(tmp_path / "short")
+    dictionary.write_text("a 1\na 1\n")
+    with pytest.raises(FocusError, match=r"dict\.txt, line 2: the token 'a' is there twice"):
+        read_checkpoint(tmp_path / "short")
+
+
+@pytest.mark.parametrize(
+    "change", [{"hidden_act": "relu"}, {"layer_norm_eps": 1e-12}, {"model_type": "bert"}, {"num_attention_heads": 5}]
+)
+def test_encoders_it_cannot_represent_are_refused(hugging_face, tmp_path, change):
+    with pytest.raises(FocusError, match=next(iter(change)).split("_")[-1]):
+        read_checkpoint(copy(hugging_face, tmp_path / "other", **change))
+
+
+def test_a_checkpoint_without_language_model_head_is_refused(release, tmp_path):
+    tensors, _ = load_fairseq(release / "model.pt")
+    shutil.copytree(release, tmp_path / "headless")
+    kept = {name: value for name, value in tensors.items() if "lm_head.dense" not in name}
+    torch.save({"args": argparse.Namespace(encoder_attention_heads=4), "model": kept}, tmp_path / "headless" / "model.pt")
+    with pytest.raises(FocusError, match=r"lacks 2 tensors, the first of them encoder\.lm_head\.dense"):
+        read_checkpoint(tmp_path / "headless")
