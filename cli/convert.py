@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-
 from focus_cli.common import interactive, phases, quiet_option, seed_option, tell
 from focus_cli.fasttext_options import fasttext_options
 
@@ -34,7 +33,7 @@ def command(
 ) -> None:
     """Give a multilingual encoder the target vocabulary."""
     from focus_plugin.auxiliary.training import FastTextOptions
-    from focus_plugin.convert import Conversion, convert
+    from focus_plugin.jobs.convert import Conversion, convert
 
     fasttext = FastTextOptions(dimension=dim, epochs=epochs, minimum_count=min_count, threads=threads)
     job = Conversion(source, vocab, corpus, auxiliary, method, fasttext, seed)

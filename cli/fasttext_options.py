@@ -10,7 +10,10 @@ OPTIONS = (
     click.option("--epochs", default=3, type=click.IntRange(min=1), help="fastText's passes over the text."),
     click.option("--min-count", default=10, type=click.IntRange(min=1), help="Rarer tokens get no vector."),
     click.option(
-        "--threads", default=1, type=click.IntRange(min=1), help="fastText's; more than 1 gives other vectors each time."
+        "--threads",
+        default=1,
+        type=click.IntRange(min=1),
+        help="fastText's; more than 1 gives other vectors each time.",
     ),
 )
 

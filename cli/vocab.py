@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-
 from focus_cli.common import phases, quiet_option, seed_option, tell
 
 
@@ -16,7 +15,7 @@ from focus_cli.common import phases, quiet_option, seed_option, tell
 @quiet_option
 def command(corpus: Path, size: int, output: Path, sample_mb: int, seed: int, quiet: bool) -> None:
     """Train a SentencePiece vocabulary for the target language."""
-    from focus_plugin.vocabulary.directory import make_vocabulary
+    from focus_plugin.jobs.vocabulary import make_vocabulary
 
     manifest = make_vocabulary(corpus, size, output, sample_bytes=sample_mb << 20, seed=seed, phase=phases(quiet))
     tell(

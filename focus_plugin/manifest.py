@@ -62,6 +62,14 @@ def read_manifest(directory: str | Path) -> Manifest | None:
         raise FocusError(f"{path}: not a manifest of this program ({error}).") from error
 
 
+def made(output: str | Path) -> Manifest:
+    """The manifest of a directory that a command has just made or found made."""
+    manifest = read_manifest(output)
+    if manifest is None:
+        raise FocusError(f"{output}: has lost its {FILE}.")
+    return manifest
+
+
 def already_made(output: str | Path, manifest: Manifest) -> bool:
     """Whether ``output`` holds what ``manifest`` describes; False if it is free.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sources import write_fairseq, write_hugging_face, write_text
 
-from focus_plugin.vocabulary.directory import make_vocabulary
+from focus_plugin.jobs.vocabulary import make_vocabulary
 
 
 @pytest.fixture(scope="session", autouse=True)

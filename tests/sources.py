@@ -9,10 +9,12 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.huggingface import read_huggingface
 from focus_plugin.checkpoint.release import write_release
-from focus_plugin.vocabulary.directory import make_vocabulary
+from focus_plugin.jobs.vocabulary import make_vocabulary
 
 CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, heads=4, max_positions=64)
-SYLLABLES = [c + v for c in "b ch d f g j k l m n ng ny p r s t v w y z".split() for v in "aeiou"]
+SYLLABLES = [
+    c + v for c in ("b", "ch", "d", "f", "g", "j", "k", "l", "m", "n", "ng", "p", "r", "s", "t") for v in "aeiou"
+]
 
 
 def write_text(path: Path, lines: int, seed: int, words: int = 400) -> Path:

@@ -84,7 +84,10 @@ def test_old_fairseq_names_are_read(release, tmp_path):
     for name, tensor in checkpoint.tensors.items():
         name = name.replace("encoder.", "decoder.", 1).replace("layernorm_embedding", "emb_layer_norm")
         if ".q_proj." in name:
-            packed = [checkpoint.tensors[name.replace("decoder.", "encoder.", 1).replace("q_proj", f"{p}_proj")] for p in "qkv"]
+            packed = [
+                checkpoint.tensors[name.replace("decoder.", "encoder.", 1).replace("q_proj", f"{p}_proj")]
+                for p in "qkv"
+            ]
             old[name.replace("q_proj.", "in_proj_")] = torch.cat(packed)
         elif ".k_proj." not in name and ".v_proj." not in name:
             old[name] = tensor
@@ -181,7 +184,7 @@ def test_a_dictionary_that_does_not_fit_is_told(release, tmp_path):
     shutil.copytree(release, tmp_path / "short")
     dictionary = tmp_path / "short" / "dict.txt"
     dictionary.write_text("".join(dictionary.read_text().splitlines(keepends=True)[:-3]))
-    with pytest.raises(FocusError, match="599 tokens .* 602 rows"):
+    with pytest.raises(FocusError, match=r"599 tokens .* 602 rows"):
         read_checkpoint(tmp_path / "short")
     dictionary.write_text("a 1\nb\n")
     with pytest.raises(FocusError, match=r"dict\.txt, line 2"):
@@ -203,6 +206,8 @@ def test_a_checkpoint_without_language_model_head_is_refused(release, tmp_path):
     tensors, _ = load_fairseq(release / "model.pt")
     shutil.copytree(release, tmp_path / "headless")
     kept = {name: value for name, value in tensors.items() if "lm_head.dense" not in name}
-    torch.save({"args": argparse.Namespace(encoder_attention_heads=4), "model": kept}, tmp_path / "headless" / "model.pt")
+    torch.save(
+        {"args": argparse.Namespace(encoder_attention_heads=4), "model": kept}, tmp_path / "headless" / "model.pt"
+    )
     with pytest.raises(FocusError, match=r"lacks 2 tensors, the first of them encoder\.lm_head\.dense"):
         read_checkpoint(tmp_path / "headless")

@@ -38,8 +38,9 @@ def train_vectors(
     """CBOW vectors of the target's tokens; shape (target, dimension), float32, zeros for tokens rarer than
     ``minimum_count``.
 
-    ``progress`` is called with the bytes of the corpus encoded. The whole fastText model is kept at
-    ``model_path`` if that is given; ``verbose`` lets fastText show its own progress. Raises FocusError if no token is frequent enough or training diverges.
+    ``progress`` is called with the bytes of the corpus encoded; ``verbose`` lets fastText show its own progress.
+    The whole fastText model is kept at ``model_path`` if that is given. Raises FocusError if no token is frequent
+    enough or training diverges.
     """
     import fasttext
 

@@ -73,7 +73,10 @@ def _read_model(path: Path, target: Vocabulary) -> tuple[list[str], np.ndarray]:
 def _read_text(path: Path, target: Vocabulary) -> tuple[list[str], np.ndarray]:
     words, rows = [], []
     lines = read_lines(path)
-    dimension = int(next(lines, "").split()[-1:][0])
+    header = next(lines, "").split()
+    if len(header) != 2 or not all(number.isdigit() for number in header):
+        raise FocusError(f"{path}, line 1: expected the number of tokens and their dimension.")
+    dimension = int(header[1])
     for number, line in enumerate(lines, 2):
         word, *values = line.rstrip(" ").split(" ")
         if len(values) != dimension:

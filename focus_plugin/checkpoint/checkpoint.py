@@ -65,5 +65,7 @@ def assemble(
     ordered = {name: tensors[name].to(torch.float32) for name in names}
     if torch.equal(ordered[OUTPUT_EMBEDDING], ordered[EMBEDDING]):
         ordered[OUTPUT_EMBEDDING] = ordered[EMBEDDING]
-    classification = {name: value.to(torch.float32) for name, value in tensors.items() if name.startswith("classification_heads.")}
+    classification = {
+        name: value.to(torch.float32) for name, value in tensors.items() if name.startswith("classification_heads.")
+    }
     return Checkpoint(config, ordered, vocabulary, tokenizer, classification)

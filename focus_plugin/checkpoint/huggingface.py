@@ -10,6 +10,7 @@ from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING, POSITIONS, from_hugging_face
 from focus_plugin.checkpoint.weights import load_pickled, load_safetensors
 from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.files import SENTENCEPIECE
 from focus_plugin.vocabulary.readers import read_sentencepiece, read_tokenizer_json, read_vocab_json
 from focus_plugin.vocabulary.tokenizers import (
     Tokenizer,
@@ -20,7 +21,6 @@ from focus_plugin.vocabulary.tokenizers import (
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 CONFIG = "config.json"
-SENTENCEPIECE = "sentencepiece.bpe.model"
 _ROWS = (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS)
 
 

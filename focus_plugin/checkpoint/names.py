@@ -33,7 +33,11 @@ def expected_names(layers: int) -> list[str]:
     """The name of every tensor of an encoder with a masked-LM head, in the order in which they are written."""
     names = []
     for name in _HUGGING_FACE.values():
-        whole = [name] if name in (EMBEDDING, POSITIONS, OUTPUT_EMBEDDING, OUTPUT_BIAS) else [f"{name}.weight", f"{name}.bias"]
+        whole = (
+            [name]
+            if name in (EMBEDDING, POSITIONS, OUTPUT_EMBEDDING, OUTPUT_BIAS)
+            else [f"{name}.weight", f"{name}.bias"]
+        )
         names += [part.format(i) for part in whole for i in (range(layers) if "{}" in part else [0])]
     return names
 

@@ -17,7 +17,9 @@ def read_checkpoint(directory: str | Path) -> Checkpoint:
         return read_release(directory)
     if (directory / CONFIG).is_file():
         return read_huggingface(directory)
-    what = "no such directory" if not directory.is_dir() else f"has neither {MODEL} (fairseq) nor {CONFIG} (Hugging Face)"
+    what = (
+        "no such directory" if not directory.is_dir() else f"has neither {MODEL} (fairseq) nor {CONFIG} (Hugging Face)"
+    )
     raise FocusError(f"{directory}: {what}; --source needs a directory with a released encoder.")
 
 

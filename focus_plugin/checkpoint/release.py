@@ -13,9 +13,9 @@ from focus_plugin.checkpoint.names import from_old_fairseq
 from focus_plugin.checkpoint.release_state import release_state
 from focus_plugin.checkpoint.weights import load_pickled
 from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
-from focus_plugin.vocabulary.training import DICTIONARY, SENTENCEPIECE
 
 MODEL = "model.pt"
 _HEADS_OF_ARCH = {"roberta_large": 16, "xlmr_large": 16}

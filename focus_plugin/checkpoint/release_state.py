@@ -37,11 +37,18 @@ def _configuration(config: EncoderConfig) -> dict[str, Any]:
         "bpe": None,
         "model": {
             "_name": "roberta",
-            "encoder_layers": config.layers,
-            "encoder_embed_dim": config.width,
-            "encoder_ffn_embed_dim": config.feedforward,
-            "encoder_attention_heads": config.heads,
-            "max_positions": config.max_positions,
+            **fairseq_shape(config),
             "load_checkpoint_heads": True,
         },
+    }
+
+
+def fairseq_shape(config: EncoderConfig) -> dict[str, int]:
+    """``config`` under the names of fairseq's model options."""
+    return {
+        "encoder_layers": config.layers,
+        "encoder_embed_dim": config.width,
+        "encoder_ffn_embed_dim": config.feedforward,
+        "encoder_attention_heads": config.heads,
+        "max_positions": config.max_positions,
     }

@@ -45,7 +45,9 @@ def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor
 def text_pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
     """The pieces that stand for text, in order: all but ``<unk>`` and the control symbols."""
     size = processor.get_piece_size()
-    return [processor.id_to_piece(i) for i in range(size) if not processor.is_unknown(i) and not processor.is_control(i)]
+    return [
+        processor.id_to_piece(i) for i in range(size) if not processor.is_unknown(i) and not processor.is_control(i)
+    ]
 
 
 def read_sentencepiece(path: str | Path) -> Vocabulary:

@@ -1,5 +1,6 @@
 """A SentencePiece vocabulary for one language, laid out as XLM-R lays out its own."""
 
+import io
 import random
 import re
 from collections.abc import Iterator
@@ -10,10 +11,9 @@ import sentencepiece
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, existing_file, read_lines, silent
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
 from focus_plugin.vocabulary.readers import load_sentencepiece
 
-DICTIONARY = "dict.txt"
-SENTENCEPIECE = "sentencepiece.bpe.model"
 LONGEST_LINE = 1 << 24
 TRAINER_THREADS = 16  # a fixed number: sums of floats depend on how the sentences are dealt to the threads
 
@@ -42,12 +42,13 @@ def _train_unigram(
     corpus: str | Path, size: int, model: Path, sample_bytes: int, seed: int, progress: Progress
 ) -> None:
     sentencepiece.set_random_generator_seed(seed)
+    trained = io.BytesIO()
     failures: list[FocusError] = []
     lines = _keep_error(_sample(corpus, sample_bytes, seed, progress), failures)
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=lines,
-            model_prefix=str(model.with_suffix("")),
+            model_writer=trained,  # a file name would end up in the model
             vocab_size=size,
             model_type="unigram",
             normalization_rule_name="nmt_nfkc",
@@ -64,7 +65,7 @@ def _train_unigram(
         raise failures[0] if failures else _failure(corpus, size, str(error)) from error
     if failures:
         raise failures[0]
-    model.with_suffix(".vocab").unlink()
+    model.write_bytes(trained.getvalue())
 
 
 def _sample(corpus: str | Path, sample_bytes: int, seed: int, progress: Progress) -> Iterator[str]:
@@ -72,7 +73,7 @@ def _sample(corpus: str | Path, sample_bytes: int, seed: int, progress: Progress
     draw = random.Random(seed)
     for line in read_lines(corpus, progress):
         if line.strip() and (share >= 1 or draw.random() < share):
-            yield line
+            yield line.replace("\x85", " ")  # white space to Python and so to fairseq, but not to SentencePiece
 
 
 def _keep_error(lines: Iterator[str], failures: list[FocusError]) -> Iterator[str]:

@@ -13,13 +13,13 @@ from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines, sha256, whole_directory
-from focus_plugin.manifest import Manifest, already_made, describe, expect_kind, read_manifest, write_manifest
+from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.transfer import apply_mixing, check_finite, make_mixing
 from focus_plugin.vocabulary.encoding import tokens_per_word
+from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
-from focus_plugin.vocabulary.training import DICTIONARY, SENTENCEPIECE
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 KIND = "encoder checkpoint"
@@ -45,10 +45,10 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
 
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
-    expect_kind(job.vocabulary, "vocabulary")
+    dictionary, sentencepiece = vocabulary_files(job.vocabulary)
     manifest = _describe(job, phase)
     if not already_made(output, manifest):
-        target = read_dictionary(job.vocabulary / DICTIONARY)
+        target = read_dictionary(dictionary)
         with phase("Reading the source checkpoint", 1):
             source = read_checkpoint(job.source)
             check_finite(job.source, source)
@@ -57,9 +57,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
             mixing = make_mixing(job.method, source.vocabulary, target, vectors, progress)
             tensors, counts = apply_mixing(source.tensors, mixing, job.seed)
         with whole_directory(output) as directory:
-            write_release(
-                directory, source.config, tensors, job.vocabulary / DICTIONARY, job.vocabulary / SENTENCEPIECE
-            )
+            write_release(directory, source.config, tensors, dictionary, sentencepiece)
             found = {
                 **asdict(counts),
                 "source_tokens": len(source.vocabulary),
@@ -68,15 +66,13 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                 "target_bytes": (directory / MODEL).stat().st_size,
             }
             if job.corpus:
-                new = sentencepiece_tokenizer(job.vocabulary / SENTENCEPIECE)
+                new = sentencepiece_tokenizer(sentencepiece)
                 lengths = {"source_tokens_per_word": source.tokenizer, "target_tokens_per_word": new}
                 for name, tokenizer in lengths.items():
                     if tokenizer:
                         found[name] = tokens_per_word(islice(read_lines(job.corpus), LINES_FOR_LENGTH), tokenizer)
             write_manifest(directory, manifest, found)
-    made = read_manifest(output)
-    assert made is not None
-    return made
+    return made(output)
 
 
 def _describe(job: Conversion, phase: Phase) -> Manifest:
@@ -90,7 +86,9 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     options: dict[str, object] = {"method": job.method, "seed": job.seed}
     if job.method == "focus":
         if not (job.corpus or job.auxiliary):
-            raise FocusError("FOCUS needs auxiliary vectors: give --corpus (target text) or --auxiliary (a file of them).")
+            raise FocusError(
+                "FOCUS needs auxiliary vectors: give --corpus (target text) or --auxiliary (a file of them)."
+            )
         if not job.auxiliary:
             options["fasttext"] = asdict(job.fasttext)
     with phase("Reading the input", sum(path.stat().st_size for paths in parts.values() for path in paths)) as progress:

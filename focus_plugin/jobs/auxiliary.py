@@ -7,10 +7,9 @@ from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
 from focus_plugin.auxiliary.vectors import save_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, whole_file
-from focus_plugin.manifest import expect_kind
 from focus_plugin.progress import Phase, no_phase
+from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
-from focus_plugin.vocabulary.training import DICTIONARY, SENTENCEPIECE
 
 
 def make_auxiliary(
@@ -25,15 +24,15 @@ def make_auxiliary(
 
     Returns how many tokens have a vector, and how many there are. Raises FocusError, also if ``output`` exists.
     """
-    expect_kind(vocabulary, "vocabulary")
-    target = read_dictionary(vocabulary / DICTIONARY)
+    dictionary, sentencepiece = vocabulary_files(vocabulary)
+    target = read_dictionary(dictionary)
     if output.exists():
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
     if output.suffix == ".safetensors":
-        matrix = cached_vectors(existing_file(corpus), vocabulary / SENTENCEPIECE, target, options, phase, verbose)
+        matrix = cached_vectors(existing_file(corpus), sentencepiece, target, options, phase, verbose)
         save_vectors(output, matrix, target)
     elif output.suffix == ".bin":
-        processor = load_sentencepiece(vocabulary / SENTENCEPIECE)
+        processor = load_sentencepiece(sentencepiece)
         with whole_file(output) as path, phase("Encoding for fastText", existing_file(corpus).stat().st_size) as done:
             matrix = train_vectors(corpus, processor, target, options, done, model_path=path, verbose=verbose)
     else:

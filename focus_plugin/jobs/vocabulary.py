@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from focus_plugin.files import existing_file, sha256, whole_directory
-from focus_plugin.manifest import Manifest, already_made, describe, read_manifest, write_manifest
+from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.training import train_vocabulary
 
@@ -24,6 +24,4 @@ def make_vocabulary(
             counts = train_vocabulary(corpus, size, directory, sample_bytes=sample_bytes, seed=seed, progress=progress)
             found = {"pieces": len(counts.pieces), "words": counts.words, "lines": counts.lines}
             write_manifest(directory, manifest, {**found, "tokens_per_word": counts.tokens_per_word})
-    made = read_manifest(output)
-    assert made is not None
-    return made
+    return made(output)

@@ -1,0 +1,22 @@
+"""``focus export``"""
+
+from pathlib import Path
+
+import click
+from focus_cli.common import phases, quiet_option, tell
+
+
+@click.command("export")
+@click.option("--onnx", is_flag=True, required=True, help="As an ONNX graph for ONNX Runtime.")
+@click.option("--model", required=True, type=Path, help="Encoder or classification model: a directory.")
+@click.option("--output", required=True, type=Path, help="Directory to make.")
+@click.option("--pooling", default="mean", type=click.Choice(["mean", "first"]), help="Of encoders without a head.")
+@click.option("--tolerance", default=1e-4, type=click.FloatRange(min=0), help="Largest difference to PyTorch.")
+@quiet_option
+def command(onnx: bool, model: Path, output: Path, pooling: str, tolerance: float, quiet: bool) -> None:
+    """Export a model for serving, verified against PyTorch."""
+    from focus_plugin.jobs.export import Export, export_onnx
+
+    with phases(quiet)("Exporting and verifying", 1):
+        counts = export_onnx(Export(model, pooling, tolerance), output).counts
+    tell(quiet, f"{output}: largest difference to PyTorch {counts['largest_difference_to_pytorch']:.1e}.")

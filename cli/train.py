@@ -1,0 +1,48 @@
+"""``focus train``"""
+
+from pathlib import Path
+
+import click
+from focus_cli.common import quiet_option, seed_option, tell
+from focus_cli.training import cpu_option, extra_argument, following, show_command
+
+
+@click.command("train")
+@click.argument("data", type=Path)
+@click.option("--init", required=True, type=Path, help="Encoder to start from: a directory made by focus convert.")
+@click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release.")
+@click.option("--updates", default=10_000, type=click.IntRange(min=1), help="Optimizer steps.")
+@click.option("--lr", default=5e-5, type=click.FloatRange(min=0), help="Learning rate at its peak.")
+@click.option("--batch-tokens", default=32_768, type=click.IntRange(min=1), help="Tokens of one update.")
+@click.option("--device-tokens", default=8_192, type=click.IntRange(min=1), help="Tokens on one device at once.")
+@click.option("--validations", default=10, type=click.IntRange(min=1), help="How often to validate and save.")
+@cpu_option
+@seed_option
+@quiet_option
+@extra_argument
+def command(
+    data: Path,
+    init: Path,
+    output: Path,
+    updates: int,
+    lr: float,
+    batch_tokens: int,
+    device_tokens: int,
+    validations: int,
+    cpu: bool,
+    seed: int,
+    quiet: bool,
+    extra: tuple[str, ...],
+) -> None:
+    """Continue the pretraining of a converted encoder on DATA, made by focus prepare.
+
+    Options after -- go to fairseq-train and override what is chosen here. An interrupted training goes on when the
+    same command is given again.
+    """
+    from focus_plugin.jobs.pretrain import Pretraining, pretrain
+
+    job = Pretraining(data, init, updates, lr, batch_tokens, device_tokens, validations, seed, cpu, extra)
+    with following(quiet) as progress:
+        counts = pretrain(job, output, show_command(quiet), progress).counts
+    losses = counts["valid_loss_nats"]
+    tell(quiet, f"{output}: validation loss {min(losses.values()):.3f} nats after {list(losses)[-1]} updates.")

@@ -1,0 +1,44 @@
+"""What the subcommands that train share: options, the command that is run, and the way it goes."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from focus_cli.common import interactive, tell
+
+from focus_plugin.training import TrainingStep
+
+extra_argument = click.argument("extra", nargs=-1, type=click.UNPROCESSED)
+cpu_option = click.option("--cpu", is_flag=True, help="Train on the CPU even if there is a GPU.")
+
+
+def show_command(quiet: bool) -> Callable[[list[str]], None]:
+    """Prints a command as one can paste it into a shell."""
+    return lambda command: tell(quiet, shlex.join(command))
+
+
+@contextmanager
+def following(quiet: bool) -> Iterator[Callable[[TrainingStep], None]]:
+    """Follow a training: a bar with the loss on a terminal, a line a validation elsewhere, nothing if ``quiet``."""
+    if quiet or not interactive(quiet):
+        yield (lambda _: None) if quiet else _line
+        return
+    with click.progressbar(length=1, label="Training", file=sys.stderr, item_show_func=_loss) as bar:
+
+        def show(step: TrainingStep) -> None:
+            bar.length = step.updates
+            bar.update(step.update - bar.pos, step)
+
+        yield show
+
+
+def _line(step: TrainingStep) -> None:
+    if step.valid:
+        click.echo(f"update {step.update} of {step.updates}: validation loss {step.loss:.3f} nats", err=True)
+
+
+def _loss(step: Any) -> str | None:
+    return step and f"{'validation' if step.valid else 'training'} loss {step.loss:.3f} nats, {step.rate:,.0f} tokens/s"

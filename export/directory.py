@@ -1,0 +1,192 @@
+"""The export directory: all that serving a model needs, in files that are checked when they are read."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import sha256, whole_directory, write_json
+
+FORMAT_VERSION = 1
+MODEL = "model.onnx"
+SENTENCEPIECE = "sentencepiece.model"
+PIECE_IDS = "piece_ids.npy"
+CONFIG = "config.json"
+POOLINGS = ("mean", "first")
+INPUTS = ("input_ids", "lengths")
+OUTPUTS = {"classification": ("hidden_states", "logits"), "embedding": ("hidden_states", "embedding")}
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What ``config.json`` tells about an exported model.
+
+    kind: "classification" or "embedding". labels: of a classifier, in the order of its logits; else None. pooling: of
+    an embedding, "mean" or "first"; else None. vocabulary: number of token ids. width: size of a hidden state.
+    max_positions: most tokens in one text, ``<s>`` and ``</s>`` included. bos, pad, eos, unk: special tokens' ids.
+    """
+
+    kind: str
+    labels: tuple[str, ...] | None
+    pooling: str | None
+    vocabulary: int
+    width: int
+    max_positions: int
+    bos: int
+    pad: int
+    eos: int
+    unk: int
+
+    @property
+    def outputs(self) -> tuple[str, str]:
+        """The model's names for the hidden states and for the result of its head."""
+        return OUTPUTS[self.kind]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A checked export directory. piece_ids: int32, the token id of every SentencePiece id."""
+
+    model: Path
+    sentencepiece: Path
+    piece_ids: np.ndarray
+    config: ExportConfig
+
+
+def write_export(
+    directory: str | Path,
+    config: ExportConfig,
+    write_model: Callable[[Path], object],
+    sentencepiece_model: bytes,
+    piece_ids: np.ndarray,
+) -> None:
+    """Write an export directory whole or not at all.
+
+    ``write_model`` is called with the path at which it has to write the ONNX model, external data beside it; an
+    exception from it (a failed verification, say) leaves nothing behind. Raises FocusError if ``directory`` exists
+    and is not empty, or if the parts do not fit each other.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise FocusError(f"{directory}: already exists; name a new directory for the export.")
+    if fault := _config_fault(config) or _piece_ids_fault(piece_ids, config):
+        raise FocusError(f"{directory}: cannot be exported: {fault}.")
+    with whole_directory(directory) as temporary:
+        write_model(temporary / MODEL)
+        (temporary / SENTENCEPIECE).write_bytes(sentencepiece_model)
+        np.save(temporary / PIECE_IDS, piece_ids.astype(np.int32), allow_pickle=False)
+        names = {"inputs": INPUTS, "outputs": config.outputs}
+        digests = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
+        write_json(temporary / CONFIG, {"version": FORMAT_VERSION, **asdict(config), **names, "sha256": digests})
+
+
+def read_export(directory: str | Path) -> Export:
+    """Read and check an export directory.
+
+    Raises FocusError, naming the file and its fault, if a file is missing or its bytes are not those exported, if the
+    format is of another version, or if the parts do not fit each other.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise FocusError(f"{directory}: no such directory.")
+    values = _read_config(directory / CONFIG)
+    _check_files(directory, values)
+    config = _parse_config(directory / CONFIG, values)
+    piece_ids = _read_piece_ids(directory / PIECE_IDS, config)
+    return Export(directory / MODEL, directory / SENTENCEPIECE, piece_ids, config)
+
+
+def _read_config(path: Path) -> dict[str, object]:
+    """The values in ``config.json``, of this format version."""
+    if not path.is_file():
+        raise FocusError(f"{path}: no such file; {path.parent} is not an export directory.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FocusError(f"{path}: not valid JSON ({error}).") from error
+    if not isinstance(values, dict) or "version" not in values:
+        raise FocusError(f'{path}: has no "version", so it is not the configuration of an export.')
+    if values["version"] != FORMAT_VERSION:
+        raise FocusError(
+            f"{path}: format version {values['version']}, but this program reads version {FORMAT_VERSION}; "
+            "export the model again with this version of the program."
+        )
+    return values
+
+
+def _check_files(directory: Path, values: dict[str, object]) -> None:
+    """Every file listed under "sha256" is there with the bytes that were exported."""
+    digests = values.get("sha256")
+    if not isinstance(digests, dict) or not {MODEL, SENTENCEPIECE, PIECE_IDS} <= digests.keys():
+        raise FocusError(f'{directory / CONFIG}: has no "sha256" of each file of the export.')
+    for name, digest in digests.items():
+        if not (directory / name).is_file():
+            raise FocusError(f"{directory / name}: no such file; the export is incomplete, copy or make it again.")
+        if sha256(directory / name) != digest:
+            raise FocusError(
+                f"{directory / name}: truncated, damaged or changed since the export; copy or make it again."
+            )
+
+
+def _parse_config(path: Path, values: dict[str, object]) -> ExportConfig:
+    names = [field.name for field in fields(ExportConfig)]
+    if absent := [name for name in names if name not in values]:
+        raise FocusError(f'{path}: has no "{absent[0]}".')
+    parts: dict[str, Any] = {name: values[name] for name in names}
+    if isinstance(parts["labels"], list):
+        parts["labels"] = tuple(parts["labels"])
+    config = ExportConfig(**parts)
+    if fault := _config_fault(config):
+        raise FocusError(f"{path}: {fault}.")
+    return config
+
+
+def _config_fault(config: ExportConfig) -> str | None:
+    """What is wrong with a configuration, or None."""
+    for name in ("vocabulary", "width", "max_positions", "bos", "pad", "eos", "unk"):
+        value = getattr(config, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            return f'"{name}" is {value!r}, not a whole number'
+        if name in ("bos", "pad", "eos", "unk") and value >= config.vocabulary:
+            return f'"{name}" is token id {value}, but the vocabulary has only {config.vocabulary} tokens'
+    if config.max_positions < 2:
+        return f'"max_positions" is {config.max_positions}, too few for <s> and </s>'
+    if config.kind == "classification":
+        labels = config.labels
+        if not isinstance(labels, tuple) or not labels or not all(isinstance(label, str) for label in labels):
+            return 'a classification model needs its list of labels under "labels"'
+        if len(set(labels)) < len(labels):
+            return '"labels" has a label twice'
+    elif config.kind == "embedding":
+        if config.pooling not in POOLINGS:
+            return f'"pooling" is {config.pooling!r}, not one of {", ".join(POOLINGS)}'
+    else:
+        return f'"kind" is {config.kind!r}, not one of {", ".join(OUTPUTS)}'
+    return None
+
+
+def _read_piece_ids(path: Path, config: ExportConfig) -> np.ndarray:
+    try:
+        piece_ids = np.asarray(np.load(path, allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise FocusError(f"{path}: not a NumPy array file ({error}).") from error
+    if fault := _piece_ids_fault(piece_ids, config):
+        raise FocusError(f"{path}: {fault}.")
+    return piece_ids.astype(np.int32)
+
+
+def _piece_ids_fault(piece_ids: np.ndarray, config: ExportConfig) -> str | None:
+    """What is wrong with the table of token ids, or None."""
+    if piece_ids.ndim != 1 or not np.issubdtype(piece_ids.dtype, np.integer) or not piece_ids.size:
+        return f"the piece ids are {piece_ids.dtype} of shape {piece_ids.shape}, not a row of whole numbers"
+    if piece_ids.min() < 0 or piece_ids.max() >= config.vocabulary:
+        wrong = int(np.flatnonzero((piece_ids < 0) | (piece_ids >= config.vocabulary))[0])
+        return (
+            f"SentencePiece id {wrong} has token id {piece_ids[wrong]}, outside the vocabulary of "
+            f"{config.vocabulary} tokens"
+        )
+    return None

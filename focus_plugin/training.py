@@ -1,0 +1,278 @@
+"""fairseq's own commands, composed, run and followed: continued pretraining, fine-tuning and evaluation."""
+
+import json
+import math
+import re
+import signal
+import subprocess
+import sysconfig
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.release_state import fairseq_shape
+from focus_plugin.errors import FocusError
+
+BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
+_USER_DIR = str(Path(__file__).parent)
+_NEVER = "1000000000"  # epochs: what is not to happen at the end of each
+_STATISTICS = re.compile(r' \| INFO \| (\S+) \| (\{".*\})$')
+_TAIL_LINES = 8
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    updates: optimizer steps. learning_rate: at its peak, after the first 6 % of the updates; it then falls
+    linearly to zero. validate_every: updates between two validations, each of which saves a checkpoint.
+    accumulate: batches whose gradients make one update. seed: of masking, dropout and order.
+    """
+
+    updates: int
+    learning_rate: float
+    validate_every: int
+    accumulate: int = 1
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """Where a training is. loss: in nats per prediction, of the latest batches or, if ``valid``, of the validation
+    set. rate: tokens a second. updates: in all; update: so far."""
+
+    update: int
+    updates: int
+    loss: float
+    rate: float
+    valid: bool
+
+
+@dataclass(frozen=True)
+class MaskedLMLoss:
+    """nats: mean loss of a predicted token. predicted: how many were."""
+
+    nats: float
+    predicted: int
+
+
+def masked_lm_command(
+    data: Path,
+    init: Path,
+    save_dir: Path,
+    config: EncoderConfig,
+    schedule: Schedule,
+    *,
+    max_tokens: int,
+    cpu: bool = False,
+    extra: Sequence[str] = (),
+) -> list[str]:
+    """The ``fairseq-train`` command that goes on pretraining the checkpoint ``init`` on prepared text.
+
+    ``max_tokens``: tokens in a batch on one device. ``extra``: more options of fairseq-train, which override
+    those chosen here. Samples are runs of ``tokens_per_sample`` tokens across lines, so none is left out.
+    """
+    return [
+        *_train_command(data, init, save_dir, config, schedule),
+        *("--task", "focus_masked_lm", "--criterion", "masked_lm"),
+        *("--sample-break-mode", "none", "--tokens-per-sample", str(min(512, config.max_positions))),
+        *("--max-tokens", str(max_tokens), "--skip-invalid-size-inputs-valid-test"),
+        *_device_options(cpu),
+        *extra,
+    ]
+
+
+def classification_command(
+    data: Path,
+    init: Path,
+    save_dir: Path,
+    config: EncoderConfig,
+    schedule: Schedule,
+    *,
+    head: str,
+    classes: int,
+    batch_size: int,
+    cpu: bool = False,
+    extra: Sequence[str] = (),
+) -> list[str]:
+    """The ``fairseq-train`` command that fine-tunes the checkpoint ``init`` and a new classification head.
+
+    ``head``: its name. ``batch_size``: texts in a batch on one device. The best checkpoint is the one most
+    accurate on the validation set. ``extra`` as in ``masked_lm_command``.
+    """
+    return [
+        *_train_command(data, init, save_dir, config, schedule),
+        *("--task", "sentence_prediction", "--criterion", "sentence_prediction"),
+        *("--num-classes", str(classes), "--classification-head-name", head),
+        *("--init-token", "0", "--separator-token", "2"),
+        *("--batch-size", str(batch_size), "--required-batch-size-multiple", "1"),
+        *("--best-checkpoint-metric", "accuracy", "--maximize-best-checkpoint-metric"),
+        *_device_options(cpu),
+        *extra,
+    ]
+
+
+def _train_command(data: Path, init: Path, save_dir: Path, config: EncoderConfig, schedule: Schedule) -> Iterator[str]:
+    yield from (_script("fairseq-train"), str(data), "--user-dir", _USER_DIR, "--arch", "focus_roberta")
+    for name, value in fairseq_shape(config).items():
+        yield from (f"--{name.replace('_', '-')}", str(value))
+    every = str(schedule.validate_every)
+    options = {
+        "finetune-from-model": init,
+        "save-dir": save_dir,
+        "optimizer": "adam",
+        "adam-betas": "(0.9, 0.98)",
+        "adam-eps": "1e-6",
+        "weight-decay": "0.01",
+        "clip-norm": "1.0",
+        "dropout": "0.1",
+        "attention-dropout": "0.1",
+        "lr": schedule.learning_rate,
+        "lr-scheduler": "polynomial_decay",
+        "warmup-updates": math.ceil(0.06 * schedule.updates),
+        "total-num-update": schedule.updates,
+        "max-update": schedule.updates,
+        "update-freq": schedule.accumulate,
+        "seed": schedule.seed,
+        "validate-interval-updates": every,
+        "save-interval-updates": every,
+        "keep-interval-updates": 1,
+        "validate-interval": _NEVER,
+        "save-interval": _NEVER,
+        "log-format": "json",
+        "log-interval": max(1, min(50, schedule.updates // 100)),
+    }
+    for option, setting in options.items():
+        yield from (f"--{option}", str(setting))
+    yield "--no-epoch-checkpoints"
+
+
+def _device_options(cpu: bool) -> list[str]:
+    """All visible GPUs in half precision, or the CPU."""
+    if cpu or not torch.cuda.is_available():
+        return ["--cpu", "--distributed-world-size", "1"]
+    return [
+        "--bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "--fp16",
+        "--ddp-backend",
+        "legacy_ddp",
+    ]
+
+
+def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object]) -> None:
+    """Run a ``fairseq-train`` command, append its output to ``log`` and report what it says of its progress.
+
+    Raises FocusError if it fails.
+    """
+    updates = int(command[len(command) - 1 - command[::-1].index("--max-update") + 1])
+    for tag, statistics in _run(command, log):
+        prefix = "valid_" if tag == "valid" else ""
+        if tag in ("train_inner", "valid"):
+            progress(
+                TrainingStep(
+                    update=int(statistics[f"{prefix}num_updates"]),
+                    updates=updates,
+                    loss=float(statistics[f"{prefix}loss"]) * math.log(2),
+                    rate=float(statistics[f"{prefix}wps"]),
+                    valid=tag == "valid",
+                )
+            )
+
+
+def masked_lm_loss(
+    checkpoint: Path,
+    data: Path,
+    log: Path,
+    *,
+    split: str = "valid",
+    tokens_per_sample: int = 512,
+    max_tokens: int = 4096,
+    seed: int = 1,
+    cpu: bool = False,
+) -> MaskedLMLoss:
+    """Evaluate a checkpoint on prepared text with ``fairseq-validate``, whose output is appended to ``log``.
+
+    ``checkpoint``: a release directory or any ``.pt`` that fairseq wrote. Which tokens are masked depends on
+    ``seed``, ``tokens_per_sample`` and the text alone, so checkpoints with one vocabulary are compared on the same
+    predictions. Raises FocusError if fairseq fails.
+    """
+    path = checkpoint / "model.pt" if checkpoint.is_dir() else checkpoint
+    task = {
+        "_name": "focus_masked_lm",
+        "data": str(data),
+        "sample_break_mode": "none",
+        "tokens_per_sample": tokens_per_sample,
+        "seed": seed,
+    }
+    command = [
+        *(_script("fairseq-validate"), str(data), "--user-dir", _USER_DIR, "--path", str(path)),
+        *("--task", "focus_masked_lm", "--valid-subset", split, "--max-tokens", str(max_tokens)),
+        *("--model-overrides", repr({"task": task}), "--skip-invalid-size-inputs-valid-test", "--log-format", "json"),
+        *(["--cpu"] if cpu else []),
+    ]
+    for tag, statistics in _run(command, log):
+        if tag == split:
+            loss = MaskedLMLoss(float(statistics[f"{split}_nats"]), int(float(statistics[f"{split}_predicted"])))
+    return loss
+
+
+def _script(name: str) -> str:
+    """The path of one of fairseq's commands, installed beside this interpreter."""
+    path = Path(sysconfig.get_path("scripts")) / name
+    if not path.is_file():
+        raise FocusError(f"{path}: no such command; training needs fairseq, which the extra 'train' installs.")
+    return str(path)
+
+
+def _run(command: Sequence[str], log: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Run a command and yield the statistics that it logs, with their tag."""
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with open(log, "a", encoding="utf-8") as file, _child(command) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            file.flush()
+            if line.strip():
+                tail.append(line.rstrip())
+            if match := _STATISTICS.search(line.rstrip()):
+                yield match[1], json.loads(match[2])
+    if process.returncode:
+        ours = tail[-1].partition("focus_plugin.errors.FocusError: ")[2] if tail else ""
+        what = f"stopped by signal {-process.returncode}" if process.returncode < 0 else "failed"
+        raise FocusError(
+            ours or f"{Path(command[0]).name} {what}; the whole log is in {log}, and its end is:\n" + "\n".join(tail)
+        )
+
+
+@contextmanager
+def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends with the block: by itself, or because the block was left by an interruption."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+    )
+    try:
+        yield process
+        process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,26 @@
+"""The commands as a user runs them: in a process of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run(*arguments: object, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command of this environment; fails with its whole output if ``check`` and the exit code is not 0."""
+    program = Path(sys.executable).parent / str(arguments[0])
+    command = [str(program), *map(str, arguments[1:])]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
+    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def refuse(*arguments: object, says: str) -> str:
+    """Run a command that must fail: exit code 1 and one sentence, no traceback. Returns the sentence."""
+    done = run(*arguments, check=False)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert len(errors) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert says in errors[0], errors[0]
+    return errors[0]

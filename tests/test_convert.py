@@ -1,0 +1,306 @@
+"""``focus vocab``, ``auxiliary``, ``convert`` and ``inspect`` as commands, on real files."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import refuse, run
+from fairseq.models.roberta import XLMRModel
+
+from focus_plugin.auxiliary.vectors import load_vectors
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
+from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+SMALL = ("--dim", 16, "--min-count", 5)
+
+
+@pytest.fixture(scope="module")
+def converted(directory, release, vocabulary, target_text) -> Path:
+    output = directory / "converted"
+    run(
+        "focus",
+        "convert",
+        "--source",
+        release,
+        "--vocab",
+        vocabulary,
+        "--corpus",
+        target_text,
+        "--output",
+        output,
+        *SMALL,
+    )
+    return output
+
+
+def test_vocab_reports_and_a_second_run_does_nothing(target_text, tmp_path):
+    command = ("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
+    first = run(*command)
+    assert "tokens per word" in first.stdout
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "v").iterdir()}
+    assert sorted(path.name for path in made) == ["dict.txt", "focus.json", "sentencepiece.bpe.model"]
+    assert run(*command).stdout == first.stdout
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+    refuse("focus", "vocab", "--input", target_text, "--size", 299, "--output", tmp_path / "v", says="already holds")
+
+
+def test_both_sources_give_the_same_target(converted, hugging_face, vocabulary, target_text, tmp_path):
+    output = tmp_path / "from-hf"
+    run(
+        "focus",
+        "convert",
+        "--source",
+        hugging_face,
+        "--vocab",
+        vocabulary,
+        "--corpus",
+        target_text,
+        "--output",
+        output,
+        *SMALL,
+    )
+    for name in ("model.pt", "dict.txt", "sentencepiece.bpe.model"):
+        assert (output / name).read_bytes() == (converted / name).read_bytes()
+
+
+def test_manifest_says_what_happened(converted, release, vocabulary):
+    manifest = json.loads((converted / "focus.json").read_text())
+    counts = manifest["counts"]
+    assert counts["overlap"] + counts["mixed"] + counts["random"] == counts["target_tokens"] == 502
+    source, target = read_dictionary(release / "dict.txt"), read_dictionary(vocabulary / "dict.txt")
+    assert counts["overlap"] == len(set(source.tokens) & set(target.tokens))
+    assert counts["mixed"] > 50
+    assert counts["target_tokens_per_word"] < counts["source_tokens_per_word"]
+    assert manifest["options"]["fasttext"]["minimum_count"] == 5
+    assert {name.split("/")[0] for name in manifest["inputs"]} == {"source", "vocabulary", "corpus"}
+    assert "torch" in manifest["made_by"]
+
+
+def test_all_but_the_vocabulary_is_unchanged(converted, release):
+    source, target = read_checkpoint(release), read_checkpoint(converted)
+    assert target.config == source.config
+    for name, tensor in source.tensors.items():
+        if not name.endswith(("embed_tokens.weight", "lm_head.weight", "lm_head.bias")):
+            assert torch.equal(target.tensors[name], tensor)
+    for token in set(source.vocabulary.tokens) & set(target.vocabulary.tokens):
+        row, origin = target.vocabulary.ids[token], source.vocabulary.ids[token]
+        assert torch.equal(target.tensors[EMBEDDING][row], source.tensors[EMBEDDING][origin])
+        assert target.tensors[OUTPUT_BIAS][row] == source.tensors[OUTPUT_BIAS][origin]
+
+
+def test_fairseq_loads_encodes_and_fills_masks(converted, target_text):
+    model = XLMRModel.from_pretrained(str(converted)).eval()
+    line = target_text.read_text().splitlines()[0]
+    ids = model.encode(line)
+    tokens = read_dictionary(converted / "dict.txt").tokens
+    assert (ids[0], ids[-1]) == (0, 2)
+    assert "".join(tokens[i] for i in ids[1:-1]).replace("▁", " ").strip() == line
+    assert model.decode(ids) == line
+    assert model.extract_features(ids).shape == (1, len(ids), 32)
+    filled = model.fill_mask(f"{line.split()[0]} <mask> {line.split()[-1]}", topk=3)
+    assert len(filled) == 3
+    assert all(score > 0 for _, score, _ in filled)
+
+
+def test_the_checkpoint_holds_only_plain_values(converted):
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(converted / "model.pt") == []
+
+
+def test_vectors_are_cached_by_content(release, vocabulary, target_text, tmp_path, monkeypatch):
+    monkeypatch.setenv("FOCUS_CACHE", str(tmp_path / "cache"))
+
+    def convert(corpus: Path, output: str, *options: object) -> set[str]:
+        run(
+            "focus",
+            "convert",
+            "--source",
+            release,
+            "--vocab",
+            vocabulary,
+            "--corpus",
+            corpus,
+            "--output",
+            tmp_path / output,
+            *options,
+        )
+        return {path.name for path in (tmp_path / "cache").iterdir()}
+
+    first = convert(target_text, "one", *SMALL)
+    stamp = (tmp_path / "cache" / next(iter(first))).stat().st_mtime_ns
+    moved = shutil.copy(target_text, tmp_path / "moved.txt")
+    assert convert(moved, "two", *SMALL, "--seed", 2) == first
+    assert (tmp_path / "cache" / next(iter(first))).stat().st_mtime_ns == stamp
+    with open(moved, "a") as file:
+        file.write("One more line.\n")
+    assert len(convert(moved, "three", *SMALL)) == 2
+    assert len(convert(target_text, "four", "--dim", 17, "--min-count", 5)) == 3
+
+
+def test_the_seed_decides_the_bytes(release, vocabulary, target_text, tmp_path, monkeypatch):
+    models = {}
+    for name, seed, cache in (("a", 1, "x"), ("b", 1, "y"), ("c", 2, "x")):
+        monkeypatch.setenv("FOCUS_CACHE", str(tmp_path / cache))
+        run(
+            "focus",
+            "convert",
+            "--source",
+            release,
+            "--vocab",
+            vocabulary,
+            "--corpus",
+            target_text,
+            "--output",
+            tmp_path / name,
+            "--seed",
+            seed,
+            *SMALL,
+        )
+        models[name] = (tmp_path / name / "model.pt").read_bytes()
+    assert models["a"] == models["b"], "vectors trained twice are the same"
+    assert models["a"] != models["c"]
+
+
+def test_given_vectors_are_used(release, vocabulary, target_text, tmp_path):
+    for name in ("v.bin", "v.safetensors"):
+        run("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, "--output", tmp_path / name, *SMALL)
+    import fasttext
+
+    model = fasttext.load_model(str(tmp_path / "v.bin"))
+    with open(tmp_path / "v.vec", "w") as file:
+        file.write(f"{len(model.get_words())} 16\n")
+        for word in model.get_words():
+            file.write(f"{word} {' '.join(str(float(x)) for x in model.get_word_vector(word))}\n")
+    for suffix in ("bin", "safetensors", "vec"):
+        output = tmp_path / suffix
+        run(
+            "focus",
+            "convert",
+            "--source",
+            release,
+            "--vocab",
+            vocabulary,
+            "--auxiliary",
+            tmp_path / f"v.{suffix}",
+            "--output",
+            output,
+        )
+    assert (tmp_path / "bin" / "model.pt").read_bytes() == (tmp_path / "safetensors" / "model.pt").read_bytes()
+    assert (tmp_path / "bin" / "model.pt").read_bytes() == (tmp_path / "vec" / "model.pt").read_bytes()
+    refuse(
+        "focus",
+        "auxiliary",
+        "--corpus",
+        target_text,
+        "--vocab",
+        vocabulary,
+        "--output",
+        tmp_path / "v.bin",
+        says="already there",
+    )
+
+
+def test_faults_of_vectors_are_told(tmp_path):
+    target = Vocabulary.of(["<s>", "<pad>", "</s>", "<unk>", "▁a", "▁b", "<mask>"])
+    for name, content, message in (
+        ("x.bin", b"no model", "not a fastText model"),
+        ("x.safetensors", b"no tensors", "not a file of token vectors"),
+        ("x.vec", b"2 3\n\xe2\x96\x81a 1 2\n", "line 2: expected a token and 3 numbers"),
+        ("y.vec", b"1 2\n\xe2\x96\x81a 1 nan\n", "NaN or infinity"),
+        ("z.vec", b"1 2\nelsewhere 1 2\n", "made with another"),
+        ("q.vec", b"", "expected the number of tokens"),
+        ("x.npy", b"", "are read from"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(FocusError, match=message):
+            load_vectors(tmp_path / name, target)
+
+
+def test_special_tokens_get_no_vector(vocabulary, target_text, tmp_path):
+    run("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, "--output", tmp_path / "v.bin", *SMALL)
+    target = read_dictionary(vocabulary / "dict.txt")
+    matrix = load_vectors(tmp_path / "v.bin", target)
+    assert not matrix[target.special].any(), "fastText has a vector for </s>, its line end"
+    assert np.count_nonzero(matrix.any(axis=1)) > 100
+
+
+def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_text, tmp_path):
+    output = tmp_path / "out"
+    base = ("focus", "convert", "--vocab", vocabulary, "--output", output)
+    refuse(*base, "--source", tmp_path / "absent", "--corpus", target_text, says="absent: no such directory")
+    refuse(*base, "--source", release, says="--corpus")
+    refuse(*base, "--source", release, "--corpus", tmp_path / "absent.txt", says="absent.txt: no such file")
+    (tmp_path / "empty.txt").touch()
+    refuse(*base, "--source", release, "--corpus", tmp_path / "empty.txt", says="empty.txt")
+    (tmp_path / "latin.txt").write_bytes(b"good\ncaf\xe9\n")
+    refuse(*base, "--source", release, "--corpus", tmp_path / "latin.txt", says="latin.txt, line 2: not valid UTF-8")
+    refuse(
+        "focus",
+        "convert",
+        "--vocab",
+        release,
+        "--output",
+        output,
+        "--source",
+        release,
+        "--corpus",
+        target_text,
+        says="focus.json",
+    )
+    shutil.copytree(release, tmp_path / "nan")
+    state = torch.load(release / "model.pt")
+    state["model"][EMBEDDING][9, 1] = float("nan")
+    torch.save(state, tmp_path / "nan" / "model.pt")
+    refuse(*base, "--source", tmp_path / "nan", "--corpus", target_text, says="NaN")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("mine")
+    refuse(
+        "focus",
+        "convert",
+        "--vocab",
+        vocabulary,
+        "--output",
+        tmp_path / "taken",
+        "--source",
+        release,
+        "--corpus",
+        target_text,
+        says="already holds",
+    )
+    assert (tmp_path / "taken" / "mine.txt").read_text() == "mine"
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"empty.txt", "latin.txt", "nan", "taken"}
+
+
+def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_face, tmp_path):
+    assert "encoder checkpoint" in run("focus", "inspect", converted).stdout
+    assert "mixed: " in run("focus", "inspect", converted).stdout
+    assert run("focus", "inspect", vocabulary).stdout.splitlines()[0].endswith("target.vocab: vocabulary")
+    assert "layers: 2, width: 32" in run("focus", "inspect", hugging_face).stdout
+    refuse("focus", "inspect", tmp_path, says="neither model.pt")
+    (tmp_path / "focus.json").write_text("{")
+    refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
+
+
+def test_quiet_says_nothing(release, vocabulary, target_text, tmp_path):
+    done = run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v", "--quiet")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_no_name_of_ours_is_taken_in_site_packages(tmp_path):
+    done = run(
+        "python", "-c", "import importlib.util as u; print(u.find_spec('cli'), u.find_spec('export'))", cwd=tmp_path
+    )
+    assert done.stdout.split() == ["None", "None"]
+    assert (
+        os.path.basename(
+            run("python", "-c", "import focus_cli; print(focus_cli.__path__[0])", cwd=tmp_path).stdout.strip()
+        )
+        == "focus_cli"
+    )

@@ -1,0 +1,375 @@
+"""The export directory, the predictor and predictions of files, on small random models."""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+from export_models import ENCODER, LABELS, piece_ids, random_words, reference, train_sentencepiece, write_small_export
+from focus_export.batching import batches_by_length, padded
+from focus_export.directory import read_export, write_export
+from focus_export.predict_file import predict_file
+from focus_export.runtime import WINDOW_BATCHES, Classification, Predictor
+from hypothesis import given
+from hypothesis import strategies as st
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import sha256
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def spm(tmp_path_factory):
+    return train_sentencepiece(tmp_path_factory.mktemp("spm"))
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory, spm):
+    """The export directory of each head, its transformers model and its tokenizer."""
+    root = tmp_path_factory.mktemp("exports")
+    return {head: (root / head, *write_small_export(root / head, head, spm)) for head in ("mood", "mean", "first")}
+
+
+@pytest.fixture(scope="module")
+def classifier(exports):
+    return Predictor(exports["mood"][0])
+
+
+@pytest.fixture(scope="module")
+def embedder(exports):
+    return Predictor(exports["mean"][0])
+
+
+@pytest.fixture
+def copy(exports, tmp_path):
+    """A copy of the classifier's export that a test may damage."""
+    return shutil.copytree(exports["mood"][0], tmp_path / "copy")
+
+
+def texts_of_mixed_lengths(count, seed=0):
+    """Texts of 0 to 6 words, some with characters the tokenizer never saw."""
+    chance, words = random.Random(seed), random_words(300, seed)
+    texts = [" ".join(chance.choices(words, k=chance.choice([0, 1, 1, 2, 3]))) for _ in range(count)]
+    return [text + " 漢字 Ω" if chance.random() < 0.1 else text for text in texts]
+
+
+def expected(exports, head, text, truncate_to=None):
+    """transformers' result for one text alone, tokenised piece by piece."""
+    _, model, tokenizer = exports[head]
+    table = piece_ids(tokenizer)
+    ids = [0, *[int(table[tokenizer.piece_to_id(piece)]) for piece in tokenizer.encode(text, out_type=str)], 2]
+    ids = ids if truncate_to is None else [*ids[: truncate_to - 1], 2]
+    values = reference(model, head, np.array([ids], np.int32), np.array([len(ids)], np.int32))
+    (name,) = values.keys() - {"hidden_states"}
+    return values[name][0]
+
+
+def rewrite_config(directory, **changes):
+    path = directory / "config.json"
+    values = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({name: value for name, value in values.items() if value is not Ellipsis}))
+
+
+def rewrite_file(directory, name, content):
+    """Replace a file and its checksum, as another program that writes the format might."""
+    (directory / name).write_bytes(content)
+    digests = json.loads((directory / "config.json").read_text())["sha256"]
+    rewrite_config(directory, sha256={**digests, name: sha256(directory / name)})
+
+
+def assert_fault(directory, pattern):
+    with pytest.raises(FocusError, match=pattern) as caught:
+        Predictor(directory)
+    assert str(directory) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("head", ["mean", "first"])
+def test_embeddings_of_a_shuffled_mix_come_in_order(exports, head):
+    texts = texts_of_mixed_lengths(200)
+    results = list(Predictor(exports[head][0]).predict(texts, token_budget=64))
+    assert len(results) == len(texts)
+    for text, result in zip(texts, results, strict=True):
+        assert result.dtype == np.float32
+        assert result.shape == (ENCODER.width,)
+        assert np.abs(result - expected(exports, head, text)).max() <= TOLERANCE
+
+
+def test_classifications_of_a_shuffled_mix_come_in_order(exports, classifier):
+    texts = texts_of_mixed_lengths(200, seed=1)
+    for text, result in zip(texts, classifier.predict(texts, token_budget=50), strict=True):
+        logits = expected(exports, "mood", text).astype(np.float64)
+        powers = np.exp(logits)
+        assert isinstance(result, Classification)
+        assert tuple(result.scores) == LABELS
+        assert result.label == LABELS[int(logits.argmax())]
+        assert np.abs(np.array(list(result.scores.values())) - powers / powers.sum()).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 31, 32, 33])
+def test_windows_end_anywhere(embedder, count):
+    # an empty text is 2 tokens, so that a window of the smallest budget is full after 16 of them
+    assert WINDOW_BATCHES // 2 == 16
+    results = list(embedder.predict([""] * count, token_budget=1))
+    assert len(results) == count
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
+def test_an_endless_stream_is_read_a_window_ahead(embedder):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append("ka")
+            yield "ka"
+
+    results = embedder.predict(endless(), token_budget=8)
+    assert next(results).shape == (ENCODER.width,)
+    window = len(taken)
+    assert WINDOW_BATCHES * 8 // 5 < window <= WINDOW_BATCHES * 8 // 2
+    for _ in range(4 * window):
+        next(results)
+    assert len(taken) == 5 * window
+
+
+def test_empty_blank_and_unknown_texts_are_predicted(exports, embedder):
+    texts = ["", "   ", "漢", "漢 Ω kata", "<s> </s> <pad>", "\0", "ka\tta"]
+    for text, result in zip(texts, embedder.predict(texts), strict=True):
+        assert np.abs(result - expected(exports, "mean", text)).max() <= TOLERANCE
+
+
+def test_a_text_too_long_is_named_by_its_number_and_tokens(exports, embedder):
+    tokenizer = exports["mean"][2]
+    long = " ".join(random_words(30, seed=4))
+    tokens = len(tokenizer.encode(long)) + 2
+    with pytest.raises(FocusError, match=rf"Text 3: {tokens} tokens, .* at most {ENCODER.max_positions}"):
+        list(embedder.predict(["ka", "", long, "ta"]))
+
+
+def test_a_text_of_exactly_the_maximum_is_taken_and_one_more_piece_is_not(exports, embedder):
+    tokenizer, text = exports["mean"][2], "漢"
+    while len(tokenizer.encode(text)) < ENCODER.max_positions - 2:
+        text += " 漢"
+    assert len(tokenizer.encode(text)) == ENCODER.max_positions - 2
+    (result,) = embedder.predict([text])
+    assert np.abs(result - expected(exports, "mean", text)).max() <= TOLERANCE
+    with pytest.raises(FocusError, match="tokens"):
+        list(embedder.predict([text + " 漢"]))
+
+
+def test_truncation_keeps_the_first_pieces_and_the_end_mark(exports, embedder):
+    long = " ".join(random_words(30, seed=4))
+    first, second = embedder.predict([long, "ka"], truncate=True)
+    assert np.abs(first - expected(exports, "mean", long, truncate_to=ENCODER.max_positions)).max() <= TOLERANCE
+    assert np.abs(second - expected(exports, "mean", "ka")).max() <= TOLERANCE
+
+
+@given(st.lists(st.integers(1, 40)), st.integers(1, 100))
+def test_batches_hold_every_text_once_within_the_budget(lengths, budget):
+    batches = list(batches_by_length(lengths, budget))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
+    for before, after in itertools.pairwise(batches):
+        assert min(lengths[index] for index in before) >= max(lengths[index] for index in after)
+
+
+@given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=5))
+def test_padding_is_on_the_right(rows):
+    ids, lengths = padded([np.array(row, np.int32) for row in rows], 1)
+    assert ids.shape == (len(rows), max(map(len, rows)))
+    for row, padded_row, length in zip(rows, ids, lengths, strict=True):
+        assert padded_row[:length].tolist() == row
+        assert (padded_row[length:] == 1).all()
+
+
+def test_a_file_of_texts_becomes_json_lines(tmp_path, exports, classifier, embedder):
+    texts = texts_of_mixed_lengths(40, seed=2)
+    source = tmp_path / "texts.txt"
+    source.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
+    read = []
+    assert predict_file(classifier, source, tmp_path / "out" / "labels.jsonl", read.append) == len(texts)
+    assert sum(read) == source.stat().st_size
+    lines = [json.loads(line) for line in (tmp_path / "out" / "labels.jsonl").read_text("utf-8").splitlines()]
+    assert [line["line"] for line in lines] == list(range(1, len(texts) + 1))
+    for line, result in zip(lines, classifier.predict(texts), strict=True):
+        assert line == {"line": line["line"], "label": result.label, "scores": result.scores}
+    assert predict_file(embedder, source, tmp_path / "vectors.jsonl") == len(texts)
+    lines = [json.loads(line) for line in (tmp_path / "vectors.jsonl").read_text("utf-8").splitlines()]
+    for line, result in zip(lines, embedder.predict(texts), strict=True):
+        assert np.array_equal(np.array(line["embedding"], np.float32), result)
+
+
+def test_an_empty_file_gives_an_empty_file(tmp_path, classifier):
+    (tmp_path / "empty.txt").write_text("")
+    assert predict_file(classifier, tmp_path / "empty.txt", tmp_path / "out.jsonl") == 0
+    assert (tmp_path / "out.jsonl").read_text() == ""
+
+
+def test_a_line_too_long_is_named_and_leaves_no_output(tmp_path, classifier):
+    source = tmp_path / "texts.txt"
+    source.write_text("ka\n" + " ".join(random_words(30, seed=5)) + "\n")
+    with pytest.raises(FocusError, match=r"texts\.txt, line 2: \d+ tokens"):
+        predict_file(classifier, source, tmp_path / "out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
+    assert predict_file(classifier, source, tmp_path / "out.jsonl", truncate=True) == 2
+
+
+def test_a_line_that_is_not_utf8_is_named_and_leaves_no_output(tmp_path, classifier):
+    (tmp_path / "texts.txt").write_bytes(b"ka\nta\n\xff\n")
+    with pytest.raises(FocusError, match=r"texts\.txt, line 3: not valid UTF-8"):
+        predict_file(classifier, tmp_path / "texts.txt", tmp_path / "out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
+
+
+def test_an_export_is_read_as_it_was_written(exports):
+    directory, _, tokenizer = exports["mood"]
+    export = read_export(directory)
+    assert {path.name for path in directory.iterdir()} == {
+        "model.onnx",
+        "sentencepiece.model",
+        "piece_ids.npy",
+        "config.json",
+    }
+    assert export.config.labels == LABELS
+    assert export.config.outputs == ("hidden_states", "logits")
+    assert export.piece_ids.dtype == np.int32
+    assert np.array_equal(export.piece_ids, piece_ids(tokenizer))
+    values = json.loads((directory / "config.json").read_text())
+    assert values["version"] == 1
+    assert values["outputs"] == ["hidden_states", "logits"]
+
+
+def test_a_failed_model_leaves_no_directory(tmp_path, exports):
+    export = read_export(exports["mood"][0])
+
+    def fail(path):
+        path.write_bytes(b"half")
+        raise FocusError("differs; nothing written")
+
+    with pytest.raises(FocusError, match="nothing written"):
+        write_export(tmp_path / "new", export.config, fail, export.sentencepiece.read_bytes(), export.piece_ids)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_in_use_and_parts_that_do_not_fit_are_refused(tmp_path, exports):
+    export = read_export(exports["mood"][0])
+    with pytest.raises(FocusError, match="already exists"):
+        write_export(exports["mood"][0], export.config, print, b"", export.piece_ids)
+    with pytest.raises(FocusError, match="SentencePiece id 1 has token id 9999, outside the vocabulary"):
+        write_export(tmp_path / "new", export.config, print, b"", np.array([0, 9999]))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "sentencepiece.model", "piece_ids.npy", "config.json"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    assert_fault(copy, f"{name}: no such file")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "sentencepiece.model", "piece_ids.npy"])
+def test_a_truncated_or_damaged_file_is_named(copy, name):
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[: len(content) // 2])
+    assert_fault(copy, f"{name}: truncated, damaged or changed")
+    (copy / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert_fault(copy, f"{name}: truncated, damaged or changed")
+    (copy / name).write_bytes(content)
+    assert Predictor(copy).config.labels == LABELS
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"labels": None}, "needs its list of labels"),
+        ({"labels": []}, "needs its list of labels"),
+        ({"labels": ["a", 2]}, "needs its list of labels"),
+        ({"labels": ["a", "b", "a"]}, "a label twice"),
+        ({"labels": ...}, 'has no "labels"'),
+        ({"labels": ["a", "b"]}, "another size than the number of labels"),
+        ({"version": 2}, "format version 2, but this program reads version 1"),
+        ({"version": ...}, 'has no "version"'),
+        ({"kind": "translation"}, "\"kind\" is 'translation'"),
+        ({"kind": "embedding"}, '"pooling" is None'),
+        ({"kind": "embedding", "labels": None, "pooling": "mean"}, "are not those"),
+        ({"vocabulary": 20}, "outside the vocabulary of 20"),
+        ({"vocabulary": 2}, '"eos" is token id 2'),
+        ({"max_positions": "512"}, "\"max_positions\" is '512', not a whole number"),
+        ({"max_positions": 1}, "too few"),
+        ({"bos": True}, '"bos" is True'),
+        ({"pad": -1}, '"pad" is -1'),
+        ({"sha256": {}}, 'has no "sha256"'),
+    ],
+)
+def test_a_fault_of_the_configuration_is_told(copy, changes, fault):
+    rewrite_config(copy, **changes)
+    assert_fault(copy, fault)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"), [(b'{"version": 1,', "not valid JSON"), (b"[1]", "has no"), (b"\xff\xfe", "not valid JSON")]
+)
+def test_a_configuration_that_is_no_json_object_is_told(copy, content, fault):
+    (copy / "config.json").write_bytes(content)
+    assert_fault(copy, f"config.json: {fault}")
+
+
+def test_files_of_another_kind_are_told(copy):
+    intact = {name: (copy / name).read_bytes() for name in ("model.onnx", "sentencepiece.model", "piece_ids.npy")}
+    for name, fault in [
+        ("model.onnx", "model.onnx: ONNX Runtime cannot load it"),
+        ("sentencepiece.model", "sentencepiece.model: not a SentencePiece model"),
+        ("piece_ids.npy", "piece_ids.npy: not a NumPy array file"),
+    ]:
+        rewrite_file(copy, name, b"not what it should be")
+        assert_fault(copy, fault)
+        rewrite_file(copy, name, intact[name])
+    np.save(copy / "piece_ids.npy", np.arange(5, dtype=np.int32))
+    rewrite_file(copy, "piece_ids.npy", (copy / "piece_ids.npy").read_bytes())
+    assert_fault(copy, r"80 pieces, but piece_ids\.npy beside it has 5")
+    np.save(copy / "piece_ids.npy", np.zeros(80))
+    rewrite_file(copy, "piece_ids.npy", (copy / "piece_ids.npy").read_bytes())
+    assert_fault(copy, "piece_ids.npy: the piece ids are float64")
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path):
+    assert_fault(tmp_path / "nowhere", "no such directory")
+
+
+def test_a_provider_that_is_not_here_is_told(exports):
+    with pytest.raises(FocusError, match=r"no NoSuchProvider here; it has .*CPUExecutionProvider"):
+        Predictor(exports["mood"][0], providers=["NoSuchProvider"])
+
+
+def test_threads_and_provider_change_no_result(exports, embedder):
+    texts = texts_of_mixed_lengths(30, seed=3)
+    single = Predictor(exports["mean"][0], providers=["CPUExecutionProvider"], threads=1)
+    for one, other in zip(single.predict(texts), embedder.predict(texts), strict=True):
+        assert np.abs(one - other).max() <= TOLERANCE
+
+
+def test_serving_imports_no_training_library(exports):
+    program = (
+        "import sys\n"
+        "from focus_export.runtime import Predictor\n"
+        f"result = list(Predictor({str(exports['mood'][0])!r}).predict(['kata', '']))\n"
+        "assert len(result) == 2\n"
+        "print([name for name in ('torch', 'fairseq', 'transformers', 'onnx') if name in sys.modules])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert (run.returncode, run.stdout) == (0, "[]\n"), run.stderr
+
+
+def test_the_session_has_the_names_that_the_configuration_tells(exports):
+    values = json.loads((exports["first"][0] / "config.json").read_text())
+    session = onnxruntime.InferenceSession(str(exports["first"][0] / "model.onnx"))
+    assert [model_input.name for model_input in session.get_inputs()] == values["inputs"]
+    assert [output.name for output in session.get_outputs()] == values["outputs"]

@@ -1,0 +1,215 @@
+"""The plugin under fairseq's own commands: initialized once, resumed, alike on every rank, in half precision."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fairseq
+import pytest
+import torch
+from fairseq.models.roberta import XLMRModel
+from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, run, script, train_options
+
+from focus_plugin.data import prepare_masked_lm
+from focus_plugin.transfer import initialize
+from focus_plugin.trusted import trusted_globals
+from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.training import train_vocabulary
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def data(world: World) -> Path:
+    """Data under a target vocabulary, smaller than the source's."""
+    vocabulary, data = world.root / "vocabulary", world.root / "data"
+    vocabulary.mkdir()
+    data.mkdir()
+    train_vocabulary(world.valid, 120, vocabulary, sample_bytes=1 << 30, seed=1)
+    prepare_masked_lm(vocabulary, world.train, world.valid, data)
+    return data
+
+
+def _initialization(world: World) -> list[object]:
+    return ["--arch", "focus_roberta", "--focus-source", world.source, "--focus-method", "random", "--focus-seed", 3]
+
+
+def _saved(path: Path) -> dict[str, torch.Tensor]:
+    with trusted_globals():
+        return torch.load(path)["model"]
+
+
+def test_model_is_initialized_from_the_source(world: World, data: Path, tmp_path: Path) -> None:
+    """One update at a learning rate of zero saves the weights as the model was built."""
+    options = [*train_options(data, tmp_path, 1), "--warmup-updates", 1000, "--lr", 0]
+    training = run(script("fairseq-train"), *PLUGIN, *_initialization(world), *options)
+    assert training.returncode == 0, training.stdout
+    expected = initialize(world.source, read_dictionary(data / "dict.txt").tokens, None, "random", 3)
+    saved = _saved(tmp_path / "checkpoint_last.pt")
+    assert all(torch.equal(saved[name], tensor) for name, tensor in expected.items())
+
+
+def test_killed_run_goes_on_from_its_checkpoint(world: World, data: Path, tmp_path: Path) -> None:
+    command = [
+        *(script("fairseq-train"), *PLUGIN, *_initialization(world)),
+        *(*train_options(data, tmp_path, 100_000), "--save-interval-updates", 5, "--keep-interval-updates", 1),
+    ]
+    with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "checkpoint_last.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    # The source is not touched again: a run that resumes works without it.
+    resumed = run(*command, "--max-update", 30, "--focus-source", world.source)
+    assert resumed.returncode == 0, resumed.stdout
+    loaded = re.search(r"Loaded checkpoint \S+ \(epoch \d+ @ (\d+) updates\)", resumed.stdout)
+    assert loaded and int(loaded[1]) >= 5
+    assert "training goes on from here" in resumed.stdout
+    assert "initializing" not in resumed.stdout
+
+
+def test_checkpoints_evaluate_without_the_source(world: World, data: Path, tmp_path: Path) -> None:
+    initialization = _initialization(world)
+    initialization[3] = tmp_path / "moved"
+    world.source.rename(tmp_path / "moved")
+    training = run(script("fairseq-train"), *PLUGIN, *initialization, *train_options(data, tmp_path, 2))
+    (tmp_path / "moved").rename(world.source)
+    assert training.returncode == 0, training.stdout
+    command = [script("fairseq-validate"), data, *PLUGIN, "--path", tmp_path / "checkpoint_last.pt", "--cpu"]
+    validation = run(*command, "--max-tokens", 500, "--log-format", "json")
+    assert validation.returncode == 0, validation.stdout
+    statistics = json.loads(validation.stdout.rpartition("| valid | ")[2])
+    assert float(statistics["valid_nats"]) == pytest.approx(float(statistics["valid_loss"]) * 0.693147, abs=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["--bf16", "--memory-efficient-bf16", "--memory-efficient-fp16", "--amp"])
+def test_half_precision(world: World, data: Path, tmp_path: Path, precision: str) -> None:
+    training = run(
+        script("fairseq-train"), *PLUGIN, *_initialization(world), *train_options(data, tmp_path, 2), precision
+    )
+    assert training.returncode == 0, training.stdout
+    trusted = {"argparse.Namespace"}
+    assert set(torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / "checkpoint_last.pt")) <= trusted
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--arch", "focus_roberta_base"], "has encoder_layers 2, but --arch focus_roberta_base .* has 12"),
+        (["--encoder-attention-heads", 4], "has encoder_attention_heads 2, but --arch focus_roberta .* has 4"),
+        (["--finetune-from-model", "x.pt"], "both say where to start from"),
+        (["--focus-source", "nowhere"], "nowhere: no such directory"),
+    ],
+)
+def test_what_does_not_fit(world: World, data: Path, tmp_path: Path, options: list[object], message: str) -> None:
+    training = run(
+        script("fairseq-train"), *PLUGIN, *_initialization(world), *train_options(data, tmp_path, 2), *options
+    )
+    assert training.returncode != 0
+    assert re.search(f"FocusError: .*{message}", training.stdout.strip().splitlines()[-1])
+
+
+INSTALLED = Path(fairseq.__file__).parent.parent / "focus_plugin"
+
+
+@pytest.mark.skipif(not INSTALLED.exists(), reason="the project is not installed beside fairseq")
+def test_user_dir_by_name_from_any_directory(world: World, data: Path, tmp_path: Path) -> None:
+    options = ["--user-dir", "focus_plugin", *PLUGIN[2:], *_initialization(world), *train_options(data, tmp_path, 1)]
+    training = run(script("fairseq-train"), *options, cwd=tmp_path)
+    assert training.returncode == 0, training.stdout
+
+
+def test_release_state_needs_no_plugin(world: World) -> None:
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(world.source / "model.pt") == []
+    model = XLMRModel.from_pretrained(str(world.source)).eval()
+    tokens = model.encode("Ba be bi.")
+    assert model.extract_features(tokens).shape == (1, len(tokens), CONFIG.width)
+    assert len(model.fill_mask("Ba <mask> bi.", topk=3)) == 3
+    assert model.model.max_positions() == CONFIG.max_positions
+
+
+RANK = """
+import hashlib, sys, torch
+from fairseq import options, tasks, utils
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+rank, port, *arguments = sys.argv[1:]
+torch.manual_seed(int(rank))
+torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", world_size=2, rank=int(rank))
+args = options.parse_args_and_arch(options.get_training_parser(), arguments)
+cfg = convert_namespace_to_omegaconf(args)
+model = tasks.setup_task(cfg.task).build_model(cfg.model)
+state = b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values())
+print(hashlib.sha256(state).hexdigest())
+"""
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def _two_ranks(commands: list[list[str]]) -> list[tuple[int, str]]:
+    """Exit status and output of two processes that run at the same time."""
+    environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        for command in commands
+    ]
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
+
+
+def _built_on_two_ranks(tmp_path: Path, *options: object) -> list[tuple[int, str]]:
+    (tmp_path / "rank.py").write_text(RANK)
+    port = _free_port()
+    return _two_ranks([[sys.executable, *map(str, (tmp_path / "rank.py", rank, port, *options))] for rank in range(2)])
+
+
+def test_every_rank_starts_from_the_same_bytes(world: World, data: Path, tmp_path: Path) -> None:
+    options = [*PLUGIN, *_initialization(world), *train_options(data, tmp_path, 1)]
+    ranks = _built_on_two_ranks(tmp_path, *options)
+    assert [status for status, _ in ranks] == [0, 0], ranks
+    digests = [output.strip().splitlines()[-1] for _, output in ranks]
+    tensors = initialize(world.source, read_dictionary(data / "dict.txt").tokens, None, "random", 3)
+    assert digests[0] == digests[1]
+    assert len(digests[0]) == len(hashlib.sha256().hexdigest())
+    assert tensors
+
+
+def test_a_fault_ends_every_rank(world: World, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    options = [*PLUGIN, *_initialization(world), *train_options(data, tmp_path, 1), "--encoder-layers", 3]
+    ranks = _built_on_two_ranks(tmp_path, *options)
+    assert all(status != 0 for status, _ in ranks)
+    assert "has encoder_layers 2, but" in ranks[0][1]
+    assert "the message of rank 0 says why" in ranks[1][1]
+
+
+def test_training_on_two_ranks_resumes(world: World, data: Path, tmp_path: Path) -> None:
+    def train(updates: int) -> list[tuple[int, str]]:
+        ranks = [
+            *("--distributed-world-size", 2, "--distributed-init-method", f"tcp://127.0.0.1:{_free_port()}"),
+            *("--distributed-no-spawn", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"),
+        ]
+        options = [*PLUGIN, *_initialization(world), *train_options(data, tmp_path, updates), *ranks]
+        return _two_ranks(
+            [[script("fairseq-train"), *map(str, options), "--distributed-rank", str(rank)] for rank in range(2)]
+        )
+
+    first = train(2)
+    assert [status for status, _ in first] == [0, 0], first
+    second = train(4)
+    assert [status for status, _ in second] == [0, 0], second
+    assert "@ 2 updates" in second[0][1]

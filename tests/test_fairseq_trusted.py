@@ -1,0 +1,75 @@
+"""Checkpoints of fairseq load, and one that wants to run code does not."""
+
+import os
+import pickle
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq_models import CONFIG
+
+from focus_plugin.errors import FocusError
+from focus_plugin.training import Schedule, masked_lm_command, run_training
+from focus_plugin.trusted import trusted_globals
+
+
+class _Malicious:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (f"touch {self.marker}",)
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    return tmp_path / "marker"
+
+
+@pytest.fixture
+def malicious(tmp_path: Path, marker: Path) -> Path:
+    path = tmp_path / "malicious.pt"
+    torch.save({"args": Namespace(arch="roberta"), "model": _Malicious(marker)}, path)
+    return path
+
+
+def test_a_pickle_that_runs_code_is_refused(malicious: Path, marker: Path) -> None:
+    with trusted_globals(), pytest.raises(pickle.UnpicklingError, match="system"):
+        torch.load(malicious)
+    assert not marker.exists()
+
+
+def test_training_refuses_it_too(malicious: Path, marker: Path, tmp_path: Path) -> None:
+    (tmp_path / "dict.txt").write_text("a 1\n")
+    command = masked_lm_command(
+        tmp_path,
+        malicious,
+        tmp_path / "out",
+        CONFIG,
+        Schedule(1, 1e-3, 1),
+        max_tokens=100,
+        extra=["--disable-validation"],
+    )
+    with pytest.raises(FocusError, match="system") as failure:
+        run_training(command, tmp_path / "log", print)
+    assert str(tmp_path / "log") in str(failure.value)
+    assert not marker.exists()
+
+
+def test_options_of_old_releases_load_inside_the_block_only(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    torch.save({"args": Namespace(arch="roberta_base")}, path)
+    with trusted_globals():
+        assert torch.load(path)["args"].arch == "roberta_base"
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path)
+
+
+def test_what_was_trusted_before_stays_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    torch.save({"args": Namespace(arch="roberta_base")}, path)
+    with torch.serialization.safe_globals([Namespace]):
+        with trusted_globals():
+            pass
+        assert torch.load(path)["args"].arch == "roberta_base"

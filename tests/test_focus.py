@@ -1,0 +1,175 @@
+"""The mixing matrix and its application, against a plain statement of the paper."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from entmax import sparsemax
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.errors import FocusError
+from focus_plugin.methods import focus as focus_module
+from focus_plugin.methods.focus import focus
+from focus_plugin.methods.random import random
+from focus_plugin.transfer import apply_mixing
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
+
+
+def vocabularies(common: int, only_source: int, only_target: int) -> tuple[Vocabulary, Vocabulary]:
+    shared = [f"c{i}" for i in range(common)]
+    source = [*SPECIALS[:4], *shared, *(f"s{i}" for i in range(only_source)), SPECIALS[4]]
+    target = [*SPECIALS[:4], *(f"t{i}" for i in range(only_target)), *reversed(shared), SPECIALS[4]]
+    return Vocabulary.of(source), Vocabulary.of(target)
+
+
+def tensors(rows: int, width: int, seed: int) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    embedding = torch.randn(rows, width, generator=draw)
+    other = torch.randn(7, width, generator=draw)
+    bias = torch.randn(rows, generator=draw)
+    return {EMBEDDING: embedding, "other": other, OUTPUT_EMBEDDING: embedding, OUTPUT_BIAS: bias}
+
+
+def paper(source: Vocabulary, target: Vocabulary, auxiliary: np.ndarray, matrix: np.ndarray) -> dict[int, np.ndarray]:
+    """Row by row in float64: what FOCUS is, without any care for speed."""
+    shared = [t for t in target.tokens if t in source.ids and t not in SPECIALS and auxiliary[target.ids[t]].any()]
+    rows = {}
+    for i, token in enumerate(target.tokens):
+        if token in source.ids or token in SPECIALS or not auxiliary[i].any():
+            continue
+        vectors = auxiliary[[target.ids[t] for t in shared]].astype(np.float64)
+        vector = auxiliary[i].astype(np.float64)
+        cosine = vectors @ vector / np.linalg.norm(vectors, axis=1) / np.linalg.norm(vector)
+        weights = sparsemax(torch.from_numpy(cosine), dim=0).numpy()
+        rows[i] = weights @ matrix[[source.ids[t] for t in shared]].astype(np.float64)
+    return rows
+
+
+def dense(mixing, source_size: int) -> np.ndarray:
+    matrix = np.zeros((len(mixing.copied), source_size))
+    for block in mixing.blocks:
+        matrix[block.rows] = block.weights.toarray()
+    return matrix
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 10), st.integers(1, 30), st.integers(2, 12), st.integers(0, 10**6))
+def test_focus_is_what_the_paper_says(common, only_source, only_target, dimension, seed):
+    source, target = vocabularies(common, only_source, only_target)
+    auxiliary = np.random.default_rng(seed).normal(size=(len(target), dimension)).astype(np.float32)
+    auxiliary[target.ids["t0"]] = 0
+    model = tensors(len(source), 6, seed)
+    got, counts = apply_mixing(model, focus(source, target, auxiliary), seed=1)
+    want = paper(source, target, auxiliary, model[EMBEDDING].numpy())
+    assert (counts.overlap, counts.mixed, counts.random) == (common + 5, only_target - 1, 1)
+    for row, vector in want.items():
+        np.testing.assert_allclose(got[EMBEDDING][row].numpy(), vector, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 30), st.integers(0, 10**6))
+def test_rows_are_convex_and_only_over_the_overlap(common, only_target, seed):
+    source, target = vocabularies(common, 5, only_target)
+    auxiliary = np.random.default_rng(seed).normal(size=(len(target), 4)).astype(np.float32)
+    matrix = dense(focus(source, target, auxiliary), len(source))
+    new = [target.ids[f"t{i}"] for i in range(only_target)]
+    assert (matrix >= 0).all()
+    np.testing.assert_allclose(matrix[new].sum(axis=1), 1, atol=1e-5)
+    used = {source.tokens[j] for j in np.flatnonzero(matrix.any(axis=0))}
+    assert used <= {f"c{i}" for i in range(common)}
+
+
+def test_blocks_and_large_supports_change_nothing(monkeypatch):
+    """All cosines are near 1, so that every anchor is in the support, far beyond the first guess of its size."""
+    source, target = vocabularies(300, 0, 25)
+    draw = np.random.default_rng(3)
+    auxiliary = (1 + 1e-3 * draw.normal(size=(len(target), 8))).astype(np.float32)
+    whole = dense(focus(source, target, auxiliary), len(source))
+    assert (whole[4:29] > 0).sum(axis=1).min() > focus_module.FIRST_SUPPORT
+    monkeypatch.setattr(focus_module, "BLOCK_ROWS", 4)
+    np.testing.assert_allclose(dense(focus(source, target, auxiliary), len(source)), whole, atol=1e-6)
+
+
+def test_order_of_the_source_vocabulary_does_not_matter():
+    source, target = vocabularies(30, 4, 10)
+    auxiliary = np.random.default_rng(1).normal(size=(len(target), 6)).astype(np.float32)
+    order = np.random.default_rng(2).permutation(len(source))
+    shuffled = Vocabulary.of([source.tokens[i] for i in order])
+    model = tensors(len(source), 5, seed=1)
+    permuted = {**model, EMBEDDING: model[EMBEDDING][order], OUTPUT_BIAS: model[OUTPUT_BIAS][order]}
+    permuted[OUTPUT_EMBEDDING] = permuted[EMBEDDING]
+    one, _ = apply_mixing(model, focus(source, target, auxiliary), seed=1)
+    other, _ = apply_mixing(permuted, focus(shuffled, target, auxiliary), seed=1)
+    torch.testing.assert_close(one[EMBEDDING], other[EMBEDDING], atol=1e-6, rtol=0)
+    torch.testing.assert_close(one[OUTPUT_BIAS], other[OUTPUT_BIAS], atol=1e-6, rtol=0)
+
+
+def test_copied_rows_and_other_tensors_are_the_same_bits():
+    source, target = vocabularies(20, 4, 10)
+    auxiliary = np.random.default_rng(1).normal(size=(len(target), 6)).astype(np.float32)
+    model = tensors(len(source), 5, seed=1)
+    model[EMBEDDING][source.ids["c3"], 0] = -0.0
+    got, _ = apply_mixing(model, focus(source, target, auxiliary), seed=1)
+    for token in [*SPECIALS, *(f"c{i}" for i in range(20))]:
+        for name in (EMBEDDING, OUTPUT_BIAS):
+            one, other = got[name][target.ids[token]], model[name][source.ids[token]]
+            assert one.numpy().tobytes() == other.numpy().tobytes()
+    assert got["other"] is model["other"]
+    assert got[OUTPUT_EMBEDDING] is got[EMBEDDING]
+    assert list(got) == list(model)
+
+
+def test_bias_and_untied_output_are_mixed_like_the_embedding():
+    source, target = vocabularies(20, 4, 10)
+    auxiliary = np.random.default_rng(1).normal(size=(len(target), 6)).astype(np.float32)
+    model = tensors(len(source), 5, seed=1)
+    model[OUTPUT_EMBEDDING] = 2 * model[EMBEDDING]
+    matrix = dense(focus(source, target, auxiliary), len(source))
+    got, _ = apply_mixing(model, focus(source, target, auxiliary), seed=1)
+    new = [target.ids[f"t{i}"] for i in range(10)]
+    np.testing.assert_allclose(got[OUTPUT_BIAS].numpy()[new], (matrix @ model[OUTPUT_BIAS].numpy())[new], atol=1e-6)
+    torch.testing.assert_close(got[OUTPUT_EMBEDDING][new], 2 * got[EMBEDDING][new])
+
+
+def test_random_rows_have_the_moments_of_the_source_and_follow_the_seed():
+    source, target = vocabularies(3, 2000, 20_000)
+    model = tensors(len(source), 3, seed=1)
+    model[EMBEDDING] = model[OUTPUT_EMBEDDING] = model[EMBEDDING] * torch.tensor([0.1, 1, 10]) + torch.tensor(
+        [5, 0, -5]
+    )
+    got, counts = apply_mixing(model, random(source, target), seed=4)
+    again, _ = apply_mixing(model, random(source, target), seed=4)
+    other, _ = apply_mixing(model, random(source, target), seed=5)
+    assert counts.random == 20_000
+    assert torch.equal(got[EMBEDDING], again[EMBEDDING])
+    assert not torch.equal(got[EMBEDDING], other[EMBEDDING])
+    drawn = got[EMBEDDING][4:20_004]
+    torch.testing.assert_close(drawn.mean(0), model[EMBEDDING].mean(0), atol=0.2, rtol=0.05)
+    torch.testing.assert_close(drawn.std(0), model[EMBEDDING].std(0), atol=0, rtol=0.05)
+
+
+def test_an_overlap_without_vectors_is_told():
+    source, target = vocabularies(3, 2, 2)
+    auxiliary = np.zeros((len(target), 4), dtype=np.float32)
+    auxiliary[target.ids["t1"]] = 1
+    with pytest.raises(FocusError, match="nothing to mix"):
+        focus(source, target, auxiliary)
+
+
+def test_special_tokens_are_no_anchors():
+    source, target = vocabularies(2, 0, 1)
+    auxiliary = np.eye(len(target), dtype=np.float32)
+    auxiliary[target.ids["t0"]] = auxiliary[target.ids["</s>"]]
+    matrix = dense(focus(source, target, auxiliary), len(source))
+    assert matrix[target.ids["t0"], source.ids["</s>"]] == 0
+
+
+def test_the_transfer_works_on_a_checkpoint_as_read(release):
+    checkpoint = read_checkpoint(release)
+    same = apply_mixing(checkpoint.tensors, random(checkpoint.vocabulary, checkpoint.vocabulary), seed=1)[0]
+    again = replace(checkpoint, tensors=same)
+    assert all(torch.equal(again.tensors[name], value) for name, value in checkpoint.tensors.items())

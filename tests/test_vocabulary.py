@@ -1,0 +1,160 @@
+"""Vocabularies: trained, read, compared and counted."""
+
+import sys
+from itertools import islice
+
+import numpy as np
+import pytest
+import sentencepiece
+from fairseq.data import Dictionary
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import read_lines
+from focus_plugin.vocabulary import encoding
+from focus_plugin.vocabulary.readers import (
+    byte_level_form,
+    load_sentencepiece,
+    piece_ids,
+    read_dictionary,
+    read_sentencepiece,
+    read_tokenizer_json,
+)
+from focus_plugin.vocabulary.training import train_vocabulary
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary, overlap
+
+ALL = {"sample_bytes": 1 << 28, "seed": 1}
+
+
+def test_layout_is_that_of_xlmr(vocabulary):
+    """As fairseq reads it: four specials, the pieces in SentencePiece's order, <mask> last."""
+    tokens = read_dictionary(vocabulary / "dict.txt").tokens
+    reference = Dictionary.load(str(vocabulary / "dict.txt"))
+    reference.add_symbol("<mask>")
+    assert list(tokens) == reference.symbols
+    assert tokens[:4] == SPECIALS[:4]
+    assert tokens[-1] == "<mask>"
+    assert len(tokens) == 500 + 2
+    assert read_sentencepiece(vocabulary / "sentencepiece.bpe.model").tokens == tokens
+
+
+def test_normalization_is_that_of_xlmr(vocabulary):
+    processor = load_sentencepiece(vocabulary / "sentencepiece.bpe.model")
+    assert processor.normalize("  Ｂａ\u00a0\t che\u200b  ") == "▁Ba▁che"
+
+
+def test_dictionary_counts_the_corpus(vocabulary, target_text):
+    processor = load_sentencepiece(vocabulary / "sentencepiece.bpe.model")
+    counts = dict(line.rsplit(" ", 1) for line in read_lines(vocabulary / "dict.txt"))
+    seen = [piece for line in read_lines(target_text) for piece in processor.encode(line, out_type=str)]
+    for piece in list(counts)[:20]:
+        assert int(counts[piece]) == seen.count(piece)
+    found = encoding.count_pieces(target_text, processor)
+    words = sum(len(line.split()) for line in read_lines(target_text))
+    assert (found.words, found.lines) == (words, 3000)
+    assert found.tokens_per_word == pytest.approx(len(seen) / words)
+
+
+def test_batches_do_not_change_the_count(vocabulary, target_text, monkeypatch):
+    processor = load_sentencepiece(vocabulary / "sentencepiece.bpe.model")
+    whole = encoding.count_pieces(target_text, processor)
+    monkeypatch.setattr(encoding, "BATCH_LINES", 7)
+    assert np.array_equal(encoding.count_pieces(target_text, processor).pieces, whole.pieces)
+
+
+def test_same_seed_same_bytes(target_text, tmp_path):
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        (tmp_path / name).mkdir()
+        train_vocabulary(target_text, 300, tmp_path / name, sample_bytes=40_000, seed=seed)
+    a, b, c = ((tmp_path / name / "sentencepiece.bpe.model").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c, "another seed draws another sample"
+
+
+def test_a_sample_bounds_what_sentencepiece_reads(target_text, tmp_path, monkeypatch):
+    """The lines that reach the trainer are a share of the corpus; the counts are of all of it."""
+    seen = []
+    train = sentencepiece.SentencePieceTrainer.train
+
+    def counting(sentence_iterator, **options):
+        return train(sentence_iterator=(seen.append(len(line)) or line for line in sentence_iterator), **options)
+
+    monkeypatch.setattr(sentencepiece.SentencePieceTrainer, "train", counting)
+    counts = train_vocabulary(target_text, 300, tmp_path, sample_bytes=target_text.stat().st_size // 4, seed=1)
+    assert 500 < len(seen) < 1000
+    assert counts.lines == 3000
+
+
+def test_no_piece_holds_white_space(tmp_path):
+    """fairseq splits dictionaries and encoded lines at everything Python calls white space."""
+    spaces = [chr(i) for i in range(sys.maxunicode + 1) if chr(i).isspace() and chr(i) not in "\n\r"]
+    corpus = tmp_path / "spaces.txt"
+    corpus.write_text("\n".join(f"ab{space}cd{space}{space}ef{space}" for space in spaces * 20), encoding="utf-8")
+    train_vocabulary(corpus, 14, tmp_path, **ALL)
+    tokens = read_dictionary(tmp_path / "dict.txt").tokens
+    assert all(len(token.split()) == 1 for token in tokens)
+    assert len(tokens) == 14 + 2
+
+
+def test_faults_of_the_corpus_are_told(tmp_path):
+    corpus = tmp_path / "corpus.txt"
+    for text, message in (
+        (b"", "corpus is empty"),
+        (b"\n \n\t\n", "corpus is empty"),
+        (b"some words here\n", "--size can be [0-9]+ at most"),
+        (b"good\nb\xe9d\n", r"corpus\.txt, line 2: not valid UTF-8"),
+    ):
+        corpus.write_bytes(text)
+        with pytest.raises(FocusError, match=message):
+            train_vocabulary(corpus, 1000, tmp_path, **ALL)
+
+
+def test_a_model_without_control_symbols_is_mapped_by_its_pieces(tmp_path, target_text):
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(target_text), model_prefix=str(tmp_path / "m"), vocab_size=200, bos_id=-1, eos_id=-1, minloglevel=2
+    )
+    processor = load_sentencepiece(tmp_path / "m.model")
+    vocabulary = read_sentencepiece(tmp_path / "m.model")
+    ids = piece_ids(processor, vocabulary)
+    assert [vocabulary.tokens[i] for i in ids] == ["<unk>"] + [processor.id_to_piece(i) for i in range(1, 200)]
+
+
+def test_byte_level_forms_are_text():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    text = "Ünïcödé żółw 東京 привет\tword"
+    trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator([text] * 5, trainer)
+    tokens = tokenizer.encode(text).tokens
+    assert "".join(byte_level_form(token) for token in tokens) == "▁" + text.replace(" ", "▁")
+    assert byte_level_form("Ã") == "<0xC3>"
+
+
+def test_tokenizer_json_keeps_the_order_of_ids(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "▁a": 5}, unk_token="<unk>"))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert read_tokenizer_json(tmp_path / "tokenizer.json").tokens[4:] == ("<unused 4>", "▁a")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(FocusError, match=r"tokenizer\.json: not a tokenizer"):
+        read_tokenizer_json(tmp_path / "tokenizer.json")
+
+
+def test_overlap_is_by_form_and_special_tokens_meet_only_their_like():
+    source = Vocabulary.of(["<s>", "Ġa", "b", "a", "x"], ["<s>", "▁a", "b", "a", "<mask>"])
+    target = Vocabulary.of(["b", "<s>", "▁a", "<mask>", "new"])
+    assert overlap(source, target).tolist() == [2, 0, 1, -1, -1]
+
+
+def test_a_token_twice_is_refused():
+    with pytest.raises(FocusError, match="'a' stands in the vocabulary twice"):
+        Vocabulary.of(["a", "b", "a"])
+
+
+def test_text_is_read_with_any_line_end_and_byte_order_mark(tmp_path):
+    (tmp_path / "t.txt").write_bytes("\ufeffone\r\ntwo\u2028still two\nthree".encode())
+    assert list(read_lines(tmp_path / "t.txt")) == ["one", "two\u2028still two", "three"]
+
+
+def test_reading_is_lazy(tmp_path):
+    (tmp_path / "t.txt").write_bytes(b"good\n" * 1000 + b"\xff\n")
+    assert list(islice(read_lines(tmp_path / "t.txt"), 3)) == ["good"] * 3
