@@ -15,6 +15,7 @@ from focus_plugin.errors import FocusError
 from .directory import POOLINGS
 
 EPSILON = 1e-5
+# fairseq counts positions on from the padding id, 1; the rows before are never a real token's.
 FIRST_POSITION = 2
 EXTERNAL_DATA_ABOVE = 1_800_000_000
 _FUSED = "com.microsoft"
@@ -23,7 +24,7 @@ _IR_VERSION = 8
 
 
 class _Graph:
-    """Nodes and weights in the making. Every method returns the name of what it added."""
+    """Nodes and weights in the making. All but ``read`` return the name of what they added."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         self.tensors = tensors
@@ -35,9 +36,9 @@ class _Graph:
         if name not in self.tensors:
             raise FocusError(f"The checkpoint has no tensor {name}, which the encoder needs.")
         array = self.tensors[name]
-        sizes = tuple(want or size for want, size in zip_longest(shape, array.shape))
-        if array.shape != sizes:
-            raise FocusError(f"The checkpoint's tensor {name} has shape {array.shape}; the encoder needs {sizes}.")
+        if any(want != size for want, size in zip_longest(shape, array.shape, fillvalue=0) if want is not None):
+            needed = " x ".join("any" if size is None else str(size) for size in shape)
+            raise FocusError(f"The checkpoint's tensor {name} has shape {array.shape}; the encoder needs {needed}.")
         return np.asarray(array, np.float32)
 
     def constant(self, name: str, array: np.ndarray) -> str:

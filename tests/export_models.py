@@ -77,7 +77,9 @@ def fairseq_tensors(model: XLMRobertaForSequenceClassification) -> dict[str, np.
     return tensors
 
 
-def reference(model: XLMRobertaForSequenceClassification, head: str, ids: np.ndarray, lengths: np.ndarray):
+def reference(
+    model: XLMRobertaForSequenceClassification, head: str, ids: np.ndarray, lengths: np.ndarray
+) -> dict[str, np.ndarray]:
     """What the exported model of ``head`` has to give, by transformers' arithmetic."""
     mask = torch.arange(ids.shape[1])[None] < torch.from_numpy(lengths)[:, None]
     with torch.no_grad():
@@ -135,7 +137,9 @@ def piece_ids(tokenizer: sentencepiece.SentencePieceProcessor) -> np.ndarray:
     return np.array([UNK, BOS, EOS, *range(4, len(tokenizer) + 1)], np.int32)
 
 
-def write_small_export(directory: Path, head: str, sentencepiece_model: Path):
+def write_small_export(
+    directory: Path, head: str, sentencepiece_model: Path
+) -> tuple[XLMRobertaForSequenceClassification, sentencepiece.SentencePieceProcessor]:
     """Export a random model of ``head`` into ``directory``; return transformers' model and the tokenizer."""
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_model))
     vocabulary = len(tokenizer) + 1

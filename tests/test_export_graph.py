@@ -130,6 +130,14 @@ def test_a_tensor_of_another_shape_is_named(tensors, name):
         build_graph(ENCODER, {**tensors, name: tensors[name][None]}, "mean")
 
 
+@pytest.mark.parametrize("name", ["layers.0.fc1.bias", "embed_tokens.weight", "layers.0.fc1.weight"])
+def test_a_tensor_of_more_or_fewer_dimensions_is_named(tensors, name):
+    name = f"encoder.sentence_encoder.{name}"
+    for wrong in (tensors[name][..., None], tensors[name][..., 0]):
+        with pytest.raises(FocusError, match=f"{name} has shape"):
+            build_graph(ENCODER, {**tensors, name: wrong}, "mean")
+
+
 def test_half_precision_weights_become_float32(model, tensors):
     halves = {name: array.astype(np.float16) for name, array in tensors.items()}
     graph = build_graph(ENCODER, halves, "mean").SerializeToString()

@@ -3,6 +3,7 @@
 import os
 import pickle
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ class _Malicious:
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.system, (f"touch {self.marker}",)
+
+
+@pytest.fixture(autouse=True)
+def nothing_trusted() -> Iterator[None]:
+    """torch's list empty, whatever other tests have imported."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    yield
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def export_onnx(job: Export, output: Path) -> Manifest:
     The graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
     PyTorch. Raises FocusError, and writes nothing, if they differ by more than the tolerance.
     """
-    dictionary, sentencepiece = vocabulary_files(job.model)
+    _, sentencepiece = vocabulary_files(job.model)
     inputs = {path.name: sha256(path) for path in checkpoint_files(job.model)}
     options = {"pooling": job.pooling, "tolerance": job.tolerance}
     manifest = describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
