@@ -15,8 +15,8 @@ from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, best_fitting
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
 from focus_plugin.vocabulary.encoding import batches
-from focus_plugin.vocabulary.readers import load_sentencepiece, piece_ids, read_dictionary
 from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
+from focus_plugin.vocabulary.readers import load_sentencepiece, piece_ids, read_dictionary
 from focus_plugin.vocabulary.vocabulary import END, MASK, UNKNOWN, Vocabulary
 
 INPUT, LABEL = "input0", "label"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sysconfig
 import threading
+from argparse import ArgumentParser
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -170,7 +171,9 @@ def run_training(command: Sequence[str], log: Path, progress: Callable[[Training
 
     Raises FocusError if it fails.
     """
-    updates = int(command[len(command) - 1 - command[::-1].index("--max-update") + 1])
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--max-update", type=int)
+    updates = parser.parse_known_args(command)[0].max_update
     for tag, statistics in _run(command, log):
         prefix = "valid_" if tag == "valid" else ""
         if tag in ("train_inner", "valid"):

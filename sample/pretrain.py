@@ -17,7 +17,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 LINES = {"eng": 30_000, "deu": 30_000, "spa": 30_000, "zul": 30_000, "swa": 1_000}
 VOCABULARY = 4_000
 HEADS = 4
-UPDATES = 6_000
+UPDATES = 4_000
 SHAPE = {
     "encoder-layers": 3,
     "encoder-embed-dim": 128,
@@ -31,7 +31,7 @@ TRAINING = {
     "arch": "focus_roberta",
     "criterion": "masked_lm",
     "tokens-per-sample": 128,
-    "max-tokens": 4096,
+    "max-tokens": 2048,
     "optimizer": "adam",
     "adam-betas": "(0.9, 0.98)",
     "adam-eps": "1e-6",

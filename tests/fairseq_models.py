@@ -11,8 +11,9 @@ import torch
 import focus_plugin
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import release_state
+from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.training import DICTIONARY, train_vocabulary
+from focus_plugin.vocabulary.training import train_vocabulary
 
 CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, heads=2, max_positions=62)
 USER_DIR = Path(focus_plugin.__file__).parent

@@ -60,9 +60,8 @@ def test_pretraining_lowers_the_loss(world: World, data: Path, tmp_path: Path) -
     assert [(step.update, step.updates) for step in steps if step.valid] == [(20, 40), (40, 40)]
     assert steps[0].update == 1
     assert (tmp_path / "log").read_text().count("| train_inner |") == 40
-    options = {"tokens_per_sample": CONFIG.max_positions, "cpu": True}
     before, after, again = (
-        masked_lm_loss(checkpoint, data, tmp_path / "log", **options)
+        masked_lm_loss(checkpoint, data, tmp_path / "log", tokens_per_sample=CONFIG.max_positions, cpu=True)
         for checkpoint in (world.source, tmp_path / "out" / BEST, tmp_path / "out" / BEST)
     )
     assert after.nats < before.nats - 0.3
@@ -104,7 +103,8 @@ def test_stopping_stops_the_child(world: World, data: Path, tmp_path: Path, numb
     command = [sys.executable, "-c", STOPPED, str(tmp_path / "log"), *_command(world, data, tmp_path, 100_000)]
     environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
-        assert process.stdout is not None and process.stdout.readline()
+        assert process.stdout is not None
+        assert process.stdout.readline()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(number)
         process.wait(timeout=30)
@@ -126,8 +126,15 @@ def test_classifier_learns_and_is_loaded_by_stock_fairseq(world: World, tmp_path
     data.mkdir()
     counts = prepare_classification(world.source, train, valid, data, max_positions=CONFIG.max_positions, truncate=True)
     command = classification_command(
-        *(data, world.source / "model.pt", tmp_path / "out", CONFIG, Schedule(100, 3e-3, validate_every=25)),
-        **{"head": "topic", "classes": len(counts.labels), "batch_size": 16, "cpu": True},
+        data,
+        world.source / "model.pt",
+        tmp_path / "out",
+        CONFIG,
+        Schedule(100, learning_rate=3e-3, validate_every=25),
+        head="topic",
+        classes=len(counts.labels),
+        batch_size=16,
+        cpu=True,
     )
     run_training(command, tmp_path / "log", lambda step: None)
     evaluation = evaluate_classifier(tmp_path / "out" / BEST, data, "topic")

@@ -1,0 +1,124 @@
+"""The table of docs/results.md: the main job on real text, from FOCUS and from random rows, for several languages.
+
+    python benchmarks/targets.py --text DIR --news DIR --source DIR --work DIR --languages swa xho
+
+`--text` has LANG.train.txt and LANG.valid.txt; `--news` has LANG/train.tsv (or dev.tsv in its place) and LANG/test.tsv
+with the columns label and text. What is in `--work` already is used again. Prints Markdown.
+"""
+
+import argparse
+import json
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+LENGTH = 128
+
+
+def run(commands: list[str], *command: object) -> str:
+    """Run a command of this environment, note it in ``commands``, and return what it said."""
+    words = [str(word) for word in command]
+    commands.append(shlex.join(words))
+    print(f"$ {commands[-1]}", file=sys.stderr, flush=True)
+    words[0] = f"{sysconfig.get_path('scripts')}/{words[0]}"
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    print(done.stdout, file=sys.stderr, end="", flush=True)
+    return done.stdout
+
+
+def counts(directory: Path) -> dict:
+    """The figures in a directory's manifest."""
+    return json.loads((directory / "focus.json").read_text(encoding="utf-8"))["counts"]
+
+
+def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> dict[str, object]:
+    """The main job for one language: every figure of its column."""
+    work = arguments.work / name
+    train, valid = arguments.text / f"{name}.train.txt", arguments.text / f"{name}.valid.txt"
+    run(commands, "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
+    prepared = ("--vocab", work / "vocab", "--train", train, "--valid", valid, "--output", work / "data")
+    run(commands, "focus", "prepare", *prepared)
+    found: dict[str, object] = {}
+    for method in ("random", "focus"):
+        source = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
+        run(commands, "focus", "convert", *source, "--method", method, "--output", work / method)
+        base = ("focus", "train", work / "data", "--init", work / method, "--output", work / f"{method}.lapt")
+        schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
+        run(commands, *base, *schedule, "--validations", 6, "--", "--tokens-per-sample", LENGTH)
+        for stage in (method, f"{method}.lapt"):
+            model = ("--model", work / stage, "--tokens-per-sample", LENGTH)
+            told = run(commands, "focus", "evaluate", work / "data", *model)
+            found[stage] = float(re.search(r"loss ([\d.]+) nats", told)[1])
+        found[f"{method}.curve"] = counts(work / f"{method}.lapt")["valid_loss_nats"]
+    news = arguments.news / name
+    table = news / "train.tsv" if (news / "train.tsv").exists() else news / "dev.tsv"
+    for method in ("random", "focus"):
+        tables = ("--train", table, "--valid", news / "test.tsv", "--truncate")
+        base = ("focus", "finetune", "classification", "--model", work / f"{method}.lapt", *tables)
+        run(commands, *base, "--epochs", arguments.epochs, "--lr", "3e-4", "--output", work / f"{method}.topic")
+        found[f"{method}.topic"] = counts(work / f"{method}.topic")
+    run(commands, "focus", "export", "--onnx", "--model", work / "focus.topic", "--output", work / "onnx")
+    told = run(commands, "focus", "predict", "--model", work / "onnx", "--input", valid, "--output", work / "out.jsonl")
+    found["rate"] = re.search(r"(\d+) texts a second", told)[1]
+    return found | counts(work / "focus") | counts(work / "onnx")
+
+
+def table(results: dict[str, dict]) -> str:
+    """The figures of every language as Markdown."""
+    rows = {
+        "tokens per word, before": lambda f: f"{f['source_tokens_per_word']:.2f}",
+        "tokens per word, after": lambda f: f"{f['target_tokens_per_word']:.2f}",
+        "model size, before": lambda f: f"{f['source_bytes'] / 1e6:.1f} MB",
+        "model size, after": lambda f: f"{f['target_bytes'] / 1e6:.1f} MB",
+        "tokens copied / mixed / random": lambda f: f"{f['overlap']:,} / {f['mixed']:,} / {f['random']:,}",
+        "mean support of a mixture": lambda f: f"{f['mean_support']:.0f}",
+        "loss, overlap copied and the rest random": lambda f: f"{f['random']:.3f}",
+        "loss, FOCUS": lambda f: f"**{f['focus']:.3f}**",
+        "loss after training, from random": lambda f: f"{f['random.lapt']:.3f}",
+        "loss after training, from FOCUS": lambda f: f"**{f['focus.lapt']:.3f}**",
+        "topics, accuracy / macro-F1 from random": lambda f: scores(f["random.topic"]),
+        "topics, accuracy / macro-F1 from FOCUS": lambda f: scores(f["focus.topic"]),
+        "largest difference of ONNX to PyTorch": lambda f: f"{f['largest_difference_to_pytorch']:.1e}",
+        "texts a second, ONNX Runtime": lambda f: f["rate"],
+    }
+    lines = ["| | " + " | ".join(results) + " |", "|---|" + "---:|" * len(results)]
+    lines += [f"| {name} | " + " | ".join(str(tell(found)) for found in results.values()) + " |" for name, tell in rows.items()]
+    return "\n".join(lines)
+
+
+def scores(found: dict) -> str:
+    """Accuracy and macro-F1 of a classifier, in per cent."""
+    return f"{100 * found['valid_accuracy']:.1f} / {100 * found['valid_macro_f1']:.1f}"
+
+
+def curves(results: dict[str, dict]) -> str:
+    """Validation loss by update, from both starts, as Markdown."""
+    lines = ["| update | " + " | ".join(f"{name}, {way}" for name in results for way in ("random", "FOCUS")) + " |"]
+    lines.append("|---:|" + "---:|" * 2 * len(results))
+    columns = [found[f"{method}.curve"] for found in results.values() for method in ("random", "focus")]
+    starts = [found[method] for found in results.values() for method in ("random", "focus")]
+    lines.append("| 0 | " + " | ".join(f"{value:.2f}" for value in starts) + " |")
+    for update in columns[0]:
+        lines.append(f"| {update} | " + " | ".join(f"{column[update]:.2f}" for column in columns) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run everything and print the Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("text", "news", "source", "work"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--languages", nargs="+", required=True)
+    parser.add_argument("--updates", type=int, default=600)
+    parser.add_argument("--epochs", type=int, default=8)
+    arguments = parser.parse_args()
+    commands: dict[str, list[str]] = {name: [] for name in arguments.languages}
+    results = {name: language(arguments, name, commands[name]) for name in arguments.languages}
+    print(table(results), curves(results), "\n".join(next(iter(commands.values()))), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

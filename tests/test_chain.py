@@ -1,0 +1,278 @@
+"""The main job on the embedded sample, with the real commands, from text to predictions."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import refuse, run
+from fairseq.models.roberta import XLMRModel
+from sklearn.metrics import accuracy_score, f1_score
+
+from focus_plugin.checkpoint.read import read_checkpoint
+
+SAMPLE = Path(__file__).parent.parent / "sample"
+SHORT = ("--updates", 20, "--lr", "1e-3", "--batch-tokens", 2048, "--device-tokens", 2048, "--validations", 2, "--cpu")
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory) -> Path:
+    """A directory with text, vocabulary, converted encoders and data made from the sample."""
+    work = tmp_path_factory.mktemp("chain")
+    generate = (SAMPLE / "generate.py", "--output", work, "--seed", 3, "--lines", "swa=3000", "--topic-lines", 600)
+    run("python", *generate)
+    text = work / "swa.train.txt"
+    run("focus", "vocab", "--input", text, "--size", 1500, "--output", work / "vocab")
+    for method in ("focus", "random"):
+        base = ("focus", "convert", "--source", SAMPLE / "source", "--vocab", work / "vocab", "--corpus", text)
+        run(*base, "--dim", 50, "--method", method, "--output", work / method)
+    prepared = ("--train", text, "--valid", work / "swa.valid.txt", "--output", work / "data")
+    run("focus", "prepare", "--vocab", work / "vocab", *prepared)
+    return work
+
+
+@pytest.fixture(scope="module")
+def trained(chain) -> Path:
+    run("focus", "train", chain / "data", "--init", chain / "focus", "--output", chain / "lapt", *SHORT)
+    return chain / "lapt"
+
+
+@pytest.fixture(scope="module")
+def topic(chain, trained) -> Path:
+    tables = ("--train", chain / "topic.swa.train.tsv", "--valid", chain / "topic.swa.valid.tsv")
+    short = ("--epochs", 3, "--lr", "1e-3", "--cpu")
+    base = ("focus", "finetune", "classification", "--model", trained)
+    run(*base, *tables, *short, "--output", chain / "topic")
+    return chain / "topic"
+
+
+@pytest.fixture(scope="module")
+def exported(chain, topic) -> Path:
+    run("focus", "export", "--onnx", "--model", topic, "--output", chain / "onnx")
+    return chain / "onnx"
+
+
+def loss(chain: Path, model: Path) -> float:
+    told = run("focus", "evaluate", chain / "data", "--model", model, "--cpu").stdout
+    return float(re.search(r"loss ([\d.]+) nats", told)[1])
+
+
+def counts(directory: Path) -> dict:
+    return json.loads((directory / "focus.json").read_text())["counts"]
+
+
+def rows(table: Path) -> list[list[str]]:
+    return [line.split("\t") for line in table.read_text().splitlines()[1:]]
+
+
+def test_focus_starts_clearly_below_random_and_training_goes_on_from_it(chain, trained):
+    random, focus, after = loss(chain, chain / "random"), loss(chain, chain / "focus"), loss(chain, trained)
+    assert focus < random - 0.3
+    assert after < focus - 0.1
+
+
+def test_the_target_vocabulary_cuts_words_into_fewer_tokens(chain):
+    found = counts(chain / "focus")
+    assert found["target_tokens_per_word"] < 0.7 * found["source_tokens_per_word"]
+    assert found["overlap"] > 200
+    assert found["mixed"] > 300
+
+
+def test_train_prints_the_command_and_writes_a_release(chain, trained):
+    before, after = read_checkpoint(chain / "focus"), read_checkpoint(trained)
+    assert after.config == before.config
+    assert after.vocabulary == before.vocabulary
+    assert not any(torch.equal(after.tensors[name], value) for name, value in before.tensors.items() if "fc1" in name)
+    assert XLMRModel.from_pretrained(str(trained)).fill_mask("Mtoto <mask> maji.", topk=2)
+    losses = counts(trained)["valid_loss_nats"]
+    assert list(losses) == ["10", "20"]
+    assert not trained.with_name("lapt.unfinished").exists()
+    again = run("focus", "train", chain / "data", "--init", chain / "focus", "--output", trained, *SHORT)
+    assert "fairseq-train" not in again.stdout, "a second run does nothing"
+
+
+def test_options_after_two_dashes_reach_fairseq(chain, tmp_path):
+    base = ("focus", "train", chain / "data", "--init", chain / "focus", "--output", tmp_path / "out")
+    done = run(*base, *SHORT, "--", "--max-update", 4, "--criterion", "masked_lm", "--clip-norm", "0.5")
+    command = next(line for line in done.stdout.splitlines() if "fairseq-train" in line)
+    assert command.endswith("--max-update 4 --criterion masked_lm --clip-norm 0.5")
+    assert list(counts(tmp_path / "out")["valid_loss_nats"]) == ["4"]
+
+
+def test_a_killed_training_goes_on_where_it_was(chain, tmp_path):
+    """Killed without warning after its first checkpoint; the same command finishes the rest."""
+    program = str(Path(sys.executable).parent / "focus")
+    options = [str(option) for option in SHORT] + ["--", "--max-update", "60", "--total-num-update", "60"]
+    command = [program, "train", str(chain / "data"), "--init", str(chain / "focus"), "--output", str(tmp_path / "out"), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    last = tmp_path / "out.unfinished" / "checkpoint_last.pt"
+    deadline = time.monotonic() + 120
+    while not last.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    subprocess.run(["pkill", "-KILL", "-g", str(process.pid)], check=True)
+    assert process.wait() == -signal.SIGKILL
+    refuse(*["focus", *command[1:], "--clip-norm", "9"], says="unfinished run with other")
+    run("focus", *command[1:])
+    log = (tmp_path / "out" / "train.log").read_text()
+    assert log.count("Loaded checkpoint") >= 1
+    resumed = log[log.rindex("Loaded checkpoint") :]
+    first = int(re.search(r'"(?:valid_)?num_updates": "(\d+)"', resumed)[1])
+    assert first > 10, "not from the beginning"
+    assert list(counts(tmp_path / "out")["valid_loss_nats"])[-1] == "60"
+
+
+def test_same_seed_same_model(chain, tmp_path):
+    for name in ("a", "b"):
+        base = ("focus", "train", chain / "data", "--init", chain / "focus", "--output", tmp_path / name)
+        run(*base, "--updates", 3, "--batch-tokens", 512, "--device-tokens", 512, "--validations", 1, "--cpu")
+    assert (tmp_path / "a" / "model.pt").read_bytes() == (tmp_path / "b" / "model.pt").read_bytes()
+
+
+def test_finetuning_learns_and_reports_what_it_learned(chain, topic):
+    found = counts(topic)
+    table = rows(chain / "topic.swa.valid.tsv")
+    commonest = Counter(label for label, _ in table).most_common(1)[0][1] / len(table)
+    assert found["valid_accuracy"] > commonest + 0.1
+    assert found["labels"] == sorted({label for label, _ in rows(chain / "topic.swa.train.tsv")})
+    assert (topic / "labels.txt").read_text().split() == found["labels"]
+
+
+def test_fairseq_predicts_the_reported_scores(chain, topic):
+    """The scores again, from the written directory and one text at a time."""
+    model = XLMRModel.from_pretrained(str(topic)).eval()
+    labels = (topic / "labels.txt").read_text().split()
+    table = rows(chain / "topic.swa.valid.tsv")
+    with torch.inference_mode():
+        predicted = [labels[int(model.predict("classification", model.encode(text)).argmax())] for _, text in table]
+    expected = [label for label, _ in table]
+    assert counts(topic)["valid_accuracy"] == pytest.approx(accuracy_score(expected, predicted))
+    assert counts(topic)["valid_macro_f1"] == pytest.approx(f1_score(expected, predicted, average="macro"))
+
+
+def test_predict_says_what_fairseq_says(chain, topic, exported, tmp_path):
+    texts = [text for _, text in rows(chain / "topic.swa.valid.tsv")][:60]
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
+    run("focus", "predict", "--model", exported, "--input", tmp_path / "texts.txt", "--output", tmp_path / "out.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["line"] for line in lines] == list(range(1, len(texts) + 1))
+    model = XLMRModel.from_pretrained(str(topic)).eval()
+    labels = (topic / "labels.txt").read_text().split()
+    for text, line in zip(texts, lines, strict=True):
+        with torch.inference_mode():
+            scores = model.predict("classification", model.encode(text)).exp()[0].tolist()
+        assert line["scores"] == pytest.approx(dict(zip(labels, scores, strict=True)), abs=1e-4)
+        assert line["label"] == max(line["scores"], key=line["scores"].get)
+
+
+def test_an_encoder_is_exported_with_its_pooling(chain, trained, tmp_path):
+    model = XLMRModel.from_pretrained(str(trained)).eval()
+    text = (chain / "swa.valid.txt").read_text().splitlines()[0]
+    (tmp_path / "text.txt").write_text(f"{text}\nMaji.\n")
+    with torch.inference_mode():
+        hidden = model.extract_features(model.encode(text))[0]
+    for pooling, want in (("mean", hidden.mean(0)), ("first", hidden[0])):
+        directory = tmp_path / pooling
+        run("focus-export", "--onnx", "--model", trained, "--pooling", pooling, "--output", directory)
+        run("focus", "predict", "--model", directory, "--input", tmp_path / "text.txt", "--output", tmp_path / "out.jsonl")
+        line = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+        np.testing.assert_allclose(line["embedding"], want.numpy(), atol=1e-4)
+
+
+def test_an_export_beyond_the_tolerance_is_not_written(topic, tmp_path):
+    command = ("focus", "export", "--onnx", "--model", topic, "--output", tmp_path / "o", "--tolerance", "1e-9")
+    refuse(*command, says="more than tolerance 1e-09; nothing written")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predict_imports_neither_torch_nor_fairseq(chain, exported, tmp_path):
+    """The command itself, asked what it imported."""
+    code = (
+        "import sys; sys.argv[0] = 'focus'\nfrom focus_cli.main import main\n"
+        "try:\n    main()\nfinally:\n"
+        "    print([name for name in ('torch', 'fairseq', 'transformers', 'onnx', 'scipy') if name in sys.modules])"
+    )
+    arguments = ("--model", exported, "--input", chain / "swa.valid.txt", "--output", tmp_path / "out.jsonl")
+    done = run("python", "-c", code, "predict", *arguments)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 150
+
+
+def test_the_export_needs_nothing_beside_it(exported, tmp_path):
+    """Moved to another place, it predicts as before."""
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for file in exported.iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "t.txt").write_text("Mtoto anakunywa maji.\n\nDaktari alimtibu mgonjwa.\n")
+    for model, output in ((exported, "a"), (moved, "b")):
+        run("focus", "predict", "--model", model, "--input", tmp_path / "t.txt", "--output", tmp_path / output)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_inspect_knows_every_directory(chain, trained, topic, exported):
+    kinds = {
+        "vocab": "vocabulary",
+        "focus": "encoder checkpoint",
+        "data": "masked-LM data",
+        "lapt": "encoder checkpoint",
+        "topic": "classification model",
+        "onnx": "ONNX model",
+    }
+    for name, kind in kinds.items():
+        assert run("focus", "inspect", chain / name).stdout.splitlines()[0] == f"{chain / name}: {kind}"
+
+
+def test_faults_of_tables_and_texts_are_told(chain, trained, exported, tmp_path):
+    good = chain / "topic.swa.train.tsv"
+    base = ("focus", "finetune", "classification", "--model", trained, "--output", tmp_path / "out", "--train", good)
+    table = tmp_path / "t.tsv"
+    for content, says in (
+        ("label\ttext\nnonsense\tMaji.\n", "t.tsv, line 2: the label 'nonsense'"),
+        ("topic\ttext\nhealth\tMaji.\n", "no column 'label'"),
+        ("label\ttext\nhealth\tMaji.\textra\n", "t.tsv, line 2: 3 columns"),
+        ("label\ttext\nhealth\t" + "maji " * 300 + "\n", "t.tsv, line 2: the text has"),
+        ("label\ttext\n", "t.tsv"),
+        ("", "t.tsv"),
+    ):
+        table.write_text(content)
+        refuse(*base, "--valid", table, says=says)
+    refuse(*base, "--valid", tmp_path / "absent.tsv", says="absent.tsv: no such file")
+    (tmp_path / "long.txt").write_text("Maji.\n" + "maji " * 300 + "\n")
+    predict = ("focus", "predict", "--model", exported, "--input", tmp_path / "long.txt", "--output", tmp_path / "p")
+    refuse(*predict, says="long.txt, line 2:")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.txt", "t.tsv"]
+    run(*predict, "--truncate")
+    assert len((tmp_path / "p").read_text().splitlines()) == 2
+    refuse("focus", "predict", "--model", trained, "--input", good, "--output", tmp_path / "q", says="config.json")
+
+
+def test_data_of_another_vocabulary_is_refused(chain, release, tmp_path):
+    base = ("focus", "train", chain / "data", "--output", tmp_path / "out", "--cpu")
+    refuse(*base, "--init", release, says="another vocabulary")
+    refuse("focus", "evaluate", chain / "data", "--model", release, says="another vocabulary")
+    refuse("focus", "train", chain / "vocab", "--init", release, "--output", tmp_path / "out", says="is a vocabulary")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_is_fast_and_imports_nothing_heavy():
+    code = "import sys; from focus_cli.main import main\ntry:\n    main(['--help'])\nfinally:\n    print('torch' in sys.modules)"
+    told = run("python", "-c", code).stdout
+    assert told.splitlines()[-1] == "False"
+    assert "predict" in told
+
+
+def test_generating_the_sample_is_deterministic(tmp_path):
+    for name in ("a", "b"):
+        run("python", SAMPLE / "generate.py", "--output", tmp_path / name, "--seed", 5, "--lines", "swa=200", "deu=200")
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == 6
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    train = (tmp_path / "a" / "swa.train.txt").read_text().splitlines()
+    assert not set(train) & set((tmp_path / "a" / "swa.valid.txt").read_text().splitlines())
