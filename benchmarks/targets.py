@@ -85,7 +85,10 @@ def table(results: dict[str, dict]) -> str:
         "texts a second, ONNX Runtime": lambda f: f["rate"],
     }
     lines = ["| | " + " | ".join(results) + " |", "|---|" + "---:|" * len(results)]
-    lines += [f"| {name} | " + " | ".join(str(tell(found)) for found in results.values()) + " |" for name, tell in rows.items()]
+    lines += [
+        f"| {name} | " + " | ".join(str(tell(found)) for found in results.values()) + " |"
+        for name, tell in rows.items()
+    ]
     return "\n".join(lines)
 
 

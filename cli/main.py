@@ -1,6 +1,7 @@
 """The command ``focus``: finds the subcommand, and only that one is imported."""
 
 import importlib
+import logging
 import signal
 import sys
 
@@ -56,6 +57,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Give a multilingual encoder a vocabulary made for one language, train it, and serve it."""
+    logging.getLogger("fairseq").setLevel(logging.WARNING)  # it announces what it could not import
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit cleans up, the default signal would not
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 import torch
-from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, best_fitting_int_dtype
+from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder, best_fitting_int_dtype
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
@@ -155,6 +155,11 @@ def prepare_classification(
 def read_labels(data: Path) -> tuple[str, ...]:
     """The labels of a prepared classification directory, in the order of the classes."""
     return tuple(line.rpartition(" ")[0] for line in read_lines(data / LABEL / DICTIONARY))
+
+
+def count_rows(data: Path) -> int:
+    """The number of training texts in a prepared classification directory."""
+    return len(MMapIndexedDataset(str(data / LABEL / "train")))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from focus_plugin import __version__
 from focus_plugin.errors import FocusError
@@ -26,7 +27,7 @@ class Manifest:
     options: Mapping[str, object]
     inputs: Mapping[str, str]
     made_by: Mapping[str, str]
-    counts: Mapping[str, object]
+    counts: Mapping[str, Any]
 
     def same_content(self, other: "Manifest") -> bool:
         """Whether both describe the same result: all but the counts are equal."""

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import signal
 import subprocess
 import sysconfig
@@ -14,12 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from zipfile import is_zipfile
 
 import torch
 
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.errors import FocusError
+from focus_plugin.files import whole_file
+from focus_plugin.files import read_lines
 
 BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 _USER_DIR = str(Path(__file__).parent)
@@ -123,7 +127,8 @@ def classification_command(
 def _train_command(data: Path, init: Path, save_dir: Path, config: EncoderConfig, schedule: Schedule) -> Iterator[str]:
     yield from (_script("fairseq-train"), str(data), "--user-dir", _USER_DIR, "--arch", "focus_roberta")
     for name, value in fairseq_shape(config).items():
-        yield from (f"--{name.replace('_', '-')}", str(value))
+        if value is not False:
+            yield from (f"--{name.replace('_', '-')}", *([] if value is True else [str(value)]))
     every = str(schedule.validate_every)
     options = {
         "finetune-from-model": init,
@@ -169,23 +174,52 @@ def _device_options(cpu: bool) -> list[str]:
 def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object]) -> None:
     """Run a ``fairseq-train`` command, append its output to ``log`` and report what it says of its progress.
 
-    Raises FocusError if it fails.
+    A run that was killed goes on from its last checkpoint. Raises FocusError if the command fails.
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--max-update", type=int)
-    updates = parser.parse_known_args(command)[0].max_update
+    parser.add_argument("--save-dir", type=Path)
+    options, _ = parser.parse_known_args(command)
+    _mend_last_checkpoint(options.save_dir)
     for tag, statistics in _run(command, log):
-        prefix = "valid_" if tag == "valid" else ""
         if tag in ("train_inner", "valid"):
-            progress(
-                TrainingStep(
-                    update=int(statistics[f"{prefix}num_updates"]),
-                    updates=updates,
-                    loss=float(statistics[f"{prefix}loss"]) * math.log(2),
-                    rate=float(statistics[f"{prefix}wps"]),
-                    valid=tag == "valid",
-                )
-            )
+            progress(_step(tag, statistics, updates))
+
+
+def validations(log: Path) -> list[TrainingStep]:
+    """What the validations of a training found, from its log, in order; of one made twice the later.
+
+    A run that was killed after a validation makes it again when it goes on.
+    """
+    steps = {}
+    for line in read_lines(log):
+        if (match := _STATISTICS.search(line)) and match[1] == "valid":
+            step = _step("valid", json.loads(match[2]), updates=0)
+            steps[step.update] = step
+    return [steps[update] for update in sorted(steps)]
+
+
+def _step(tag: str, statistics: dict[str, str], updates: int) -> TrainingStep:
+    prefix = "valid_" if tag == "valid" else ""
+    return TrainingStep(
+        update=int(statistics[f"{prefix}num_updates"]),
+        updates=updates,
+        loss=float(statistics[f"{prefix}loss"]) * math.log(2),
+        rate=float(statistics[f"{prefix}wps"]),
+        valid=tag == "valid",
+    )
+
+
+def _mend_last_checkpoint(save_dir: Path) -> None:
+    """Replace a last checkpoint that a killed run left unfinished.
+
+    fairseq writes one checkpoint whole or not at all, but then copies it to where it looks for the last.
+    """
+    last = save_dir / LAST
+    whole = [path for path in save_dir.glob("checkpoint_*_*.pt") if is_zipfile(path)]
+    if last.exists() and not is_zipfile(last) and whole:
+        with whole_file(last) as path:
+            shutil.copyfile(max(whole, key=lambda found: found.stat().st_mtime), path)
 
 
 def masked_lm_loss(

@@ -8,7 +8,7 @@ from meaning import Clause, Phrase, Place, Sentence, Time
 from text import finish, join
 
 LANGUAGE = "eng"
-NUMBERS = dict(enumerate("one two three four five six seven eight nine ten".split(), 1))
+NUMBERS = dict(enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1))
 SUBJECTS = {(1, False): "I", (1, True): "we", (2, False): "you", (2, True): "you"}
 OBJECTS = {(1, False): "me", (1, True): "us"}
 POSSESSORS = {"1s": "my", "2s": "your", "3m": "his", "3f": "her", "1p": "our", "3p": "their"}

@@ -6,7 +6,7 @@ from concepts import Adjective, Noun, Verb
 from meaning import Phrase
 
 LANGUAGE = "deu"
-NUMBERS = dict(enumerate("eins zwei drei vier fünf sechs sieben acht neun zehn".split(), 1))
+NUMBERS = dict(enumerate(["eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn"], 1))
 GENDERS = {"der": 0, "die": 1, "das": 2}
 PLURAL = 3
 DEFINITE = {"nom": "der die das die", "acc": "den die das die", "dat": "dem der dem den"}

@@ -8,11 +8,11 @@ from meaning import Clause, Phrase, Place, Sentence, Time
 from text import finish, join
 
 LANGUAGE = "spa"
-NUMBERS = dict(enumerate("uno dos tres cuatro cinco seis siete ocho nueve diez".split(), 1))
+NUMBERS = dict(enumerate(["uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez"], 1))
 PLAIN = str.maketrans("áéíóú", "aeiou")
 ENDINGS = {"ar": "o as a amos an", "er": "o es e emos en", "ir": "o es e imos en"}
 PAST = {"ar": "é aste ó amos aron", "er": "í iste ió imos ieron", "ir": "í iste ió imos ieron"}
-FUTURE = "é ás á emos án".split()
+FUTURE = ["é", "ás", "á", "emos", "án"]
 SLOTS = ("1s", "2s", "3s", "1p", "3p")
 POSSESSORS = {"1s": "mi", "2s": "tu", "3m": "su", "3f": "su", "1p": "nuestr", "3p": "su"}
 CURRENCIES = {"shilling": "chelines", "euro": "euros"}
@@ -167,7 +167,7 @@ def verb_text(clause: Clause) -> str:
     if clause.infinitive:
         verb = forms["P" + name] if clause.tense == "past" else forms[name]
         if clause.tense == "past" and forms["inf"] in ("querer", "poder"):
-            verb = forms["inf"][:-2] + "ía ías ía íamos ían".split()[slot(subject)]
+            verb = forms["inf"][:-2] + ["ía", "ías", "ía", "íamos", "ían"][slot(subject)]
         return join(negation, weak, verb, forms["prep"], verb_forms(clause.infinitive)["inf"])
     if clause.tense == "perfect":
         return join(negation, weak, auxiliary(HABER, "present", subject), forms["part"])

@@ -110,7 +110,8 @@ def test_a_killed_training_goes_on_where_it_was(chain, tmp_path):
     """Killed without warning after its first checkpoint; the same command finishes the rest."""
     program = str(Path(sys.executable).parent / "focus")
     options = [str(option) for option in SHORT] + ["--", "--max-update", "60", "--total-num-update", "60"]
-    command = [program, "train", str(chain / "data"), "--init", str(chain / "focus"), "--output", str(tmp_path / "out"), *options]
+    job = (chain / "data", "--init", chain / "focus", "--output", tmp_path / "out")
+    command = [program, "train", *map(str, job), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     last = tmp_path / "out.unfinished" / "checkpoint_last.pt"
     deadline = time.monotonic() + 120
@@ -180,8 +181,9 @@ def test_an_encoder_is_exported_with_its_pooling(chain, trained, tmp_path):
     for pooling, want in (("mean", hidden.mean(0)), ("first", hidden[0])):
         directory = tmp_path / pooling
         run("focus-export", "--onnx", "--model", trained, "--pooling", pooling, "--output", directory)
-        run("focus", "predict", "--model", directory, "--input", tmp_path / "text.txt", "--output", tmp_path / "out.jsonl")
-        line = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+        output = tmp_path / "out.jsonl"
+        run("focus", "predict", "--model", directory, "--input", tmp_path / "text.txt", "--output", output)
+        line = json.loads(output.read_text().splitlines()[0])
         np.testing.assert_allclose(line["embedding"], want.numpy(), atol=1e-4)
 
 
@@ -262,7 +264,8 @@ def test_data_of_another_vocabulary_is_refused(chain, release, tmp_path):
 
 
 def test_help_is_fast_and_imports_nothing_heavy():
-    code = "import sys; from focus_cli.main import main\ntry:\n    main(['--help'])\nfinally:\n    print('torch' in sys.modules)"
+    code = "import sys; from focus_cli.main import main\n"
+    code += "try:\n    main(['--help'])\nfinally:\n    print('torch' in sys.modules)"
     told = run("python", "-c", code).stdout
     assert told.splitlines()[-1] == "False"
     assert "predict" in told

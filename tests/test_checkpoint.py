@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from transformers import RobertaConfig, RobertaForMaskedLM, XLMRobertaForMaskedL
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.checkpoint.release import load_fairseq
+from focus_plugin.checkpoint.release import load_fairseq, write_release
 from focus_plugin.errors import FocusError
 
 
@@ -132,12 +133,16 @@ def test_roberta_with_byte_level_tokens(tmp_path, target_text):
 def test_untied_output_embedding_is_kept_apart(release, tmp_path):
     checkpoint = read_checkpoint(release)
     assert checkpoint.tensors[OUTPUT_EMBEDDING] is checkpoint.tensors[EMBEDDING]
-    state = torch.load(release / "model.pt")
-    state["model"][OUTPUT_EMBEDDING] = state["model"][OUTPUT_EMBEDDING] + 1
+    untied = {**checkpoint.tensors, OUTPUT_EMBEDDING: checkpoint.tensors[OUTPUT_EMBEDDING] + 1}
     shutil.copytree(release, tmp_path / "untied")
-    torch.save(state, tmp_path / "untied" / "model.pt")
-    untied = read_checkpoint(tmp_path / "untied").tensors
-    assert torch.equal(untied[OUTPUT_EMBEDDING], untied[EMBEDDING] + 1)
+    config = replace(checkpoint.config, untied=True)
+    write_release(tmp_path / "untied", config, untied, release / "dict.txt", release / "sentencepiece.bpe.model")
+    again = read_checkpoint(tmp_path / "untied")
+    assert again.config.untied
+    assert torch.equal(again.tensors[OUTPUT_EMBEDDING], checkpoint.tensors[EMBEDDING] + 1)
+    model = XLMRModel.from_pretrained(str(tmp_path / "untied")).model
+    assert torch.equal(model.encoder.lm_head.weight, again.tensors[OUTPUT_EMBEDDING])
+    assert torch.equal(model.encoder.sentence_encoder.embed_tokens.weight, again.tensors[EMBEDDING])
 
 
 class Malicious:

@@ -76,6 +76,15 @@ def test_extra_options_override(world: World, data: Path, tmp_path: Path) -> Non
     assert (steps[-1].update, steps[-1].updates) == (3, 3)
 
 
+def test_last_checkpoint_cut_off_by_a_kill_is_mended(world: World, data: Path, tmp_path: Path) -> None:
+    run_training(_command(world, data, tmp_path, 22), tmp_path / "log", lambda step: None)
+    last = tmp_path / "checkpoint_last.pt"
+    last.write_bytes(last.read_bytes()[:10_000])
+    steps: list[TrainingStep] = []
+    run_training(_command(world, data, tmp_path, 24), tmp_path / "log", steps.append)
+    assert [step.update for step in steps if not step.valid] == [21, 22, 23, 24]
+
+
 def test_failure_tells_the_end_of_the_log(world: World, data: Path, tmp_path: Path) -> None:
     with pytest.raises(
         FocusError, match=r"fairseq-train failed; the whole log is in .*log.*\n(.*\n)*.*--no-such-option"

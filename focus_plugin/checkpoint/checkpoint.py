@@ -61,10 +61,11 @@ def assemble(
     if width % heads:
         raise FocusError(f"{path}: {heads} attention heads do not divide a width of {width}.")
     feedforward = len(tensors["encoder.sentence_encoder.layers.0.fc1.weight"])
-    config = EncoderConfig(layers, width, feedforward, heads, max_positions=len(tensors[POSITIONS]) - 2)
     ordered = {name: tensors[name].to(torch.float32) for name in names}
-    if torch.equal(ordered[OUTPUT_EMBEDDING], ordered[EMBEDDING]):
+    untied = not torch.equal(ordered[OUTPUT_EMBEDDING], ordered[EMBEDDING])
+    if not untied:
         ordered[OUTPUT_EMBEDDING] = ordered[EMBEDDING]
+    config = EncoderConfig(layers, width, feedforward, heads, len(tensors[POSITIONS]) - 2, untied)
     classification = {
         name: value.to(torch.float32) for name, value in tensors.items() if name.startswith("classification_heads.")
     }

@@ -9,7 +9,8 @@ class EncoderConfig:
 
     layers: number of transformer layers. width: size of a hidden state. feedforward: inner size of the
     feed-forward blocks. heads: attention heads, a divisor of width. max_positions: most tokens in one input,
-    ``<s>`` and ``</s>`` included; the position table has two rows more.
+    ``<s>`` and ``</s>`` included; the position table has two rows more. untied: whether the masked-LM head has an
+    output embedding of its own.
     """
 
     layers: int
@@ -17,3 +18,4 @@ class EncoderConfig:
     feedforward: int
     heads: int
     max_positions: int
+    untied: bool = False

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,9 +37,9 @@ def read_huggingface(directory: Path) -> Checkpoint:
     return assemble(directory, tensors, vocabulary, tokenizer, config["num_attention_heads"])
 
 
-def _read_config(path: Path) -> dict:
+def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FocusError(f"{path}: not valid JSON ({error}).") from error
     expected = {

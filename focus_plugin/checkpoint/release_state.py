@@ -43,7 +43,7 @@ def _configuration(config: EncoderConfig) -> dict[str, Any]:
     }
 
 
-def fairseq_shape(config: EncoderConfig) -> dict[str, int]:
+def fairseq_shape(config: EncoderConfig) -> dict[str, int | bool]:
     """``config`` under the names of fairseq's model options."""
     return {
         "encoder_layers": config.layers,
@@ -51,4 +51,5 @@ def fairseq_shape(config: EncoderConfig) -> dict[str, int]:
         "encoder_ffn_embed_dim": config.feedforward,
         "encoder_attention_heads": config.heads,
         "max_positions": config.max_positions,
+        "untie_weights_roberta": config.untied,
     }

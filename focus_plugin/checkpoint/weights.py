@@ -23,7 +23,10 @@ def load_pickled(path: Path) -> dict[str, Any]:
         raise FocusError(f"{path}: no such file.")
     try:
         with trusted_globals():
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            loaded: dict[str, Any] = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
+            return loaded
     except pickle.UnpicklingError as error:
         if wanted := re.search(r"GLOBAL (\S+)", str(error)):
             raise FocusError(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def export_onnx(job: Export, output: Path) -> Manifest:
         config = _config(job, checkpoint)
         tensors = {name: tensor.numpy() for name, tensor in {**checkpoint.tensors, **checkpoint.heads}.items()}
         graph = build_graph(checkpoint.config, tensors, HEAD if config.labels else job.pooling)
-        model = XLMRModel.from_pretrained(str(job.model)).model.eval()
+        model: Any = XLMRModel.from_pretrained(str(job.model)).model.eval()
 
         def reference(ids: np.ndarray, lengths: np.ndarray) -> Mapping[str, np.ndarray]:
             return _fairseq_outputs(model, config, torch.from_numpy(ids).long(), torch.from_numpy(lengths).long())
@@ -85,7 +86,7 @@ def _config(job: Export, checkpoint: Checkpoint) -> ExportConfig:
 
 @torch.inference_mode()
 def _fairseq_outputs(
-    model: torch.nn.Module, config: ExportConfig, ids: torch.Tensor, lengths: torch.Tensor
+    model: Any, config: ExportConfig, ids: torch.Tensor, lengths: torch.Tensor
 ) -> Mapping[str, np.ndarray]:
     """What fairseq's model says of right-padded ``ids`` (batch, length): the outputs of the graph, by name."""
     hidden = model(ids, features_only=True)[0]

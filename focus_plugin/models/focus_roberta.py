@@ -51,7 +51,7 @@ class FocusRobertaModel(RobertaModel):
 
         Raises FocusError, on every rank, if the source does not fit.
         """
-        model = super().build_model(args, task)
+        model: FocusRobertaModel = super().build_model(args, task)
         if not getattr(args, "focus_built", False):
             # The mark is saved with every checkpoint: what is built from one takes its weights from there.
             args.focus_built = True

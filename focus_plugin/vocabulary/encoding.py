@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import sentencepiece
@@ -12,12 +13,13 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
 
 BATCH_LINES = 20_000
+Line = TypeVar("Line")
 
 
-def batches(lines: Iterable[str]) -> Iterator[list[str]]:
+def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
     """``lines`` in lists of BATCH_LINES, so that memory does not grow with the text."""
-    lines = iter(lines)
-    while batch := list(islice(lines, BATCH_LINES)):
+    rest = iter(lines)
+    while batch := list(islice(rest, BATCH_LINES)):
         yield batch
 
 
