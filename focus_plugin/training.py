@@ -22,8 +22,7 @@ import torch
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.errors import FocusError
-from focus_plugin.files import whole_file
-from focus_plugin.files import read_lines
+from focus_plugin.files import read_lines, whole_file
 
 BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 _USER_DIR = str(Path(__file__).parent)
@@ -183,7 +182,7 @@ def run_training(command: Sequence[str], log: Path, progress: Callable[[Training
     _mend_last_checkpoint(options.save_dir)
     for tag, statistics in _run(command, log):
         if tag in ("train_inner", "valid"):
-            progress(_step(tag, statistics, updates))
+            progress(_step(tag, statistics, options.max_update))
 
 
 def validations(log: Path) -> list[TrainingStep]:

@@ -66,9 +66,7 @@ def main() -> None:
     told = run("focus", "predict", "--model", WORK / "onnx", "--input", train, "--output", WORK / "predictions.jsonl")
     rate = re.search(r"(\d+) texts a second", told)[1]
     show(losses, rate)
-    print(
-        f"\nThis took {(time.monotonic() - start) / 60:.1f} minutes. Everything is in {WORK}/; try focus inspect on it."
-    )
+    print(f"\nThis took {(time.monotonic() - start) / 60:.1f} minutes. Everything is in {WORK}/.")
 
 
 def show(losses: dict[str, float], rate: str) -> None:
