@@ -29,7 +29,8 @@ TRAINING = {
     "arch": "focus_roberta",
     "criterion": "masked_lm",
     "tokens-per-sample": 64,
-    "max-tokens": 2048,
+    "sample-break-mode": "eos",
+    "max-tokens": 4096,
     "optimizer": "adam",
     "adam-betas": "(0.9, 0.98)",
     "adam-eps": "1e-6",
@@ -37,7 +38,7 @@ TRAINING = {
     "clip-norm": 1.0,
     "dropout": 0.0,
     "attention-dropout": 0.0,
-    "lr": 1.5e-3,
+    "lr": 2e-3,
     "lr-scheduler": "polynomial_decay",
     "warmup-updates": UPDATES // 20,
     "total-num-update": UPDATES,
@@ -93,7 +94,7 @@ def pretrain(work: Path, output: Path) -> None:
     shape = {name.replace("_", "-"): value for name, value in fairseq_shape(CONFIG).items() if value is not False}
     options = [part for name, value in (shape | TRAINING).items() for part in (f"--{name}", value)]
     start = ("--finetune-from-model", work / "first.pt", "--save-dir", work / "checkpoints", "--no-epoch-checkpoints")
-    run("fairseq-train", work / "data", "--cpu", *start, *options)
+    run("fairseq-train", work / "data", "--cpu", "--skip-invalid-size-inputs-valid-test", *start, *options)
     tensors, _ = load_fairseq(work / "checkpoints" / "checkpoint_best.pt")
     files = (work / "vocab" / "dict.txt", work / "vocab" / "sentencepiece.bpe.model")
     checkpoint = assemble(work, tensors, vocabulary, None, CONFIG.heads)

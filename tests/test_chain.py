@@ -100,9 +100,9 @@ def test_train_prints_the_command_and_writes_a_release(chain, trained):
 
 def test_options_after_two_dashes_reach_fairseq(chain, tmp_path):
     base = ("focus", "train", chain / "data", "--init", chain / "focus", "--output", tmp_path / "out")
-    done = run(*base, *SHORT, "--", "--max-update", 4, "--criterion", "masked_lm", "--clip-norm", "0.5")
+    done = run(*base, *SHORT, "--", "--max-update", 4, "--sample-break-mode", "eos", "--clip-norm", "0.5")
     command = next(line for line in done.stdout.splitlines() if "fairseq-train" in line)
-    assert command.endswith("--max-update 4 --criterion masked_lm --clip-norm 0.5")
+    assert command.endswith("--max-update 4 --sample-break-mode eos --clip-norm 0.5")
     assert list(counts(tmp_path / "out")["valid_loss_nats"]) == ["4"]
 
 

@@ -21,22 +21,15 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 SMALL = ("--dim", 16, "--min-count", 5)
 
 
+def convert(source: Path, vocabulary: Path, corpus: Path, output: Path, *options: object) -> None:
+    base = ("focus", "convert", "--source", source, "--vocab", vocabulary, "--corpus", corpus)
+    run(*base, "--output", output, *SMALL, *options)
+
+
 @pytest.fixture(scope="module")
 def converted(directory, release, vocabulary, target_text) -> Path:
     output = directory / "converted"
-    run(
-        "focus",
-        "convert",
-        "--source",
-        release,
-        "--vocab",
-        vocabulary,
-        "--corpus",
-        target_text,
-        "--output",
-        output,
-        *SMALL,
-    )
+    convert(release, vocabulary, target_text, output)
     return output
 
 
@@ -53,19 +46,7 @@ def test_vocab_reports_and_a_second_run_does_nothing(target_text, tmp_path):
 
 def test_both_sources_give_the_same_target(converted, hugging_face, vocabulary, target_text, tmp_path):
     output = tmp_path / "from-hf"
-    run(
-        "focus",
-        "convert",
-        "--source",
-        hugging_face,
-        "--vocab",
-        vocabulary,
-        "--corpus",
-        target_text,
-        "--output",
-        output,
-        *SMALL,
-    )
+    convert(hugging_face, vocabulary, target_text, output)
     for name in ("model.pt", "dict.txt", "sentencepiece.bpe.model"):
         assert (output / name).read_bytes() == (converted / name).read_bytes()
 
@@ -116,52 +97,26 @@ def test_the_checkpoint_holds_only_plain_values(converted):
 def test_vectors_are_cached_by_content(release, vocabulary, target_text, tmp_path, monkeypatch):
     monkeypatch.setenv("FOCUS_CACHE", str(tmp_path / "cache"))
 
-    def convert(corpus: Path, output: str, *options: object) -> set[str]:
-        run(
-            "focus",
-            "convert",
-            "--source",
-            release,
-            "--vocab",
-            vocabulary,
-            "--corpus",
-            corpus,
-            "--output",
-            tmp_path / output,
-            *options,
-        )
+    def cached(corpus: Path, output: str, *options: object) -> set[str]:
+        convert(release, vocabulary, corpus, tmp_path / output, *options)
         return {path.name for path in (tmp_path / "cache").iterdir()}
 
-    first = convert(target_text, "one", *SMALL)
+    first = cached(target_text, "one")
     stamp = (tmp_path / "cache" / next(iter(first))).stat().st_mtime_ns
     moved = shutil.copy(target_text, tmp_path / "moved.txt")
-    assert convert(moved, "two", *SMALL, "--seed", 2) == first
+    assert cached(moved, "two", "--seed", 2) == first
     assert (tmp_path / "cache" / next(iter(first))).stat().st_mtime_ns == stamp
     with open(moved, "a") as file:
         file.write("One more line.\n")
-    assert len(convert(moved, "three", *SMALL)) == 2
-    assert len(convert(target_text, "four", "--dim", 17, "--min-count", 5)) == 3
+    assert len(cached(moved, "three")) == 2
+    assert len(cached(target_text, "four", "--dim", 17)) == 3
 
 
 def test_the_seed_decides_the_bytes(release, vocabulary, target_text, tmp_path, monkeypatch):
     models = {}
     for name, seed, cache in (("a", 1, "x"), ("b", 1, "y"), ("c", 2, "x")):
         monkeypatch.setenv("FOCUS_CACHE", str(tmp_path / cache))
-        run(
-            "focus",
-            "convert",
-            "--source",
-            release,
-            "--vocab",
-            vocabulary,
-            "--corpus",
-            target_text,
-            "--output",
-            tmp_path / name,
-            "--seed",
-            seed,
-            *SMALL,
-        )
+        convert(release, vocabulary, target_text, tmp_path / name, "--seed", seed)
         models[name] = (tmp_path / name / "model.pt").read_bytes()
     assert models["a"] == models["b"], "vectors trained twice are the same"
     assert models["a"] != models["c"]
@@ -231,51 +186,30 @@ def test_special_tokens_get_no_vector(vocabulary, target_text, tmp_path):
 
 
 def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_text, tmp_path):
-    output = tmp_path / "out"
-    base = ("focus", "convert", "--vocab", vocabulary, "--output", output)
-    refuse(*base, "--source", tmp_path / "absent", "--corpus", target_text, says="absent: no such directory")
-    refuse(*base, "--source", release, says="--corpus")
-    refuse(*base, "--source", release, "--corpus", tmp_path / "absent.txt", says="absent.txt: no such file")
+    def refuse_convert(
+        says: str, source=release, vocab=vocabulary, output=tmp_path / "out", corpus=target_text
+    ) -> None:
+        base = ("focus", "convert", "--source", source, "--vocab", vocab, "--output", output)
+        refuse(*base, *(("--corpus", corpus) if corpus else ()), says=says)
+
+    refuse_convert("absent: no such directory", source=tmp_path / "absent")
+    refuse_convert("--corpus", corpus=None)
+    refuse_convert("absent.txt: no such file", corpus=tmp_path / "absent.txt")
+    refuse_convert("has no dict.txt", vocab=tmp_path)
     (tmp_path / "empty.txt").touch()
-    refuse(*base, "--source", release, "--corpus", tmp_path / "empty.txt", says="empty.txt")
+    refuse_convert("empty.txt: no token occurs 10 times", corpus=tmp_path / "empty.txt")
     (tmp_path / "latin.txt").write_bytes(b"good\ncaf\xe9\n")
-    refuse(*base, "--source", release, "--corpus", tmp_path / "latin.txt", says="latin.txt, line 2: not valid UTF-8")
-    refuse(
-        "focus",
-        "convert",
-        "--vocab",
-        release,
-        "--output",
-        output,
-        "--source",
-        release,
-        "--corpus",
-        target_text,
-        says="focus.json",
-    )
+    refuse_convert("latin.txt, line 2: not valid UTF-8", corpus=tmp_path / "latin.txt")
     shutil.copytree(release, tmp_path / "nan")
     state = torch.load(release / "model.pt")
     state["model"][EMBEDDING][9, 1] = float("nan")
     torch.save(state, tmp_path / "nan" / "model.pt")
-    refuse(*base, "--source", tmp_path / "nan", "--corpus", target_text, says="NaN")
+    refuse_convert("NaN", source=tmp_path / "nan")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("mine")
-    refuse(
-        "focus",
-        "convert",
-        "--vocab",
-        vocabulary,
-        "--output",
-        tmp_path / "taken",
-        "--source",
-        release,
-        "--corpus",
-        target_text,
-        says="already holds",
-    )
+    refuse_convert("already holds", output=tmp_path / "taken")
     assert (tmp_path / "taken" / "mine.txt").read_text() == "mine"
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"empty.txt", "latin.txt", "nan", "taken"}
+    assert {path.name for path in tmp_path.iterdir()} == {"empty.txt", "latin.txt", "nan", "taken"}
 
 
 def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_face, tmp_path):

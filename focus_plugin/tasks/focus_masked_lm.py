@@ -9,9 +9,11 @@ from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from fairseq.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
 
+from focus_plugin.numpy_compat import restore_numpy_compat
 from focus_plugin.trusted import trust_fairseq_checkpoints
 
 trust_fairseq_checkpoints()
+restore_numpy_compat()
 
 
 @dataclass

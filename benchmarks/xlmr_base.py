@@ -1,0 +1,82 @@
+"""Time and memory of the conversion at the size of XLM-R base, from files to files.
+
+    python benchmarks/xlmr_base.py --text sw.train.txt --work DIR
+
+The source has XLM-R base's shape and random weights: 250,002 x 768, 12 layers, 1.1 GB. The target has 50,002 tokens
+trained on `--text`, of which the source holds 18,145. Prints what each command took: seconds, and its peak memory as a
+multiple of the source's file.
+"""
+
+import argparse
+import os
+import subprocess
+import sysconfig
+import time
+from pathlib import Path
+
+import torch
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, expected_names
+from focus_plugin.checkpoint.release import write_release
+from focus_plugin.vocabulary.readers import read_dictionary
+
+CONFIG = EncoderConfig(layers=12, width=768, feedforward=3072, heads=12, max_positions=512)
+TOKENS, TARGET, OVERLAP = 250_002, 50_000, 18_145
+
+
+def run(*command: object) -> tuple[float, int]:
+    """Run one of our commands; its seconds and its peak resident memory in bytes."""
+    words = [str(word) for word in command]
+    start = time.perf_counter()
+    process = subprocess.Popen([f"{sysconfig.get_path('scripts')}/{words[0]}", *words[1:]], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(words)} failed")
+    return time.perf_counter() - start, usage.ru_maxrss * 1024
+
+
+def write_source(directory: Path, vocabulary: Path) -> None:
+    """A release of XLM-R base's shape whose dictionary shares OVERLAP tokens with ``vocabulary``."""
+    shapes = {"embed_tokens": (TOKENS, 768), "embed_positions": (514, 768), "fc1": (3072, 768), "fc2": (768, 3072)}
+    draw = torch.Generator().manual_seed(1)
+    tensors = {}
+    for name in expected_names(CONFIG.layers):
+        part, kind = name.split(".")[-2:]
+        rows, columns = shapes.get(part, (TOKENS if part == "lm_head" else 768, 768))
+        vector = kind == "bias" or "norm" in part
+        tensors[name] = torch.randn(rows if vector else (rows, columns), generator=draw) * 0.1
+    tensors[OUTPUT_EMBEDDING] = tensors[EMBEDDING]
+    shared = read_dictionary(vocabulary / "dict.txt").tokens[4 : 4 + OVERLAP]
+    others = (f"source{i}" for i in range(TOKENS - 5 - len(shared)))
+    dictionary = directory.with_name("source.dict.txt")
+    dictionary.write_text("".join(f"{token} 1\n" for token in (*shared, *others)), encoding="utf-8")
+    directory.mkdir()
+    write_release(directory, CONFIG, tensors, dictionary, vocabulary / "sentencepiece.bpe.model")
+
+
+def main() -> None:
+    """Make the files and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    arguments = parser.parse_args()
+    work, text = arguments.work, arguments.text
+    work.mkdir(parents=True, exist_ok=True)
+    vectors = work / "vectors.safetensors"
+    took = {"focus vocab": run("focus", "vocab", "--input", text, "--size", TARGET, "--output", work / "vocab")}
+    made = ("--corpus", text, "--vocab", work / "vocab", "--output", vectors)
+    took["focus auxiliary"] = run("focus", "auxiliary", *made, "--min-count", 2)
+    if not (work / "source").exists():
+        write_source(work / "source", work / "vocab")
+    job = ("--source", work / "source", "--vocab", work / "vocab", "--auxiliary", vectors, "--output", work / "target")
+    took["focus convert"] = run("focus", "convert", *job)
+    size = (work / "source" / "model.pt").stat().st_size
+    for name, (seconds, peak) in took.items():
+        print(
+            f"{name}: {seconds:.0f} s, peak {peak / 1e9:.1f} GB, {peak / size:.2f} x the source's {size / 1e9:.2f} GB"
+        )
+
+
+if __name__ == "__main__":
+    main()
