@@ -17,6 +17,7 @@ from fairseq.models.roberta import XLMRModel
 from sklearn.metrics import accuracy_score, f1_score
 
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.checkpoint.release import load_fairseq
 
 SAMPLE = Path(__file__).parent.parent / "sample"
 SHORT = ("--updates", 20, "--lr", "1e-3", "--batch-tokens", 2048, "--device-tokens", 2048, "--validations", 2, "--cpu")
@@ -253,6 +254,23 @@ def test_faults_of_tables_and_texts_are_told(chain, trained, exported, tmp_path)
     run(*predict, "--truncate")
     assert len((tmp_path / "p").read_text().splitlines()) == 2
     refuse("focus", "predict", "--model", trained, "--input", good, "--output", tmp_path / "q", says="config.json")
+
+
+def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
+    """From another directory, with a fastText model; one update at a learning rate of 0 saves what was built."""
+    text, vocabulary = chain / "swa.train.txt", chain / "vocab"
+    made = ("--corpus", text, "--vocab", vocabulary, "--dim", 20)
+    run("focus", "auxiliary", *made, "--output", tmp_path / "v.bin")
+    source = ("--source", SAMPLE / "source", "--vocab", vocabulary, "--auxiliary", tmp_path / "v.bin")
+    run("focus", "convert", *source, "--output", tmp_path / "converted")
+    plugin = ("--user-dir", "focus_plugin", "--task", "focus_masked_lm", "--arch", "focus_roberta")
+    initialization = ("--focus-source", SAMPLE / "source", "--focus-auxiliary", tmp_path / "v.bin")
+    training = ("--criterion", "masked_lm", "--optimizer", "adam", "--lr", 0, "--max-tokens", 512, "--max-update", 1)
+    short = ("--tokens-per-sample", 64, "--save-dir", tmp_path / "saved", "--cpu")
+    run("fairseq-train", chain / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
+    want = read_checkpoint(tmp_path / "converted").tensors
+    saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
+    assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
 
 
 def test_data_of_another_vocabulary_is_refused(chain, release, tmp_path):
