@@ -22,7 +22,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 LINES = {"eng": 30_000, "deu": 30_000, "spa": 30_000, "zul": 30_000, "swa": 1_000}
 VOCABULARY = 4_000
 CONFIG = EncoderConfig(layers=3, width=128, feedforward=512, heads=4, max_positions=64)
-UPDATES = 4_000
+UPDATES = 2_000
 TRAINING = {
     "user-dir": "focus_plugin",
     "task": "focus_masked_lm",
@@ -43,8 +43,8 @@ TRAINING = {
     "warmup-updates": UPDATES // 20,
     "total-num-update": UPDATES,
     "max-update": UPDATES,
-    "validate-interval-updates": UPDATES // 6,
-    "save-interval-updates": UPDATES // 6,
+    "validate-interval-updates": UPDATES // 5,
+    "save-interval-updates": UPDATES // 5,
     "keep-interval-updates": 1,
     "validate-interval": 1_000_000,
     "save-interval": 1_000_000,

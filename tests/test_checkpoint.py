@@ -145,6 +145,15 @@ def test_untied_output_embedding_is_kept_apart(release, tmp_path):
     assert torch.equal(model.encoder.sentence_encoder.embed_tokens.weight, again.tensors[EMBEDDING])
 
 
+def test_a_tied_embedding_is_written_once_and_in_full_precision(release, tmp_path):
+    """Also where its two names come from a half-precision training, as two tensors."""
+    checkpoint = read_checkpoint(release)
+    half = {name: tensor.half() for name, tensor in checkpoint.tensors.items()}
+    write_release(tmp_path, checkpoint.config, half, release / "dict.txt", release / "sentencepiece.bpe.model")
+    assert (tmp_path / "model.pt").stat().st_size == (release / "model.pt").stat().st_size
+    assert equal(read_checkpoint(tmp_path).tensors, {name: tensor.float() for name, tensor in half.items()})
+
+
 class Malicious:
     def __init__(self, path):
         self.path = path

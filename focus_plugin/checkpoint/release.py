@@ -9,7 +9,7 @@ from torch import Tensor
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.names import from_old_fairseq
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, from_old_fairseq
 from focus_plugin.checkpoint.release_state import release_state
 from focus_plugin.checkpoint.weights import load_pickled
 from focus_plugin.errors import FocusError
@@ -48,7 +48,13 @@ def load_fairseq(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
 def write_release(
     directory: Path, config: EncoderConfig, tensors: Mapping[str, Tensor], dictionary: Path, sentencepiece: Path
 ) -> None:
-    """Write ``model.pt`` from tensors and plain values alone, and copy the vocabulary's files beside it."""
-    torch.save(release_state(config, tensors), directory / MODEL)
+    """Write ``model.pt`` from tensors and plain values alone, and copy the vocabulary's files beside it.
+
+    Tensors are written as float32, a tied output embedding once.
+    """
+    whole = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
+    if not config.untied:
+        whole[OUTPUT_EMBEDDING] = whole[EMBEDDING]
+    torch.save(release_state(config, whole), directory / MODEL)
     (directory / DICTIONARY).write_bytes(dictionary.read_bytes())
     (directory / SENTENCEPIECE).write_bytes(sentencepiece.read_bytes())

@@ -12,6 +12,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.data import count_rows, prepare_classification, read_labels
+from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, sha256, whole_directory
 from focus_plugin.finetuning import evaluate_classifier
 from focus_plugin.jobs.unfinished import LOG, unfinished
@@ -61,17 +62,7 @@ def finetune_classification(
         running = unfinished(output, manifest)
         data = running / "data"
         if not data.exists():
-            with whole_directory(data) as directory:
-                prepare_classification(
-                    job.model,
-                    job.train,
-                    job.valid,
-                    directory,
-                    max_positions=source.config.max_positions,
-                    label_column=job.label_column,
-                    text_column=job.text_column,
-                    truncate=job.truncate,
-                )
+            _prepare(job, running, data, source.config.max_positions)
         labels = read_labels(data)
         command = _command(job, data, running, source.config, len(labels))
         show_command(command)
@@ -80,7 +71,7 @@ def finetune_classification(
         with whole_directory(output) as directory:
             tensors, _ = load_fairseq(running / BEST)
             heads = sorted(name for name in tensors if name.startswith(f"classification_heads.{HEAD}."))
-            kept = {name: tensors[name].float() for name in (*source.tensors, *heads)}
+            kept = {name: tensors[name] for name in (*source.tensors, *heads)}
             write_release(directory, source.config, kept, *vocabulary_files(job.model))
             (directory / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
             shutil.copyfile(running / LOG, directory / LOG)
@@ -88,6 +79,24 @@ def finetune_classification(
             write_manifest(directory, manifest, {**found, "valid_texts": len(scores.expected)})
         shutil.rmtree(running)  # fairseq's checkpoints are several times the model's size
     return made(output)
+
+
+def _prepare(job: Classification, running: Path, data: Path, max_positions: int) -> None:
+    try:
+        with whole_directory(data) as directory:
+            prepare_classification(
+                job.model,
+                job.train,
+                job.valid,
+                directory,
+                max_positions=max_positions,
+                label_column=job.label_column,
+                text_column=job.text_column,
+                truncate=job.truncate,
+            )
+    except FocusError:
+        shutil.rmtree(running)
+        raise
 
 
 def _describe(job: Classification) -> Manifest:

@@ -86,7 +86,7 @@ def pretrain(
         curve = validations(running / LOG)
         with whole_directory(output) as directory:
             tensors, _ = load_fairseq(running / BEST)
-            kept = {name: tensors[name].float() for name in source.tensors}
+            kept = {name: tensors[name] for name in source.tensors}
             write_release(directory, source.config, kept, dictionary, sentencepiece)
             shutil.copyfile(running / LOG, directory / LOG)
             found = {"valid_loss_nats": {str(step.update): round(step.loss, 4) for step in curve}}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.manifest import Manifest, read_manifest, write_manifest
+from focus_plugin.training import LAST
 
 LOG = "train.log"
 
@@ -12,18 +13,18 @@ LOG = "train.log"
 def unfinished(output: Path, manifest: Manifest) -> Path:
     """``OUTPUT.unfinished``, new or with what an interrupted run of the same job left there.
 
-    Raises FocusError if it belongs to another job.
+    Raises FocusError if it holds a checkpoint of another job.
     """
     directory = output.with_name(f"{output.name}.unfinished")
     existing = read_manifest(directory)
-    if existing is None:
-        if directory.exists():
-            shutil.rmtree(directory)
-        directory.mkdir(parents=True)
-        write_manifest(directory, manifest, {})
-    elif not existing.same_content(manifest):
+    if existing is not None and existing.same_content(manifest):
+        return directory
+    if (directory / LAST).exists():
         raise FocusError(
             f"{directory}: an unfinished run with other input or options; repeat that command to finish it, or "
             "remove the directory."
         )
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    write_manifest(directory, manifest, {})
     return directory
