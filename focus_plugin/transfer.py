@@ -76,9 +76,8 @@ def apply_mixing(source: Mapping[str, Tensor], mixing: Mixing, seed: int) -> tup
 
 
 def _normal(draw: np.random.Generator, matrix: np.ndarray, count: int) -> np.ndarray:
-    mean = matrix.mean(axis=0, dtype=np.float64)
-    deviation = matrix.std(axis=0, dtype=np.float64, ddof=1)
-    return draw.normal(mean, deviation, (count, matrix.shape[1])).astype(np.float32)
+    deviation, mean = torch.std_mean(torch.from_numpy(matrix), dim=0)  # unlike numpy's, without a copy of the matrix
+    return draw.normal(mean.numpy(), deviation.numpy(), (count, matrix.shape[1])).astype(np.float32)
 
 
 def check_finite(path: Path, checkpoint: Checkpoint) -> None:
