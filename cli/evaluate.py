@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import click
-from focus_cli.common import seed_option
+from focus_cli.common import phases, seed_option
 from focus_cli.training import cpu_option
 
 
@@ -18,7 +18,7 @@ def command(data: Path, model: Path, tokens_per_sample: int, cpu: bool, seed: in
     """Measure the masked-LM loss of an encoder on the validation text of DATA, made by focus prepare."""
     from focus_plugin.jobs.evaluate import evaluate
 
-    with tempfile.TemporaryDirectory(prefix="focus-") as directory:
+    with tempfile.TemporaryDirectory(prefix="focus-") as directory, phases(quiet=False)("Evaluating", 1):
         log = Path(directory) / "validate.log"
         loss = evaluate(model, data, log, tokens_per_sample=tokens_per_sample, seed=seed, cpu=cpu)
     click.echo(f"{model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")

@@ -1,5 +1,6 @@
 """How good a fine-tuned checkpoint is: its predictions on a prepared data set, and their scores."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def evaluate_classifier(
     if cuda:
         model.cuda()
     task.load_dataset(split)
+    warnings.filterwarnings("ignore", "'pin_memory' argument", UserWarning)  # fairseq sets it without a GPU too
     batches = task.get_batch_iterator(task.dataset(split), max_sentences=batch_size).next_epoch_itr(shuffle=False)
     found: dict[int, tuple[int, int]] = {}
     with torch.inference_mode():

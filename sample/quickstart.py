@@ -23,11 +23,14 @@ def run(*command: object) -> str:
     words = [str(word) for word in command]
     print(f"\n$ {' '.join(words)}", flush=True)
     program = sys.executable if words[0] == "python" else f"{sysconfig.get_path('scripts')}/{words[0]}"
-    done = subprocess.run([program, *words[1:]], stdout=subprocess.PIPE, text=True)
-    print(done.stdout, end="", flush=True)
-    if done.returncode:
-        sys.exit(done.returncode)
-    return done.stdout
+    told = []
+    with subprocess.Popen([program, *words[1:]], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            told.append(line)
+    if process.returncode:
+        sys.exit(process.returncode)
+    return "".join(told)
 
 
 def counts(directory: Path) -> dict:
@@ -48,7 +51,7 @@ def main() -> None:
         run("python", HERE / "generate.py", "--output", WORK / "text.new", "--seed", 1, "--lines", "swa=10000")
         (WORK / "text.new").rename(TEXT)
     train, valid = TEXT / "swa.train.txt", TEXT / "swa.valid.txt"
-    run("focus", "vocab", "--input", train, "--size", 3000, "--output", WORK / "vocab")
+    run("focus", "vocab", "--input", train, "--size", 2500, "--output", WORK / "vocab")
     common = ("--source", SOURCE, "--vocab", WORK / "vocab", "--corpus", train)
     run("focus", "convert", *common, "--dim", 100, "--output", WORK / "focus")
     run("focus", "convert", *common, "--method", "random", "--output", WORK / "random")
@@ -61,9 +64,11 @@ def main() -> None:
         losses[f"{method}.trained"] = loss(trained)
     tables = ("--train", TEXT / "topic.swa.train.tsv", "--valid", TEXT / "topic.swa.valid.tsv")
     topic = ("--model", WORK / "focus.trained", *tables, "--epochs", 4, "--lr", "5e-4", "--output", WORK / "topic")
-    run("focus", "finetune", "classification", *topic)
+    run("focus", "finetune", "classification", *topic, "--truncate")
     run("focus", "export", "--onnx", "--model", WORK / "topic", "--output", WORK / "onnx")
-    told = run("focus", "predict", "--model", WORK / "onnx", "--input", train, "--output", WORK / "predictions.jsonl")
+    told = run(
+        "focus", "predict", "--model", WORK / "onnx", "--input", train, "--truncate", "--output", WORK / "out.jsonl"
+    )
     rate = re.search(r"(\d+) texts a second", told)[1]
     show(losses, rate)
     print(f"\nThis took {(time.monotonic() - start) / 60:.1f} minutes. Everything is in {WORK}/.")
