@@ -48,9 +48,9 @@ def trained(chain) -> Path:
 @pytest.fixture(scope="module")
 def topic(chain, trained) -> Path:
     tables = ("--train", chain / "topic.swa.train.tsv", "--valid", chain / "topic.swa.valid.tsv")
-    short = ("--epochs", 3, "--lr", "1e-3", "--cpu")
+    short = ("--epochs", 8, "--lr", "1e-3", "--cpu")
     base = ("focus", "finetune", "classification", "--model", trained)
-    run(*base, *tables, *short, "--output", chain / "topic")
+    run(*base, *tables, *short, "--truncate", "--output", chain / "topic")
     return chain / "topic"
 
 
@@ -63,6 +63,12 @@ def exported(chain, topic) -> Path:
 def loss(chain: Path, model: Path) -> float:
     told = run("focus", "evaluate", chain / "data", "--model", model, "--cpu").stdout
     return float(re.search(r"loss ([\d.]+) nats", told)[1])
+
+
+def encode(model: object, text: str) -> torch.Tensor:
+    """As fairseq does, cut as --truncate cuts: to 64 tokens with <s> and </s>."""
+    ids = model.encode(text)
+    return torch.cat([ids[:-1][:63], ids[-1:]])
 
 
 def counts(directory: Path) -> dict:
@@ -152,7 +158,7 @@ def test_fairseq_predicts_the_reported_scores(chain, topic):
     labels = (topic / "labels.txt").read_text().split()
     table = rows(chain / "topic.swa.valid.tsv")
     with torch.inference_mode():
-        predicted = [labels[int(model.predict("classification", model.encode(text)).argmax())] for _, text in table]
+        predicted = [labels[int(model.predict("classification", encode(model, text)).argmax())] for _, text in table]
     expected = [label for label, _ in table]
     assert counts(topic)["valid_accuracy"] == pytest.approx(accuracy_score(expected, predicted))
     assert counts(topic)["valid_macro_f1"] == pytest.approx(f1_score(expected, predicted, average="macro"))
@@ -161,14 +167,15 @@ def test_fairseq_predicts_the_reported_scores(chain, topic):
 def test_predict_says_what_fairseq_says(chain, topic, exported, tmp_path):
     texts = [text for _, text in rows(chain / "topic.swa.valid.tsv")][:60]
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
-    run("focus", "predict", "--model", exported, "--input", tmp_path / "texts.txt", "--output", tmp_path / "out.jsonl")
+    files = ("--input", tmp_path / "texts.txt", "--output", tmp_path / "out.jsonl")
+    run("focus", "predict", "--model", exported, *files, "--truncate")
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [line["line"] for line in lines] == list(range(1, len(texts) + 1))
     model = XLMRModel.from_pretrained(str(topic)).eval()
     labels = (topic / "labels.txt").read_text().split()
     for text, line in zip(texts, lines, strict=True):
         with torch.inference_mode():
-            scores = model.predict("classification", model.encode(text)).exp()[0].tolist()
+            scores = model.predict("classification", encode(model, text)).exp()[0].tolist()
         assert line["scores"] == pytest.approx(dict(zip(labels, scores, strict=True)), abs=1e-4)
         assert line["label"] == max(line["scores"], key=line["scores"].get)
 
@@ -201,8 +208,8 @@ def test_predict_imports_neither_torch_nor_fairseq(chain, exported, tmp_path):
         "try:\n    main()\nfinally:\n"
         "    print([name for name in ('torch', 'fairseq', 'transformers', 'onnx', 'scipy') if name in sys.modules])"
     )
-    arguments = ("--model", exported, "--input", chain / "swa.valid.txt", "--output", tmp_path / "out.jsonl")
-    done = run("python", "-c", code, "predict", *arguments)
+    files = ("--input", chain / "swa.valid.txt", "--output", tmp_path / "out.jsonl")
+    done = run("python", "-c", code, "predict", "--model", exported, *files, "--truncate")
     assert done.stdout.splitlines()[-1] == "[]"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 150
 
@@ -233,7 +240,8 @@ def test_inspect_knows_every_directory(chain, trained, topic, exported):
 
 
 def test_faults_of_tables_and_texts_are_told(chain, trained, exported, tmp_path):
-    good = chain / "topic.swa.train.tsv"
+    good = tmp_path / "good.tsv"
+    good.write_text("label\ttext\nhealth\tDaktari.\nsport\tMechi.\n")
     base = ("focus", "finetune", "classification", "--model", trained, "--output", tmp_path / "out", "--train", good)
     table = tmp_path / "t.tsv"
     for content, says in (
@@ -250,7 +258,7 @@ def test_faults_of_tables_and_texts_are_told(chain, trained, exported, tmp_path)
     (tmp_path / "long.txt").write_text("Maji.\n" + "maji " * 300 + "\n")
     predict = ("focus", "predict", "--model", exported, "--input", tmp_path / "long.txt", "--output", tmp_path / "p")
     refuse(*predict, says="long.txt, line 2:")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.txt", "t.tsv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.tsv", "long.txt", "t.tsv"]
     run(*predict, "--truncate")
     assert len((tmp_path / "p").read_text().splitlines()) == 2
     refuse("focus", "predict", "--model", trained, "--input", good, "--output", tmp_path / "q", says="config.json")
