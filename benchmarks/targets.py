@@ -3,7 +3,7 @@
     python benchmarks/targets.py --text DIR --news DIR --source DIR --work DIR --languages swa xho
 
 `--text` has LANG.train.txt and LANG.valid.txt; `--news` has LANG/train.tsv (or dev.tsv in its place) and LANG/test.tsv
-with the columns label and text. What is in `--work` already is used again. Prints Markdown.
+with the columns label and headline. What is in `--work` already is used again. Prints Markdown.
 """
 
 import argparse
@@ -56,11 +56,12 @@ def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> d
     news = arguments.news / name
     table = news / "train.tsv" if (news / "train.tsv").exists() else news / "dev.tsv"
     for method in ("random", "focus"):
-        tables = ("--train", table, "--valid", news / "test.tsv", "--truncate")
+        tables = ("--train", table, "--valid", news / "test.tsv", "--text-column", "headline")
         base = ("focus", "finetune", "classification", "--model", work / f"{method}.lapt", *tables)
         run(commands, *base, "--epochs", arguments.epochs, "--lr", "3e-4", "--output", work / f"{method}.topic")
         found[f"{method}.topic"] = counts(work / f"{method}.topic")
     run(commands, "focus", "export", "--onnx", "--model", work / "focus.topic", "--output", work / "onnx")
+    (work / "out.jsonl").unlink(missing_ok=True)
     told = run(commands, "focus", "predict", "--model", work / "onnx", "--input", valid, "--output", work / "out.jsonl")
     found["rate"] = re.search(r"(\d+) texts a second", told)[1]
     return found | counts(work / "focus") | counts(work / "onnx")
@@ -116,7 +117,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--updates", type=int, default=600)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=15)
     arguments = parser.parse_args()
     commands: dict[str, list[str]] = {name: [] for name in arguments.languages}
     results = {name: language(arguments, name, commands[name]) for name in arguments.languages}

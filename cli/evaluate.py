@@ -1,5 +1,6 @@
 """``focus evaluate``"""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def command(data: Path, model: Path, tokens_per_sample: int, cpu: bool, seed: in
     """Measure the masked-LM loss of an encoder on the validation text of DATA, made by focus prepare."""
     from focus_plugin.jobs.evaluate import evaluate
 
-    with tempfile.TemporaryDirectory(prefix="focus-") as directory, phases(quiet=False)("Evaluating", 1):
-        log = Path(directory) / "validate.log"
+    log = Path(tempfile.mkdtemp(prefix="focus-")) / "validate.log"  # left there if fairseq fails, which names it
+    with phases(quiet=False)("Evaluating", 1):
         loss = evaluate(model, data, log, tokens_per_sample=tokens_per_sample, seed=seed, cpu=cpu)
+    shutil.rmtree(log.parent)
     click.echo(f"{model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")

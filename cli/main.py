@@ -49,6 +49,10 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except FocusError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f'{error.name} is not installed; this command needs the extra "train".'
+            ) from error
         except OSError as error:
             raise click.ClickException(f"{error.filename or 'writing'}: {error.strerror or error}.") from error
 

@@ -45,4 +45,5 @@ def command(
     with following(quiet) as progress:
         counts = pretrain(job, output, show_command(quiet), progress).counts
     losses = counts["valid_loss_nats"]
-    tell(quiet, f"{output}: validation loss {min(losses.values()):.3f} nats after {list(losses)[-1]} updates.")
+    best = min(losses, key=losses.__getitem__)
+    tell(quiet, f"{output}: validation loss {losses[best]:.3f} nats, reached at update {best} of {list(losses)[-1]}.")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent, whole_file
 
 from .runtime import TOKEN_BUDGET, Classification, Prediction, Predictor
@@ -20,8 +21,10 @@ def predict_file(
 
     ``{"line": 1, "label": ..., "scores": {label: probability}}`` or ``{"line": 1, "embedding": [...]}``. The output
     appears whole or not at all. ``progress`` is told the bytes read since its last call. Raises FocusError, naming
-    the file and line, where a line is not UTF-8 or is too long for the model.
+    the file and line, where a line is not UTF-8 or is too long for the model, and if ``output_path`` exists.
     """
+    if Path(output_path).exists():
+        raise FocusError(f"{output_path}: is already there; choose another --output or remove it.")
     number = 0
     predictions = predictor.predict(
         read_lines(input_path, progress), token_budget, truncate, lambda line: f"{input_path}, line {line}"

@@ -178,9 +178,10 @@ class _Table:
                 f"among them {self.label_column!r} and {self.text_column!r}, and has {_listed(header)}."
             )
         label_at, text_at = header.index(self.label_column), header.index(self.text_column)
-        number = 1
+        empty = True
         for number, line in enumerate(lines, 2):
             if line:
+                empty = False
                 cells = line.split("\t")
                 if len(cells) != len(header):
                     raise FocusError(
@@ -189,7 +190,7 @@ class _Table:
                 if not cells[label_at].strip():
                     raise FocusError(f"{self.path}, line {number}: the column {self.label_column!r} is empty.")
                 yield number, cells[label_at].strip(), cells[text_at]
-        if number == 1:
+        if empty:
             raise FocusError(f"{self.path}: the table has a header but no rows.")
 
 
@@ -199,7 +200,7 @@ def _write_inputs(
     """Write the texts of ``table`` as ids; return line number and label of every row, and how many were cut."""
     labels, cut = [], 0
     with _dataset(output, encoder.dictionary_size) as dataset:
-        for batch in batches(table.rows(progress)):
+        for batch in batches(table.rows(progress), lambda row: len(row[2])):
             for (line, label, _), ids in zip(batch, encoder([text for _, _, text in batch]), strict=True):
                 if not len(ids):
                     raise FocusError(f"{table.path}, line {line}: the column {table.text_column!r} is empty.")

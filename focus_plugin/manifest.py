@@ -6,6 +6,7 @@ if it holds anything else, the command refuses to touch it.
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,7 +80,11 @@ def already_made(output: str | Path, manifest: Manifest) -> bool:
     output = Path(output)
     if output.is_file():
         raise FocusError(f"{output}: is a file; choose another --output or remove it.")
-    if not output.exists() or not any(output.iterdir()):
+    if not output.exists():
+        return False
+    if not any(output.iterdir()):
+        if output.is_symlink() or os.path.ismount(output) or output.resolve() == Path.cwd():
+            raise FocusError(f"{output}: cannot be replaced whole; name a new directory inside it as --output.")
         return False
     existing = read_manifest(output)
     if existing is not None and existing.same_content(manifest):

@@ -1,5 +1,6 @@
 """fairseq's own commands, composed, run and followed: continued pretraining, fine-tuning and evaluation."""
 
+import fcntl
 import json
 import math
 import re
@@ -179,10 +180,26 @@ def run_training(command: Sequence[str], log: Path, progress: Callable[[Training
     parser.add_argument("--max-update", type=int)
     parser.add_argument("--save-dir", type=Path)
     options, _ = parser.parse_known_args(command)
-    _mend_last_checkpoint(options.save_dir)
-    for tag, statistics in _run(command, log):
-        if tag in ("train_inner", "valid"):
-            progress(_step(tag, statistics, options.max_update))
+    with _alone_in(options.save_dir) as lock:
+        _mend_last_checkpoint(options.save_dir)
+        for tag, statistics in _run(command, log, lock):
+            if tag in ("train_inner", "valid"):
+                progress(_step(tag, statistics, options.max_update))
+
+
+@contextmanager
+def _alone_in(save_dir: Path) -> Iterator[int]:
+    """Hold a lock on ``save_dir`` and yield its descriptor; who inherits it holds it too.
+
+    fairseq-train lives on where only its parent is killed, and two trainings would write the same checkpoints.
+    """
+    save_dir.mkdir(parents=True, exist_ok=True)
+    with open(save_dir / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FocusError(f"{save_dir}: a training is still running here; wait for it, or end it first.") from error
+        yield file.fileno()
 
 
 def validations(log: Path) -> list[TrainingStep]:
@@ -253,9 +270,9 @@ def masked_lm_loss(
         *(["--cpu"] if cpu else []),
     ]
     for tag, statistics in _run(command, log):
-        if tag == split:
-            loss = MaskedLMLoss(float(statistics[f"{split}_nats"]), int(float(statistics[f"{split}_predicted"])))
-    return loss
+        if tag == split and f"{split}_nats" in statistics:
+            return MaskedLMLoss(float(statistics[f"{split}_nats"]), int(float(statistics[f"{split}_predicted"])))
+    raise FocusError(f"{data}: too little text in {split} to evaluate on; not one of its tokens was masked.")
 
 
 def _script(name: str) -> str:
@@ -266,10 +283,10 @@ def _script(name: str) -> str:
     return str(path)
 
 
-def _run(command: Sequence[str], log: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _run(command: Sequence[str], log: Path, *inherited: int) -> Iterator[tuple[str, dict[str, str]]]:
     """Run a command and yield the statistics that it logs, with their tag."""
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
-    with open(log, "a", encoding="utf-8") as file, _child(command) as process:
+    with open(log, "a", encoding="utf-8") as file, _child(command, inherited) as process:
         assert process.stdout is not None
         for line in process.stdout:
             file.write(line)
@@ -287,7 +304,7 @@ def _run(command: Sequence[str], log: Path) -> Iterator[tuple[str, dict[str, str
 
 
 @contextmanager
-def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+def _child(command: Sequence[str], inherited: Sequence[int]) -> Iterator[subprocess.Popen[str]]:
     """A process that ends with the block: by itself, or because the block was left by an interruption."""
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -296,7 +313,12 @@ def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, stop) if main else None
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        pass_fds=inherited,
     )
     try:
         yield process

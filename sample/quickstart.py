@@ -66,9 +66,9 @@ def main() -> None:
     topic = ("--model", WORK / "focus.trained", *tables, "--epochs", 4, "--lr", "5e-4", "--output", WORK / "topic")
     run("focus", "finetune", "classification", *topic, "--truncate")
     run("focus", "export", "--onnx", "--model", WORK / "topic", "--output", WORK / "onnx")
-    told = run(
-        "focus", "predict", "--model", WORK / "onnx", "--input", train, "--truncate", "--output", WORK / "out.jsonl"
-    )
+    output = WORK / "out.jsonl"
+    output.unlink(missing_ok=True)
+    told = run("focus", "predict", "--model", WORK / "onnx", "--input", train, "--truncate", "--output", output)
     rate = re.search(r"(\d+) texts a second", told)[1]
     show(losses, rate)
     print(f"\nThis took {(time.monotonic() - start) / 60:.1f} minutes. Everything is in {WORK}/.")

@@ -189,7 +189,7 @@ def test_an_encoder_is_exported_with_its_pooling(chain, trained, tmp_path):
     for pooling, want in (("mean", hidden.mean(0)), ("first", hidden[0])):
         directory = tmp_path / pooling
         run("focus-export", "--onnx", "--model", trained, "--pooling", pooling, "--output", directory)
-        output = tmp_path / "out.jsonl"
+        output = tmp_path / f"{pooling}.jsonl"
         run("focus", "predict", "--model", directory, "--input", tmp_path / "text.txt", "--output", output)
         line = json.loads(output.read_text().splitlines()[0])
         np.testing.assert_allclose(line["embedding"], want.numpy(), atol=1e-4)
@@ -221,6 +221,7 @@ def test_the_export_needs_nothing_beside_it(exported, tmp_path):
     for file in exported.iterdir():
         (moved / file.name).write_bytes(file.read_bytes())
     (tmp_path / "t.txt").write_text("Mtoto anakunywa maji.\n\nDaktari alimtibu mgonjwa.\n")
+    refuse("focus", "predict", "--model", moved, "--input", tmp_path / "t.txt", "--output", moved, says="already there")
     for model, output in ((exported, "a"), (moved, "b")):
         run("focus", "predict", "--model", model, "--input", tmp_path / "t.txt", "--output", tmp_path / output)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -250,6 +251,7 @@ def test_faults_of_tables_and_texts_are_told(chain, trained, exported, tmp_path)
         ("label\ttext\nhealth\tMaji.\textra\n", "t.tsv, line 2: 3 columns"),
         ("label\ttext\nhealth\t" + "maji " * 300 + "\n", "t.tsv, line 2: the text has"),
         ("label\ttext\n", "t.tsv"),
+        ("label\ttext\n\n\n", "t.tsv"),
         ("", "t.tsv"),
     ):
         table.write_text(content)
@@ -279,6 +281,18 @@ def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
     want = read_checkpoint(tmp_path / "converted").tensors
     saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
     assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
+
+
+def test_too_little_text_to_evaluate_on_is_told(chain, tmp_path):
+    (tmp_path / "word.txt").write_text("Maji.\n")
+    prepared = ("--train", tmp_path / "word.txt", "--valid", tmp_path / "word.txt", "--output", tmp_path / "data")
+    run("focus", "prepare", "--vocab", chain / "vocab", *prepared)
+    refuse("focus", "evaluate", tmp_path / "data", "--model", chain / "focus", "--cpu", says="too little text")
+
+
+def test_a_hugging_face_directory_is_to_be_converted_first(chain, hugging_face, tmp_path):
+    base = ("focus", "train", chain / "data", "--output", tmp_path / "out", "--cpu", "--init", hugging_face)
+    refuse(*base, says="has no model.pt; give a directory made by focus convert")
 
 
 def test_data_of_another_vocabulary_is_refused(chain, release, tmp_path):

@@ -209,11 +209,37 @@ def test_a_dictionary_that_does_not_fit_is_told(release, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"hidden_act": "relu"}, {"layer_norm_eps": 1e-12}, {"model_type": "bert"}, {"num_attention_heads": 5}]
+    "change",
+    [
+        {"hidden_act": "relu"},
+        {"layer_norm_eps": 1e-12},
+        {"model_type": "bert"},
+        {"num_attention_heads": 5},
+        {"pad_token_id": 0},
+    ],
 )
 def test_encoders_it_cannot_represent_are_refused(hugging_face, tmp_path, change):
     with pytest.raises(FocusError, match=next(iter(change)).split("_")[-1]):
         read_checkpoint(copy(hugging_face, tmp_path / "other", **change))
+
+
+def test_what_config_json_leaves_out_is_what_transformers_assumes(hugging_face, tmp_path):
+    directory = copy(hugging_face, tmp_path / "silent")
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "layer_norm_eps"}))
+    with pytest.raises(FocusError, match="layer_norm_eps is 1e-12"):
+        read_checkpoint(directory)
+    (directory / "config.json").write_text("[1]")
+    with pytest.raises(FocusError, match=r"config\.json: not a JSON object"):
+        read_checkpoint(directory)
+
+
+def test_a_tokenizer_of_another_model_is_told(hugging_face, vocabulary, tmp_path):
+    """Only a few rows without a token are taken for padding."""
+    directory = copy(hugging_face, tmp_path / "other")
+    shutil.copy(vocabulary / "sentencepiece.bpe.model", directory)
+    with pytest.raises(FocusError, match=r"502 tokens .* 602 rows"):
+        read_checkpoint(directory)
 
 
 def test_a_checkpoint_without_language_model_head_is_refused(release, tmp_path):

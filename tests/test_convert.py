@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +62,7 @@ def test_manifest_says_what_happened(converted, release, vocabulary):
     assert counts["mixed"] > 50
     assert counts["target_tokens_per_word"] < counts["source_tokens_per_word"]
     assert manifest["options"]["fasttext"]["minimum_count"] == 5
-    assert {name.split("/")[0] for name in manifest["inputs"]} == {"source", "vocabulary", "corpus"}
+    assert set(manifest["inputs"]) >= {"source/model.pt", "vocabulary/dict.txt", "corpus"}
     assert "torch" in manifest["made_by"]
 
 
@@ -168,6 +170,7 @@ def test_faults_of_vectors_are_told(tmp_path):
         ("x.safetensors", b"no tensors", "not a file of token vectors"),
         ("x.vec", b"2 3\n\xe2\x96\x81a 1 2\n", "line 2: expected a token and 3 numbers"),
         ("y.vec", b"1 2\n\xe2\x96\x81a 1 nan\n", "NaN or infinity"),
+        ("w.vec", b"1 2\n\xe2\x96\x81a 1 two\n", "line 2: expected a token and 2 numbers"),
         ("z.vec", b"1 2\nelsewhere 1 2\n", "made with another"),
         ("q.vec", b"", "expected the number of tokens"),
         ("x.npy", b"", "are read from"),
@@ -175,6 +178,51 @@ def test_faults_of_vectors_are_told(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(FocusError, match=message):
             load_vectors(tmp_path / name, target)
+
+
+def test_a_truncated_fasttext_model_is_told(vocabulary, target_text, tmp_path):
+    """fastText itself loads it, and fills what is missing with whatever is in memory."""
+    run("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, "--output", tmp_path / "v.bin", *SMALL)
+    with open(tmp_path / "v.bin", "r+b") as file:
+        file.truncate((tmp_path / "v.bin").stat().st_size - 2000)
+    with pytest.raises(FocusError, match="truncated"):
+        load_vectors(tmp_path / "v.bin", read_dictionary(vocabulary / "dict.txt"))
+
+
+def test_another_dictionary_is_other_input(release, vocabulary, target_text, tmp_path):
+    shutil.copytree(vocabulary, tmp_path / "vocab")
+    convert(release, tmp_path / "vocab", target_text, tmp_path / "out")
+    dictionary = tmp_path / "vocab" / "dict.txt"
+    first, *rest = dictionary.read_text().splitlines(keepends=True)
+    dictionary.write_text("".join([*rest, first]))
+    base = ("focus", "convert", "--source", release, "--vocab", tmp_path / "vocab", "--corpus", target_text, *SMALL)
+    refuse(*base, "--output", tmp_path / "out", says="made from other input")
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_training(
+    release, vocabulary, target_text, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FOCUS_CACHE", str(tmp_path / "file" / "cache"))
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--corpus", target_text)
+    refuse(*base, "--output", tmp_path / "out", says="set FOCUS_CACHE")
+
+
+def test_outputs_that_cannot_be_replaced_are_told_at_once(target_text, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    base = ("focus", "vocab", "--input", target_text, "--size", 300)
+    refuse(*base, "--output", tmp_path / "link", says="name a new directory inside it")
+    program = [str(Path(sys.executable).parent / "focus"), *map(str, base[1:]), "--output", "."]
+    done = subprocess.run(program, cwd=tmp_path / "real", capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "name a new directory inside it" in done.stderr
+
+
+def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
+    run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
+    moved = shutil.copy(target_text, tmp_path / "moved.txt")
+    run("focus", "vocab", "--input", moved, "--size", 300, "--output", tmp_path / "v")
 
 
 def test_special_tokens_get_no_vector(vocabulary, target_text, tmp_path):

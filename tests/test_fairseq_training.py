@@ -92,6 +92,24 @@ def test_failure_tells_the_end_of_the_log(world: World, data: Path, tmp_path: Pa
         run_training(_command(world, data, tmp_path, 2, "--no-such-option"), tmp_path / "log", print)
 
 
+def test_two_trainings_in_one_place_are_refused(world: World, data: Path, tmp_path: Path) -> None:
+    """Also where the first one's parent was killed, which fairseq-train survives."""
+    command = [sys.executable, "-c", STOPPED, str(tmp_path / "log"), *_command(world, data, tmp_path, 100_000)]
+    environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+        process.wait(timeout=30)
+    try:
+        with pytest.raises(FocusError, match="still running here"):
+            run_training(_command(world, data, tmp_path, 2), tmp_path / "log", print)
+    finally:
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+
+
 STOPPED = """
 import sys
 from pathlib import Path

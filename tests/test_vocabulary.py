@@ -20,6 +20,7 @@ from focus_plugin.vocabulary.readers import (
     read_sentencepiece,
     read_tokenizer_json,
 )
+from focus_plugin.vocabulary.tokenizers import hugging_face_tokenizer
 from focus_plugin.vocabulary.training import train_vocabulary
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary, overlap
 
@@ -60,6 +61,24 @@ def test_batches_do_not_change_the_count(vocabulary, target_text, monkeypatch):
     whole = encoding.count_pieces(target_text, processor)
     monkeypatch.setattr(encoding, "BATCH_LINES", 7)
     assert np.array_equal(encoding.count_pieces(target_text, processor).pieces, whole.pieces)
+
+
+def test_long_lines_make_small_batches(monkeypatch):
+    monkeypatch.setattr(encoding, "BATCH_CHARACTERS", 10)
+    assert list(encoding.batches(["aaaa", "bbbb", "cccc", "d" * 50, "e"])) == [
+        ["aaaa", "bbbb", "cccc"],
+        ["d" * 50],
+        ["e"],
+    ]
+
+
+def test_padding_in_a_tokenizer_file_is_not_counted(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "a": 1, "b": 2}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_padding(length=100)
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert hugging_face_tokenizer(tmp_path / "tokenizer.json")(["a b a", "a"]) == 4
 
 
 def test_same_seed_same_bytes(target_text, tmp_path):

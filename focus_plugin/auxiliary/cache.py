@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 
 from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
 from focus_plugin.auxiliary.vectors import load_vectors, save_vectors
+from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.progress import Phase
+from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.readers import load_sentencepiece
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
@@ -26,26 +28,41 @@ def cache_directory() -> Path:
 
 def cached_vectors(
     corpus: Path,
-    sentencepiece_model: Path,
+    vocabulary: Path,
     target: Vocabulary,
     options: FastTextOptions,
     phase: Phase,
     verbose: bool = False,
 ) -> np.ndarray:
-    """The vectors that ``train_vectors`` gives, from the cache if they are there; shape (target, dimension)."""
+    """The vectors that ``train_vectors`` gives, from the cache if they are there; shape (target, dimension).
+
+    ``vocabulary``: the directory that ``target`` was read from. Raises FocusError if the cache cannot be written.
+    """
     size = corpus.stat().st_size
     with phase("Looking for cached vectors", size) as progress:
         made_from = {
             "corpus": sha256(corpus, progress),
-            "sentencepiece": sha256(sentencepiece_model),
+            "vocabulary": [sha256(path) for path in vocabulary_files(vocabulary)],
             "options": asdict(options),
             "fasttext": importlib.metadata.version("fasttext-numpy2"),
         }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     path = cache_directory() / f"{key}.safetensors"
     if not path.is_file():
-        processor = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model.read_bytes())
+        _require_writable(path.parent)
+        processor = load_sentencepiece(vocabulary / SENTENCEPIECE)
         with phase("Encoding for fastText", size) as progress:
             matrix = train_vectors(corpus, processor, target, options, progress, verbose=verbose)
         save_vectors(path, matrix, target)
     return load_vectors(path, target)
+
+
+def _require_writable(directory: Path) -> None:
+    """Fail before the training rather than after it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        writable = os.access(directory, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise FocusError(f"{directory}: the cache of vectors cannot be written; set FOCUS_CACHE to another directory.")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ def load_vectors(path: str | Path, target: Vocabulary) -> np.ndarray:
 
     Reads a fastText model (``.bin``), fastText's text format (``.vec``), and the compact file of this program
     (``.safetensors``). Special tokens have no vector. Raises FocusError for a damaged file, NaN or infinity, and
-    for a file that knows hardly any of the tokens, since it was made with another vocabulary.
+    for a file that knows none of the tokens, since it was made with another vocabulary.
     """
     path = existing_file(path)
     readers = {".bin": _read_model, ".vec": _read_text, ".safetensors": _read_compact}
@@ -54,7 +55,10 @@ def _read_compact(path: Path, target: Vocabulary) -> tuple[list[str], np.ndarray
 
     try:
         with safe_open(path, "numpy") as file:
-            return json.loads(file.metadata()["tokens"]), file.get_tensor("vectors")
+            tokens, vectors = json.loads(file.metadata()["tokens"]), file.get_tensor("vectors")
+            if len(tokens) != len(vectors):
+                raise ValueError(f"{len(tokens)} tokens, but {len(vectors)} vectors")
+            return tokens, vectors
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FocusError(f"{path}: not a file of token vectors made by this program ({error}).") from error
 
@@ -66,8 +70,17 @@ def _read_model(path: Path, target: Vocabulary) -> tuple[list[str], np.ndarray]:
         model = fasttext.load_model(str(path))
     except (ValueError, MemoryError) as error:
         raise FocusError(f"{path}: damaged or not a fastText model ({error}).") from error
+    if path.stat().st_size < (size := _model_size(model)):
+        raise FocusError(f"{path}: truncated; a whole one of its kind has {size} bytes.")
     words = [word for word in model.get_words() if word in target.ids]
     return words, np.array([model.get_word_vector(word) for word in words], dtype=np.float32).reshape(len(words), -1)
+
+
+def _model_size(model: Any) -> int:
+    """Bytes of a fastText model file. fastText fills what a truncated one lacks with whatever is in memory."""
+    words = model.get_words()
+    entries = sum(len(word.encode()) + 10 for word in words)  # its end, a count and a type
+    return 126 + entries + 4 * model.get_dimension() * (2 * len(words) + model.f.getArgs().bucket)
 
 
 def _read_text(path: Path, target: Vocabulary) -> tuple[list[str], np.ndarray]:
@@ -83,5 +96,8 @@ def _read_text(path: Path, target: Vocabulary) -> tuple[list[str], np.ndarray]:
             raise FocusError(f"{path}, line {number}: expected a token and {dimension} numbers.")
         if word in target.ids:
             words.append(word)
-            rows.append(np.array(values, dtype=np.float32))
+            try:
+                rows.append(np.array(values, dtype=np.float32))
+            except ValueError as error:
+                raise FocusError(f"{path}, line {number}: expected a token and {dimension} numbers.") from error
     return words, np.array(rows, dtype=np.float32).reshape(len(words), dimension)

@@ -22,6 +22,14 @@ from focus_plugin.vocabulary.tokenizers import (
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 CONFIG = "config.json"
+# What transformers assumes where config.json is silent, and what an encoder must have to be the same in fairseq.
+_EXPECTED: dict[str, tuple[object, tuple[object, ...]]] = {
+    "model_type": (None, ("xlm-roberta", "roberta")),
+    "hidden_act": ("gelu", ("gelu",)),
+    "position_embedding_type": ("absolute", ("absolute",)),
+    "layer_norm_eps": (1e-12, (1e-5,)),
+    "pad_token_id": (1, (1,)),
+}
 _ROWS = (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS)
 
 
@@ -32,26 +40,20 @@ def read_huggingface(directory: Path) -> Checkpoint:
     _fold_token_types(weights, tensors)
     vocabulary, tokenizer = _read_tokenizer(directory)
     rows = len(tensors.get(EMBEDDING, ()))
-    if rows > len(vocabulary):  # rows that no token has, there to make the size a round number
+    if rows % 8 == 0 and 0 < rows - len(vocabulary) < 128:  # rows without a token, to make the size a round number
         tensors.update({name: tensors[name][: len(vocabulary)] for name in _ROWS if name in tensors})
     return assemble(directory, tensors, vocabulary, tokenizer, config["num_attention_heads"])
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FocusError(f"{path}: not valid JSON ({error}).") from error
-    expected = {
-        "model_type": ("xlm-roberta", "roberta", "camembert"),
-        "hidden_act": ("gelu",),
-        "position_embedding_type": ("absolute",),
-        "layer_norm_eps": (1e-5,),
-    }
-    for key, known in expected.items():
-        if config.get(key, known[0]) not in known:
+        config: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise FocusError(f"{path}: not a JSON object ({error}).") from error
+    for key, (default, known) in _EXPECTED.items():
+        if (value := config.get(key, default)) not in known:
             names = " or ".join(str(value) for value in known)
-            raise FocusError(f"{path}: {key} is {config[key]!r}; this program converts encoders with {names} only.")
+            raise FocusError(f"{path}: {key} is {value!r}; this program converts encoders with {names} only.")
     if not isinstance(config.get("num_attention_heads"), int):
         raise FocusError(f"{path}: num_attention_heads is missing.")
     return config

@@ -23,6 +23,12 @@ def read_checkpoint(directory: str | Path) -> Checkpoint:
     raise FocusError(f"{directory}: {what}; --source needs a directory with a released encoder.")
 
 
+def require_release(directory: Path) -> None:
+    """Raise FocusError unless ``directory`` has fairseq's layout, which training and export start from."""
+    if not (directory / MODEL).is_file():
+        raise FocusError(f"{directory}: has no {MODEL}; give a directory made by focus convert, train or finetune.")
+
+
 def checkpoint_files(directory: str | Path) -> list[Path]:
     """The files of a checkpoint directory that decide what it is, for hashing."""
     directory = Path(directory)

@@ -55,6 +55,9 @@ def write_release(
     whole = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
     if not config.untied:
         whole[OUTPUT_EMBEDDING] = whole[EMBEDDING]
-    torch.save(release_state(config, whole), directory / MODEL)
+    try:
+        torch.save(release_state(config, whole), directory / MODEL)
+    except RuntimeError as error:  # torch's own writer reports a full disk so
+        raise FocusError(f"{directory / MODEL}: could not be written; is the disk full? ({error})") from error
     (directory / DICTIONARY).write_bytes(dictionary.read_bytes())
     (directory / SENTENCEPIECE).write_bytes(sentencepiece.read_bytes())

@@ -29,7 +29,7 @@ def make_auxiliary(
     if output.exists():
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
     if output.suffix == ".safetensors":
-        matrix = cached_vectors(existing_file(corpus), sentencepiece, target, options, phase, verbose)
+        matrix = cached_vectors(existing_file(corpus), vocabulary, target, options, phase, verbose)
         save_vectors(output, matrix, target)
     elif output.suffix == ".bin":
         processor = load_sentencepiece(sentencepiece)

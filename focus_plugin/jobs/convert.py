@@ -17,7 +17,7 @@ from focus_plugin.manifest import Manifest, already_made, describe, made, write_
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.transfer import apply_mixing, check_finite, make_mixing
 from focus_plugin.vocabulary.encoding import tokens_per_word
-from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -76,7 +76,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
 
 
 def _describe(job: Conversion, phase: Phase) -> Manifest:
-    parts = {"source": checkpoint_files(job.source), "vocabulary": [job.vocabulary / SENTENCEPIECE]}
+    parts = {"source": checkpoint_files(job.source), "vocabulary": [*vocabulary_files(job.vocabulary)]}
     if not parts["source"]:
         read_checkpoint(job.source)  # tells what is missing
     if job.auxiliary:
@@ -92,7 +92,11 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
         if not job.auxiliary:
             options["fasttext"] = asdict(job.fasttext)
     with phase("Reading the input", sum(path.stat().st_size for paths in parts.values() for path in paths)) as progress:
-        inputs = {f"{name}/{path.name}": sha256(path, progress) for name, paths in parts.items() for path in paths}
+        inputs = {
+            name if name in ("corpus", "auxiliary") else f"{name}/{path.name}": sha256(path, progress)
+            for name, paths in parts.items()
+            for path in paths
+        }
     return describe(KIND, options, inputs, ("torch", "numpy", "entmax", "sentencepiece", "fasttext-numpy2"))
 
 
@@ -102,7 +106,7 @@ def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -
     if job.auxiliary:
         return load_vectors(job.auxiliary, target)
     assert job.corpus is not None
-    return cached_vectors(job.corpus, job.vocabulary / SENTENCEPIECE, target, job.fasttext, phase, verbose)
+    return cached_vectors(job.corpus, job.vocabulary, target, job.fasttext, phase, verbose)
 
 
 def _model_bytes(source: Path) -> int:

@@ -13,7 +13,7 @@ from focus_export.graph import build_graph, save_graph
 from focus_export.verify import random_batches, require_equal
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
-from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
+from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines, sha256
 from focus_plugin.jobs.finetune import HEAD, LABELS
@@ -41,8 +41,9 @@ def export_onnx(job: Export, output: Path) -> Manifest:
     The graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
     PyTorch. Raises FocusError, and writes nothing, if they differ by more than the tolerance.
     """
+    require_release(job.model)
     _, sentencepiece = vocabulary_files(job.model)
-    inputs = {path.name: sha256(path) for path in checkpoint_files(job.model)}
+    inputs = {path.name: sha256(path) for path in (*checkpoint_files(job.model), job.model / LABELS) if path.is_file()}
     options = {"pooling": job.pooling, "tolerance": job.tolerance}
     manifest = describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
     if not already_made(output, manifest):

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
+from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.data import count_rows, prepare_classification, read_labels
 from focus_plugin.errors import FocusError
@@ -94,13 +94,16 @@ def _prepare(job: Classification, running: Path, data: Path, max_positions: int)
                 text_column=job.text_column,
                 truncate=job.truncate,
             )
-    except FocusError:
+    except Exception:
         shutil.rmtree(running)
         raise
 
 
 def _describe(job: Classification) -> Manifest:
+    require_release(job.model)
     vocabulary_files(job.model)
+    if "--save-dir" in job.extra:
+        raise FocusError("--save-dir is chosen here, beside --output; leave it out.")
     files = {f"model/{path.name}": path for path in checkpoint_files(job.model)}
     files |= {"train": existing_file(job.train), "valid": existing_file(job.valid)}
     options = {name: value for name, value in asdict(job).items() if name not in ("model", "train", "valid")}

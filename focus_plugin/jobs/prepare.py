@@ -17,7 +17,7 @@ def prepare(vocabulary: Path, train: Path, valid: Path, output: Path, phase: Pha
     from focus_plugin.data import prepare_masked_lm
 
     files = (*vocabulary_files(vocabulary), existing_file(train), existing_file(valid))
-    names = ("dictionary", "sentencepiece", f"train/{train.name}", f"valid/{valid.name}")
+    names = ("dictionary", "sentencepiece", "train", "valid")
     with phase("Reading the input", sum(path.stat().st_size for path in files)) as progress:
         inputs = {name: sha256(path, progress) for name, path in zip(names, files, strict=True)}
     manifest = describe(KIND, {}, inputs, ("sentencepiece", "fairseq-fixed"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
+from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory
@@ -51,6 +51,9 @@ def pretrain(
     interruption. Raises FocusError if data and encoder have different vocabularies or fairseq fails.
     """
     expect_kind(job.data, DATA)
+    require_release(job.init)
+    if "--save-dir" in job.extra:
+        raise FocusError("--save-dir is chosen here, beside --output; leave it out.")
     dictionary, sentencepiece = vocabulary_files(job.data)
     files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin", "dictionary": dictionary}
     files |= {f"init/{path.name}": path for path in checkpoint_files(job.init)}

@@ -24,6 +24,8 @@ def unfinished(output: Path, manifest: Manifest) -> Path:
             f"{directory}: an unfinished run with other input or options; repeat that command to finish it, or "
             "remove the directory."
         )
+    if existing is None and directory.exists() and any(directory.iterdir()):
+        raise FocusError(f"{directory}: holds files this program did not write; it needs this place for itself.")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     write_manifest(directory, manifest, {})

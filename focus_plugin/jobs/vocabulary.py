@@ -16,7 +16,7 @@ def make_vocabulary(
     """Train a vocabulary into ``output`` unless it is already there; see ``train_vocabulary``."""
     length = existing_file(corpus).stat().st_size
     with phase("Reading the input", length) as progress:
-        inputs = {f"corpus/{corpus.name}": sha256(corpus, progress)}
+        inputs = {"corpus": sha256(corpus, progress)}
     options = {"size": size, "sample_bytes": sample_bytes, "seed": seed}
     manifest = describe(KIND, options, inputs, ("sentencepiece",))
     if not already_made(output, manifest):

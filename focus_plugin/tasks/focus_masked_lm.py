@@ -29,7 +29,9 @@ class FocusMaskedLMTask(MaskedLMTask):
 
     def reduce_metrics(self, logging_outputs: Sequence[Mapping[str, Any]], criterion: FairseqCriterion) -> None:
         """Log what fairseq logs, and the loss as papers state it, with digits enough to compare runs by."""
-        super().reduce_metrics(logging_outputs, criterion)
         predicted = sum(log["sample_size"] for log in logging_outputs)
+        if not predicted:
+            return
+        super().reduce_metrics(logging_outputs, criterion)
         metrics.log_scalar("nats", sum(log["loss"] for log in logging_outputs) / predicted, predicted, round=6)
         metrics.log_scalar_sum("predicted", predicted)

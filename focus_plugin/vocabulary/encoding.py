@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,13 +13,24 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
 
 BATCH_LINES = 20_000
+BATCH_CHARACTERS = 1 << 24
 Line = TypeVar("Line")
 
 
-def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """``lines`` in lists of BATCH_LINES, so that memory does not grow with the text."""
-    rest = iter(lines)
-    while batch := list(islice(rest, BATCH_LINES)):
+def batches(lines: Iterable[Line], length: Callable[[Line], int] = len) -> Iterator[list[Line]]:  # type: ignore[assignment]
+    """``lines`` in lists of at most BATCH_LINES and about BATCH_CHARACTERS, so that memory does not grow with the text.
+
+    ``length``: the characters of a line, if it is more than a string.
+    """
+    batch: list[Line] = []
+    characters = 0
+    for line in lines:
+        batch.append(line)
+        characters += length(line)
+        if len(batch) == BATCH_LINES or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
         yield batch
 
 

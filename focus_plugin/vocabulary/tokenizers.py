@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.readers import load_sentencepiece
 
 Tokenizer = Callable[[list[str]], int]
@@ -19,6 +20,8 @@ def hugging_face_tokenizer(path: Path) -> Tokenizer:
     from tokenizers import Tokenizer as Library
 
     library = Library.from_file(str(path))
+    library.no_padding()
+    library.no_truncation()
     return lambda lines: sum(len(encoded) for encoded in library.encode_batch(lines, add_special_tokens=False))
 
 
@@ -26,5 +29,8 @@ def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
     """Counts the tokens of a byte-level BPE given as ``vocab.json`` and ``merges.txt``."""
     from tokenizers import ByteLevelBPETokenizer
 
-    library = ByteLevelBPETokenizer(str(vocabulary), str(merges))
+    try:
+        library = ByteLevelBPETokenizer(str(vocabulary), str(merges))
+    except Exception as error:  # the library raises bare Exception
+        raise FocusError(f"{merges}: not the merges of {vocabulary} ({error}).") from error
     return lambda lines: sum(len(encoded) for encoded in library.encode_batch(lines))
