@@ -287,7 +287,15 @@ def test_too_little_text_to_evaluate_on_is_told(chain, tmp_path):
     (tmp_path / "word.txt").write_text("Maji.\n")
     prepared = ("--train", tmp_path / "word.txt", "--valid", tmp_path / "word.txt", "--output", tmp_path / "data")
     run("focus", "prepare", "--vocab", chain / "vocab", *prepared)
-    refuse("focus", "evaluate", tmp_path / "data", "--model", chain / "focus", "--cpu", says="too little text")
+    refuse(
+        "focus",
+        "evaluate",
+        tmp_path / "data",
+        "--model",
+        chain / "focus",
+        "--cpu",
+        says="too little validation text",
+    )
 
 
 def test_a_hugging_face_directory_is_to_be_converted_first(chain, hugging_face, tmp_path):

@@ -80,7 +80,8 @@ def _model_size(model: Any) -> int:
     """Bytes of a fastText model file. fastText fills what a truncated one lacks with whatever is in memory."""
     words = model.get_words()
     entries = sum(len(word.encode()) + 10 for word in words)  # its end, a count and a type
-    return 126 + entries + 4 * model.get_dimension() * (2 * len(words) + model.f.getArgs().bucket)
+    rows = 2 * len(words) + model.f.getArgs().bucket
+    return 126 + entries + 4 * int(model.get_dimension()) * int(rows)
 
 
 def _read_text(path: Path, target: Vocabulary) -> tuple[list[str], np.ndarray]:
