@@ -51,7 +51,7 @@ def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> d
         for stage in (method, f"{method}.lapt"):
             model = ("--model", work / stage, "--tokens-per-sample", LENGTH)
             told = run(commands, "focus", "evaluate", work / "data", *model)
-            found[stage] = float(re.search(r"loss ([\d.]+) nats", told)[1])
+            found[f"loss.{stage}"] = float(re.search(r"loss ([\d.]+) nats", told)[1])
         found[f"{method}.curve"] = counts(work / f"{method}.lapt")["valid_loss_nats"]
     news = arguments.news / name
     table = news / "train.tsv" if (news / "train.tsv").exists() else news / "dev.tsv"
@@ -76,10 +76,10 @@ def table(results: dict[str, dict]) -> str:
         "model size, after": lambda f: f"{f['target_bytes'] / 1e6:.1f} MB",
         "tokens copied / mixed / random": lambda f: f"{f['overlap']:,} / {f['mixed']:,} / {f['random']:,}",
         "mean support of a mixture": lambda f: f"{f['mean_support']:.0f}",
-        "loss, overlap copied and the rest random": lambda f: f"{f['random']:.3f}",
-        "loss, FOCUS": lambda f: f"**{f['focus']:.3f}**",
-        "loss after training, from random": lambda f: f"{f['random.lapt']:.3f}",
-        "loss after training, from FOCUS": lambda f: f"**{f['focus.lapt']:.3f}**",
+        "loss, overlap copied and the rest random": lambda f: f"{f['loss.random']:.3f}",
+        "loss, FOCUS": lambda f: f"**{f['loss.focus']:.3f}**",
+        "loss after training, from random": lambda f: f"{f['loss.random.lapt']:.3f}",
+        "loss after training, from FOCUS": lambda f: f"**{f['loss.focus.lapt']:.3f}**",
         "topics, accuracy / macro-F1 from random": lambda f: scores(f["random.topic"]),
         "topics, accuracy / macro-F1 from FOCUS": lambda f: scores(f["focus.topic"]),
         "largest difference of ONNX to PyTorch": lambda f: f"{f['largest_difference_to_pytorch']:.1e}",
@@ -103,7 +103,7 @@ def curves(results: dict[str, dict]) -> str:
     lines = ["| update | " + " | ".join(f"{name}, {way}" for name in results for way in ("random", "FOCUS")) + " |"]
     lines.append("|---:|" + "---:|" * 2 * len(results))
     columns = [found[f"{method}.curve"] for found in results.values() for method in ("random", "focus")]
-    starts = [found[method] for found in results.values() for method in ("random", "focus")]
+    starts = [found[f"loss.{method}"] for found in results.values() for method in ("random", "focus")]
     lines.append("| 0 | " + " | ".join(f"{value:.2f}" for value in starts) + " |")
     for update in columns[0]:
         lines.append(f"| {update} | " + " | ".join(f"{column[update]:.2f}" for column in columns) + " |")
