@@ -2,7 +2,7 @@
 
     python benchmarks/xlmr_base.py --text sw.train.txt --work DIR
 
-The source has XLM-R base's shape and random weights: 250,002 x 768, 12 layers, 1.1 GB. The target has 50,002 tokens
+The source has XLM-R base's shape and random weights: 250,002 x 768, 12 layers, 1.1 GB. The target has 40,002 tokens
 trained on `--text`, of which the source holds 18,145. Prints what each command took: seconds, and its peak memory as a
 multiple of the source's file.
 """
@@ -22,7 +22,7 @@ from focus_plugin.checkpoint.release import write_release
 from focus_plugin.vocabulary.readers import read_dictionary
 
 CONFIG = EncoderConfig(layers=12, width=768, feedforward=3072, heads=12, max_positions=512)
-TOKENS, TARGET, OVERLAP = 250_002, 50_000, 18_145
+TOKENS, TARGET, OVERLAP = 250_002, 40_000, 18_145
 
 
 def run(*command: object) -> tuple[float, int]:
