@@ -221,8 +221,10 @@ def test_outputs_that_cannot_be_replaced_are_told_at_once(target_text, tmp_path)
 
 def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
     run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
+    stamp = (tmp_path / "v" / "focus.json").stat().st_mtime_ns
     moved = shutil.copy(target_text, tmp_path / "moved.txt")
     run("focus", "vocab", "--input", moved, "--size", 300, "--output", tmp_path / "v")
+    assert (tmp_path / "v" / "focus.json").stat().st_mtime_ns == stamp
 
 
 def test_special_tokens_get_no_vector(vocabulary, target_text, tmp_path):
