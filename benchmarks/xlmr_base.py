@@ -8,13 +8,10 @@ multiple of the source's file.
 """
 
 import argparse
-import os
-import subprocess
-import sysconfig
-import time
 from pathlib import Path
 
 import torch
+from measure import run
 
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, expected_names
@@ -23,17 +20,6 @@ from focus_plugin.vocabulary.readers import read_dictionary
 
 CONFIG = EncoderConfig(layers=12, width=768, feedforward=3072, heads=12, max_positions=512)
 TOKENS, TARGET, OVERLAP = 250_002, 40_000, 18_145
-
-
-def run(*command: object) -> tuple[float, int]:
-    """Run one of our commands; its seconds and its peak resident memory in bytes."""
-    words = [str(word) for word in command]
-    start = time.perf_counter()
-    process = subprocess.Popen([f"{sysconfig.get_path('scripts')}/{words[0]}", *words[1:]], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(words)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
 def write_source(directory: Path, vocabulary: Path) -> None:

@@ -1,0 +1,25 @@
+"""Where each row of the target came from: what the counts, the report and the manifest are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COPIED, MIXED, FILLED = 0, 1, 2
+LISTED = 5  # anchors kept of each mixture; the whole of it is in the mixing matrix
+
+
+@dataclass(frozen=True)
+class Origins:
+    """How the rows of a target of n tokens came to be.
+
+    kind: (n,), int8, COPIED, MIXED or FILLED. support: (n,), int32, source tokens in a mixture, else 0. similarity:
+    (n,), float32, the cosine to the most similar anchor, NaN unless mixed. anchors: (n, LISTED), int32, the source
+    ids of largest weight in a mixture, largest first, -1 where there are fewer; a copy's is its source. weights:
+    (n, LISTED), float32, theirs, 0 where there are fewer.
+    """
+
+    kind: np.ndarray
+    support: np.ndarray
+    similarity: np.ndarray
+    anchors: np.ndarray
+    weights: np.ndarray
