@@ -74,7 +74,7 @@ def table(results: dict[str, dict]) -> str:
         "tokens per word, after": lambda f: f"{f['target_tokens_per_word']:.2f}",
         "model size, before": lambda f: f"{f['source_bytes'] / 1e6:.1f} MB",
         "model size, after": lambda f: f"{f['target_bytes'] / 1e6:.1f} MB",
-        "tokens copied / mixed / random": lambda f: f"{f['overlap']:,} / {f['mixed']:,} / {f['random']:,}",
+        "tokens copied / mixed / random": lambda f: f"{f['overlap']:,} / {f['mixed']:,} / {f['filled']:,}",
         "mean support of a mixture": lambda f: f"{f['mean_support']:.0f}",
         "loss, overlap copied and the rest random": lambda f: f"{f['loss.random']:.3f}",
         "loss, FOCUS": lambda f: f"**{f['loss.focus']:.3f}**",

@@ -14,6 +14,8 @@ from focus_cli.fasttext_options import fasttext_options
 @click.option("--auxiliary", type=Path, help="Auxiliary vectors instead: .bin or .vec of fastText, .safetensors.")
 @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release.")
 @click.option("--method", default="focus", type=click.Choice(["focus", "random"]), help="How new rows are made.")
+@click.option("--calibrate", default=16_384, help="Tokens of the corpus to fit the output bias on; 0: leave it.")
+@click.option("--device", default="cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
 @fasttext_options
 @seed_option
 @quiet_option
@@ -24,6 +26,8 @@ def command(
     auxiliary: Path | None,
     output: Path,
     method: str,
+    calibrate: int,
+    device: str,
     dim: int,
     epochs: int,
     min_count: int,
@@ -36,12 +40,12 @@ def command(
     from focus_plugin.jobs.convert import Conversion, convert
 
     fasttext = FastTextOptions(dimension=dim, epochs=epochs, minimum_count=min_count, threads=threads)
-    job = Conversion(source, vocab, corpus, auxiliary, method, fasttext, seed)
+    job = Conversion(source, vocab, corpus, auxiliary, method, fasttext, seed, calibrate, device)
     counts = convert(job, output, phases(quiet), interactive(quiet)).counts
     tell(
         quiet,
         f"{output}: of {counts['target_tokens']} tokens {counts['overlap']} copied, {counts['mixed']} mixed of "
-        f"{counts['mean_support']:.1f} on average, {counts['random']} random.",
+        f"{counts['mean_support']:.1f} on average, {counts['filled']} filled.",
         f"{counts['source_bytes'] / 1e6:.1f} MB before, {counts['target_bytes'] / 1e6:.1f} MB after.",
     )
     if "source_tokens_per_word" in counts:

@@ -21,7 +21,7 @@ def batches_by_length(lengths: Sequence[int], token_budget: int) -> Iterator[lis
 def padded(rows: Sequence[np.ndarray], pad: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows as one int32 array (rows, longest length), padded on the right, and their int32 lengths (rows,)."""
     lengths = np.array([len(row) for row in rows], np.int32)
-    ids = np.full((len(rows), lengths.max()), pad, np.int32)
+    ids = np.full((len(rows), int(np.max(lengths))), pad, np.int32)
     for row, into in zip(rows, ids, strict=True):
         into[: len(row)] = row
     return ids, lengths

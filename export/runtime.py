@@ -103,7 +103,7 @@ def _classification(labels: Sequence[str], logits: np.ndarray) -> Classification
     """Softmax over ``logits`` (classes,)."""
     powers = np.exp(logits.astype(np.float64) - logits.max())
     scores = dict(zip(labels, (powers / powers.sum()).tolist(), strict=True))
-    return Classification(labels[int(logits.argmax())], scores)
+    return Classification(labels[int(np.argmax(logits))], scores)
 
 
 def _tokenizer(export: Export) -> sentencepiece.SentencePieceProcessor:

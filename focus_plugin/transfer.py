@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from focus_plugin.auxiliary.vectors import load_vectors
@@ -15,69 +16,132 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.methods.focus import focus
-from focus_plugin.methods.mixing import Mixing
+from focus_plugin.methods.mixing import Mixing, sparse_parts
+from focus_plugin.methods.origins import COPIED, FILLED, LISTED, MIXED, Origins
 from focus_plugin.methods.random import random
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 METHODS = ("focus", "random")
+LARGEST_KEPT = 50_000_000  # entries of a mixing matrix, 400 MB
 
 
 @dataclass(frozen=True)
-class Counts:
-    """How the rows of the target came to be: copied from the overlap, mixed, or filled at random; mean_support is
-    the mean number of source tokens in a mixture."""
+class Transfer:
+    """What came of a mixing matrix and a checkpoint.
 
-    overlap: int
-    mixed: int
-    random: int
-    mean_support: float
+    tensors: the checkpoint's, with rows for the target's tokens. origins: where each row came from. weights: the
+    mixtures, shape (target, source), None if they have more than LARGEST_KEPT entries, as in a flat auxiliary space.
+    """
+
+    tensors: dict[str, Tensor]
+    origins: Origins
+    weights: csr_matrix | None
 
 
 def make_mixing(
-    method: str, source: Vocabulary, target: Vocabulary, auxiliary: np.ndarray | None, progress: Progress = silent
+    method: str,
+    source: Vocabulary,
+    target: Vocabulary,
+    auxiliary: np.ndarray | None,
+    device: str = "cpu",
+    progress: Progress = silent,
 ) -> Mixing:
     """The mixing matrix by the name of its method, one of METHODS; see there for the arguments."""
     if method == "random":
         return random(source, target)
     if auxiliary is None:
         raise FocusError("FOCUS needs auxiliary vectors of the target tokens: give a corpus, or a file of vectors.")
-    return focus(source, target, auxiliary, progress)
+    return focus(source, target, auxiliary, device=device, progress=progress)
 
 
-def apply_mixing(source: Mapping[str, Tensor], mixing: Mixing, seed: int) -> tuple[dict[str, Tensor], Counts]:
+def apply_mixing(source: Mapping[str, Tensor], mixing: Mixing, seed: int, device: str = "cpu") -> Transfer:
     """Apply ``mixing`` to the tensors of a checkpoint; tensors that have no row a token are passed on as they are.
 
     Rows without a mixture are drawn from a normal distribution with the mean and standard deviation of each
-    source dimension (section 3.3 of the FOCUS paper); their bias is the source's mean. Consumes ``mixing``.
+    source dimension (section 3.3 of the FOCUS paper), seeded as the authors' package seeds them; their bias is the
+    source's mean. ``device`` is that of the mixing's blocks. Consumes ``mixing``.
     """
-    rows = {EMBEDDING: source[EMBEDDING].numpy(), OUTPUT_BIAS: source[OUTPUT_BIAS].numpy()[:, None]}
+    matrices = {EMBEDDING: source[EMBEDDING], OUTPUT_BIAS: source[OUTPUT_BIAS][:, None]}
     if source[OUTPUT_EMBEDDING] is not source[EMBEDDING]:
-        rows[OUTPUT_EMBEDDING] = source[OUTPUT_EMBEDDING].numpy()
-    kept = mixing.copied >= 0
-    target = {}
-    for name, matrix in rows.items():
-        target[name] = np.empty((len(kept), matrix.shape[1]), dtype=np.float32)
+        matrices[OUTPUT_EMBEDDING] = source[OUTPUT_EMBEDDING]
+    rows, kept = len(mixing.copied), torch.from_numpy(np.flatnonzero(mixing.copied >= 0))
+    target = {name: matrix.new_empty(rows, matrix.shape[1]) for name, matrix in matrices.items()}
+    for name, matrix in matrices.items():
         target[name][kept] = matrix[mixing.copied[kept]]
-    filled, support = ~kept, 0
+    origins, weights = _mix(matrices, mixing, target, device)
+    filled = torch.from_numpy(np.flatnonzero(origins.kind == FILLED))
+    generator = torch.Generator().manual_seed(seed)
+    for name, matrix in matrices.items():
+        draw = matrix.mean(0) if name == OUTPUT_BIAS else normal_rows(matrix, len(filled), generator)
+        target[name][filled] = draw
+    tensors = {**source, **target, OUTPUT_BIAS: target[OUTPUT_BIAS][:, 0]}
+    tensors[OUTPUT_EMBEDDING] = target.get(OUTPUT_EMBEDDING, target[EMBEDDING])
+    return Transfer(tensors, origins, weights)
+
+
+def normal_rows(matrix: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """``count`` rows drawn from N(mean, standard deviation) of the columns of ``matrix``; (count, width).
+
+    Drawn one by one: so the authors' package gives the same.
+    """
+    deviation, mean = torch.std_mean(matrix, dim=0)
+    rows = matrix.new_empty(count, matrix.shape[1])
+    for row in rows:
+        row.copy_(torch.normal(mean, deviation, generator=generator))
+    return rows
+
+
+def _mix(
+    matrices: Mapping[str, Tensor], mixing: Mixing, target: Mapping[str, Tensor], device: str
+) -> tuple[Origins, csr_matrix | None]:
+    """Fill the mixed rows of ``target``; see Transfer for what is returned."""
+    origins = _unmixed(mixing.copied)
+    anchors = {name: matrix[mixing.anchors].to(device) for name, matrix in matrices.items()}
+    parts: list[tuple[np.ndarray, ...]] | None = []
+    entries = 0
     for block in mixing.blocks:
-        for name, matrix in rows.items():
-            target[name][block.rows] = block.weights @ matrix
-        filled[block.rows] = False
-        support += block.weights.nnz
-    draw = np.random.default_rng(seed)
-    for name, matrix in rows.items():
-        target[name][filled] = matrix.mean(axis=0) if name == OUTPUT_BIAS else _normal(draw, matrix, filled.sum())
-    mixed = int((~kept).sum() - filled.sum())
-    tensors = {name: torch.from_numpy(value) for name, value in target.items()}
-    tensors[OUTPUT_BIAS] = tensors[OUTPUT_BIAS][:, 0]
-    tensors.setdefault(OUTPUT_EMBEDDING, tensors[EMBEDDING])
-    counts = Counts(int(kept.sum()), mixed, int(filled.sum()), support / max(mixed, 1))
-    return {name: tensors.get(name, value) for name, value in source.items()}, counts
+        for name, matrix in anchors.items():
+            target[name][block.rows] = (block.weights @ matrix).cpu()
+        offsets, columns, values = sparse_parts(block.weights)
+        origins.kind[block.rows] = MIXED
+        origins.support[block.rows] = np.diff(offsets)
+        origins.similarity[block.rows] = block.similarity.cpu().numpy()
+        _list_largest(origins, block.rows, offsets, mixing.anchors[columns], values)
+        entries += len(values)
+        if parts is not None:
+            parts.append((np.repeat(block.rows, np.diff(offsets)), mixing.anchors[columns], values))
+            parts = parts if entries <= LARGEST_KEPT else None
+    width = len(matrices[EMBEDDING])
+    return origins, None if parts is None else _whole(parts, len(mixing.copied), width)
 
 
-def _normal(draw: np.random.Generator, matrix: np.ndarray, count: int) -> np.ndarray:
-    deviation, mean = torch.std_mean(torch.from_numpy(matrix), dim=0)  # unlike numpy's, without a copy of the matrix
-    return draw.normal(mean.numpy(), deviation.numpy(), (count, matrix.shape[1])).astype(np.float32)
+def _unmixed(copied: np.ndarray) -> Origins:
+    anchors = np.full((len(copied), LISTED), -1, np.int32)
+    anchors[:, 0] = copied
+    weights = np.zeros((len(copied), LISTED), np.float32)
+    weights[:, 0] = copied >= 0
+    kind = np.where(copied >= 0, COPIED, FILLED).astype(np.int8)
+    return Origins(kind, np.zeros(len(copied), np.int32), np.full(len(copied), np.nan, np.float32), anchors, weights)
+
+
+def _list_largest(
+    origins: Origins, rows: np.ndarray, offsets: np.ndarray, columns: np.ndarray, values: np.ndarray
+) -> None:
+    """Note the LISTED largest weights of every row."""
+    row = np.repeat(np.arange(len(rows)), np.diff(offsets))
+    order = np.lexsort((columns, -values, row))
+    place = np.arange(len(values)) - offsets[row]
+    first = place < LISTED
+    into = (rows[row[first]], place[first])
+    origins.anchors[into] = columns[order][first]
+    origins.weights[into] = values[order][first]
+
+
+def _whole(parts: list[tuple[np.ndarray, ...]], rows: int, width: int) -> csr_matrix:
+    if not parts:
+        return csr_matrix((rows, width), dtype=np.float32)
+    ids, columns, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return csr_matrix((values, (ids, columns)), (rows, width))
 
 
 def check_finite(path: Path, checkpoint: Checkpoint) -> None:
@@ -97,4 +161,4 @@ def initialize(
     checkpoint, target = read_checkpoint(source), Vocabulary.of(tokens)
     check_finite(Path(source), checkpoint)
     vectors = load_vectors(auxiliary, target) if auxiliary else None
-    return apply_mixing(checkpoint.tensors, make_mixing(method, checkpoint.vocabulary, target, vectors), seed)[0]
+    return apply_mixing(checkpoint.tensors, make_mixing(method, checkpoint.vocabulary, target, vectors), seed).tensors

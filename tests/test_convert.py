@@ -56,7 +56,7 @@ def test_both_sources_give_the_same_target(converted, hugging_face, vocabulary, 
 def test_manifest_says_what_happened(converted, release, vocabulary):
     manifest = json.loads((converted / "focus.json").read_text())
     counts = manifest["counts"]
-    assert counts["overlap"] + counts["mixed"] + counts["random"] == counts["target_tokens"] == 502
+    assert counts["overlap"] + counts["mixed"] + counts["filled"] == counts["target_tokens"] == 502
     source, target = read_dictionary(release / "dict.txt"), read_dictionary(vocabulary / "dict.txt")
     assert counts["overlap"] == len(set(source.tokens) & set(target.tokens))
     assert counts["mixed"] > 50

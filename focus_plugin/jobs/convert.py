@@ -1,35 +1,45 @@
 """From a released encoder, a target vocabulary and target text to the encoder under that vocabulary, on disk."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from focus_plugin.auxiliary.cache import cached_vectors
 from focus_plugin.auxiliary.training import FastTextOptions
 from focus_plugin.auxiliary.vectors import load_vectors
+from focus_plugin.calibration import calibrated_bias, text_ids
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.names import OUTPUT_BIAS
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines, sha256, whole_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.methods.matrix import MixingMatrix, save_matrix
+from focus_plugin.methods.origins import COPIED, counts
 from focus_plugin.progress import Phase, no_phase
-from focus_plugin.transfer import apply_mixing, check_finite, make_mixing
+from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing
 from focus_plugin.vocabulary.encoding import tokens_per_word
 from focus_plugin.vocabulary.files import vocabulary_files
-from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 KIND = "encoder checkpoint"
+MATRIX = "mixing.safetensors"
 LINES_FOR_LENGTH = 100_000  # tokens per word are settled long before
 
 
 @dataclass(frozen=True)
 class Conversion:
     """What to convert and how. Either ``corpus`` (target text to train fastText on) or ``auxiliary`` (a file of
-    vectors) is needed by the method ``focus``; a corpus also gives the tokens per word."""
+    vectors) is needed by the method ``focus``; a corpus also gives the tokens per word and the text of the
+    calibration, for which ``calibrate`` tokens of it are read, none if it is 0. device: torch's name of where the
+    mixtures and the calibration are computed."""
 
     source: Path
     vocabulary: Path
@@ -38,6 +48,8 @@ class Conversion:
     method: str
     fasttext: FastTextOptions
     seed: int
+    calibrate: int = 0
+    device: str = "cpu"
 
 
 def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: bool = False) -> Manifest:
@@ -54,12 +66,15 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
             check_finite(job.source, source)
         vectors = _vectors(job, target, phase, verbose)
         with phase("Mixing", len(target)) as progress:
-            mixing = make_mixing(job.method, source.vocabulary, target, vectors, progress)
-            tensors, counts = apply_mixing(source.tensors, mixing, job.seed)
+            mixing = make_mixing(job.method, source.vocabulary, target, vectors, job.device, progress)
+            done = apply_mixing(source.tensors, mixing, job.seed, job.device)
+        tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source.config, done.tensors, target, sentencepiece, phase)}
         with whole_directory(output) as directory:
             write_release(directory, source.config, tensors, dictionary, sentencepiece)
+            if done.weights is not None:
+                save_matrix(directory / MATRIX, _matrix(source.vocabulary, target, done))
             found = {
-                **asdict(counts),
+                **counts(done.origins),
                 "source_tokens": len(source.vocabulary),
                 "target_tokens": len(target),
                 "source_bytes": _model_bytes(job.source),
@@ -83,7 +98,7 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
         parts["auxiliary"] = [existing_file(job.auxiliary)]
     if job.corpus:
         parts["corpus"] = [existing_file(job.corpus)]
-    options: dict[str, object] = {"method": job.method, "seed": job.seed}
+    options: dict[str, object] = {"method": job.method, "seed": job.seed, "calibrate": job.calibrate}
     if job.method == "focus":
         if not (job.corpus or job.auxiliary):
             raise FocusError(
@@ -107,6 +122,29 @@ def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -
         return load_vectors(job.auxiliary, target)
     assert job.corpus is not None
     return cached_vectors(job.corpus, job.vocabulary, target, job.fasttext, phase, verbose)
+
+
+def _bias(
+    job: Conversion,
+    config: EncoderConfig,
+    tensors: Mapping[str, Tensor],
+    target: Vocabulary,
+    sentencepiece: Path,
+    phase: Phase,
+) -> Tensor:
+    if not (job.corpus and job.calibrate):
+        return tensors[OUTPUT_BIAS]
+    text = text_ids(job.corpus, load_sentencepiece(sentencepiece), target, job.seed)
+    with phase("Calibrating", job.calibrate) as progress:
+        return calibrated_bias(
+            config, tensors, target, text, job.calibrate, seed=job.seed, device=job.device, progress=progress
+        )
+
+
+def _matrix(source: Vocabulary, target: Vocabulary, done: Transfer) -> MixingMatrix:
+    assert done.weights is not None
+    copied = np.where(done.origins.kind == COPIED, done.origins.anchors[:, 0], -1)
+    return MixingMatrix(source.tokens, target.tokens, copied, done.weights, done.origins.similarity)
 
 
 def _model_bytes(source: Path) -> int:

@@ -1,28 +1,52 @@
 """What every method yields: how each target row is made of source rows."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
+import torch
+from torch import Tensor
+
+warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of the mixing matrix. rows: target ids, shape (n,). weights: (n, source tokens), rows sum to 1."""
+    """Some rows of the mixing matrix.
+
+    rows: target ids, shape (n,). weights: (n, anchors), float32, sparse CSR or strided, on any device; rows sum to
+    1. similarity: (n,), float32, the cosine of each to its most similar anchor.
+    """
 
     rows: np.ndarray
-    weights: csr_matrix
+    weights: Tensor
+    similarity: Tensor
 
 
 @dataclass(frozen=True)
 class Mixing:
     """A mixing matrix, in parts.
 
-    copied: shape (target,), the source id whose row a target token keeps as it is, or -1. blocks: the rows that
-    are mixtures, made as they are asked for, so that they need never stand in memory together. A target token in
-    neither has no mixture and is filled.
+    copied: shape (target,), the source id whose row a target token keeps as it is, or -1. anchors: the source ids
+    that the columns of the blocks' weights are. blocks: the rows that are mixtures, made as they are asked for, so
+    that they need never stand in memory together. A target token in neither has no mixture and is filled.
     """
 
     copied: np.ndarray
+    anchors: np.ndarray
     blocks: Iterator[Block]
+
+
+def sparse_parts(weights: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Offsets (n + 1,), columns and values of the entries that are not zero, row by row, whatever the layout."""
+    sparse = weights if weights.layout == torch.sparse_csr else weights.to_sparse_csr()
+    parts = (sparse.crow_indices(), sparse.col_indices(), sparse.values())
+    offsets, columns, values = (part.cpu().numpy() for part in parts)
+    return offsets, columns, values
+
+
+def sparse_weights(offsets: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:
+    """The sparse CSR weights of a block, shape (len(offsets) - 1, width), from their parts."""
+    shape = (len(offsets) - 1, width)
+    return torch.sparse_csr_tensor(offsets, columns, values, shape, check_invariants=False)

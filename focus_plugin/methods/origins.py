@@ -23,3 +23,16 @@ class Origins:
     similarity: np.ndarray
     anchors: np.ndarray
     weights: np.ndarray
+
+
+def counts(origins: Origins) -> dict[str, int | float]:
+    """How many rows are copied (overlap), mixed and filled, and the mean and largest support of the mixtures."""
+    kinds = np.bincount(origins.kind, minlength=3)
+    support = origins.support[origins.kind == MIXED]
+    return {
+        "overlap": int(kinds[COPIED]),
+        "mixed": int(kinds[MIXED]),
+        "filled": int(kinds[FILLED]),
+        "mean_support": float(support.mean()) if len(support) else 0.0,
+        "largest_support": int(support.max(initial=0)),
+    }

@@ -1,9 +1,11 @@
 """The baseline: overlapping tokens keep their rows, all others are left to the fill."""
 
+import numpy as np
+
 from focus_plugin.methods.mixing import Mixing
 from focus_plugin.vocabulary.vocabulary import Vocabulary, overlap
 
 
 def random(source: Vocabulary, target: Vocabulary) -> Mixing:
     """The mixing matrix without mixtures."""
-    return Mixing(overlap(source, target), iter(()))
+    return Mixing(overlap(source, target), np.empty(0, np.int64), iter(()))

@@ -44,7 +44,7 @@ def _train_unigram(
     sentencepiece.set_random_generator_seed(seed)
     trained = io.BytesIO()
     failures: list[FocusError] = []
-    lines = _keep_error(_sample(corpus, sample_bytes, seed, progress), failures)
+    lines = _keep_error(sample_lines(corpus, sample_bytes, seed, progress), failures)
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=lines,
@@ -68,7 +68,8 @@ def _train_unigram(
     model.write_bytes(trained.getvalue())
 
 
-def _sample(corpus: str | Path, sample_bytes: int, seed: int, progress: Progress) -> Iterator[str]:
+def sample_lines(corpus: str | Path, sample_bytes: int, seed: int, progress: Progress = silent) -> Iterator[str]:
+    """The lines of a text that are not empty, or of a larger text about ``sample_bytes`` of them, drawn by ``seed``."""
     share = sample_bytes / max(existing_file(corpus).stat().st_size, 1)
     draw = random.Random(seed)
     for line in read_lines(corpus, progress):

@@ -1,0 +1,100 @@
+"""The bias of the masked-LM head, fitted to how often the target language uses each token.
+
+After the vocabulary has changed, the head's bias is a frequency prior of other languages, and rows that are mixtures
+win or lose against copied ones for no reason of the text's. A few forward passes tell how often the model says each
+token; the classical correction of a classifier to new prior probabilities (Saerens, Latinne & Decaestecker, Neural
+Computation 2002, equation 2.4) then makes it say each as often as the text does. Nothing but the bias changes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+import torch
+from torch import Tensor
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.forward import head_states, hidden_states
+from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, silent
+from focus_plugin.vocabulary.encoding import batches
+from focus_plugin.vocabulary.readers import piece_ids
+from focus_plugin.vocabulary.training import sample_lines
+from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
+
+SAMPLE_BYTES = 1 << 26
+LENGTH = 128
+BATCH = 32
+MASKED = 0.15  # of the tokens, as in pretraining
+
+
+def calibrated_bias(
+    config: EncoderConfig,
+    tensors: Mapping[str, Tensor],
+    vocabulary: Vocabulary,
+    text: np.ndarray,
+    tokens: int,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Tensor:
+    """The output bias with which the masked LM predicts each token as often as it occurs; shape (vocabulary,).
+
+    ``text``: token ids of target text, shape (any,); its frequencies, plus one for every token, are the aim.
+    ``tokens``: how many of them the model reads, in blocks drawn by ``seed``. Special tokens keep their bias and,
+    together, their probability. ``progress`` is called with the number of tokens read.
+    """
+    blocks = _blocks(text, vocabulary, min(LENGTH, config.max_positions), tokens, seed)
+    there = {name: tensor.to(device) for name, tensor in tensors.items()}
+    generator = torch.Generator().manual_seed(seed)
+    said, positions = torch.zeros(len(vocabulary), dtype=torch.float64), 0
+    for batch in torch.split(blocks, BATCH):
+        masked = (torch.rand(batch.shape, generator=generator) < MASKED) & (batch != vocabulary.ids[BEGIN])
+        ids = batch.masked_fill(masked, vocabulary.ids[MASK]).to(device)
+        probabilities = _predictions(config, there, ids, masked.to(device))
+        said += probabilities.sum(0, dtype=torch.float64).cpu()
+        positions += len(probabilities)
+        progress(batch.numel())
+    special = torch.from_numpy(vocabulary.special)
+    frequency = torch.from_numpy(np.bincount(text, minlength=len(vocabulary))).double() + 1
+    frequency[special] = 0
+    wanted = frequency / frequency.sum() * said[~special].sum() / max(positions, 1)
+    change = torch.log(wanted) - torch.log(said / max(positions, 1))
+    bias = tensors[OUTPUT_BIAS].clone()
+    bias[~special] += change[~special].float()
+    return bias
+
+
+def text_ids(
+    corpus: str | Path, processor: sentencepiece.SentencePieceProcessor, vocabulary: Vocabulary, seed: int
+) -> np.ndarray:
+    """Token ids of a text, ``</s>`` after every line, of a sample of SAMPLE_BYTES if it is larger; shape (any,), int32.
+
+    Raises FocusError for a text that is too short to be of use.
+    """
+    table, end = piece_ids(processor, vocabulary), vocabulary.ids[END]
+    parts = [np.empty(0, np.int32)]
+    for batch in batches(sample_lines(corpus, SAMPLE_BYTES, seed)):
+        parts += [np.append(table[pieces], end) for pieces in processor.encode(batch, num_threads=-1)]
+    ids = np.concatenate(parts).astype(np.int32)
+    if len(ids) < LENGTH:
+        raise FocusError(f"{corpus}: has {len(ids)} tokens, too few to calibrate on; give more text or --calibrate 0.")
+    return ids
+
+
+def _blocks(text: np.ndarray, vocabulary: Vocabulary, length: int, tokens: int, seed: int) -> Tensor:
+    """Blocks of the text, each after ``<s>``, in random order; shape (blocks, length)."""
+    whole = text[: len(text) // (length - 1) * (length - 1)].reshape(-1, length - 1)
+    drawn = np.random.default_rng(seed).permutation(len(whole))[: -(-tokens // length)]
+    begin = np.full((len(drawn), 1), vocabulary.ids[BEGIN])
+    return torch.from_numpy(np.concatenate([begin, whole[drawn]], axis=1).astype(np.int64))
+
+
+@torch.inference_mode()
+def _predictions(config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Tensor, masked: Tensor) -> Tensor:
+    """Probabilities of all tokens at the masked positions; shape (masked positions, vocabulary)."""
+    states = head_states(tensors, hidden_states(config, tensors, ids)[masked])
+    return torch.log_softmax(states @ tensors[OUTPUT_EMBEDDING].T + tensors[OUTPUT_BIAS], 1).exp_()

@@ -1,0 +1,51 @@
+"""An encoder as a function of its tensors, for the few forward passes that need no framework around them."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_product_attention
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
+
+_ENCODER = "encoder.sentence_encoder"
+_FIRST_POSITION = 2  # fairseq counts positions from the padding index on
+
+
+def hidden_states(config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Tensor) -> Tensor:
+    """The last layer's states of ``ids``, shape (batch, length), without padding; shape (batch, length, width).
+
+    Post-norm Transformer as in Devlin et al. (2019), without dropout.
+    """
+    positions = tensors[POSITIONS][_FIRST_POSITION : _FIRST_POSITION + ids.shape[1]]
+    states = _norm(tensors, f"{_ENCODER}.layernorm_embedding", embedding(ids, tensors[EMBEDDING]) + positions)
+    for i in range(config.layers):
+        layer = f"{_ENCODER}.layers.{i}"
+        attended = _attention(config, tensors, f"{layer}.self_attn", states)
+        states = _norm(tensors, f"{layer}.self_attn_layer_norm", states + attended)
+        inner = gelu(_linear(tensors, f"{layer}.fc1", states))
+        states = _norm(tensors, f"{layer}.final_layer_norm", states + _linear(tensors, f"{layer}.fc2", inner))
+    return states
+
+
+def head_states(tensors: Mapping[str, Tensor], states: Tensor) -> Tensor:
+    """What the masked-LM head multiplies with the output embedding; same shape as ``states``."""
+    return _norm(tensors, "encoder.lm_head.layer_norm", gelu(_linear(tensors, "encoder.lm_head.dense", states)))
+
+
+def _attention(config: EncoderConfig, tensors: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
+    query, key, value = (
+        _linear(tensors, f"{name}.{part}_proj", states).view(*states.shape[:2], config.heads, -1).transpose(1, 2)
+        for part in ("q", "k", "v")
+    )
+    mixed = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    return _linear(tensors, f"{name}.out_proj", mixed)
+
+
+def _linear(tensors: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
+    return linear(states, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+
+
+def _norm(tensors: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
+    weight = tensors[f"{name}.weight"]
+    return layer_norm(states, weight.shape, weight, tensors[f"{name}.bias"])

@@ -1,0 +1,108 @@
+"""The mixing matrix as a whole: kept in a file, applied again, and looked at."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import existing_file, whole_file
+from focus_plugin.methods.mixing import Block, Mixing, sparse_weights
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+BLOCK_ROWS = 4096
+_KIND = "mixing matrix of FOCUS for fairseq"
+
+
+@dataclass(frozen=True)
+class MixingMatrix:
+    """All rows of a mixing matrix.
+
+    source, target: the tokens that columns and rows stand for. copied: (target,), the source id of a copied row, or
+    -1. weights: (target, source), float32, the mixtures; the rows of copied and filled tokens are empty.
+    similarity: (target,), float32, the cosine to the most similar anchor, NaN where there is no mixture.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    copied: np.ndarray
+    weights: csr_matrix
+    similarity: np.ndarray
+
+
+def save_matrix(path: str | Path, matrix: MixingMatrix) -> None:
+    """Write a matrix as one safetensors file."""
+    from safetensors.numpy import save_file
+
+    arrays = {
+        "copied": matrix.copied,
+        "offsets": matrix.weights.indptr.astype(np.int64),
+        "columns": matrix.weights.indices.astype(np.int32),
+        "weights": matrix.weights.data.astype(np.float32),
+        "similarity": matrix.similarity,
+    }
+    names = {"source": json.dumps(matrix.source), "target": json.dumps(matrix.target), "kind": _KIND}
+    with whole_file(path) as temporary:
+        save_file(arrays, temporary, names)
+
+
+def load_matrix(path: str | Path) -> MixingMatrix:
+    """Read what ``save_matrix`` wrote. Raises FocusError for a file that is damaged or something else."""
+    from safetensors import SafetensorError, safe_open
+
+    path = existing_file(path)
+    try:
+        with safe_open(path, "numpy") as file:
+            names = file.metadata() or {}
+            if names.get("kind") != _KIND:
+                raise FocusError(f"{path}: not a mixing matrix; focus convert writes one into its output.")
+            source, target = (tuple(json.loads(names[name])) for name in ("source", "target"))
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        shape = (len(target), len(source))
+        weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), shape)
+        weights.check_format()
+        if len(stored["copied"]) != len(target) or len(stored["similarity"]) != len(target):
+            raise ValueError("its parts have different lengths")
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise FocusError(f"{path}: damaged or not a mixing matrix ({error}).") from error
+    return MixingMatrix(source, target, stored["copied"], weights, stored["similarity"])
+
+
+def as_mixing(path: str | Path, matrix: MixingMatrix, source: Vocabulary, target: Vocabulary) -> Mixing:
+    """The matrix read from ``path`` as methods yield theirs, to be applied again.
+
+    Raises FocusError if the vocabularies are not those it was made for, token by token.
+    """
+    for name, tokens, theirs in (("source", source.tokens, matrix.source), ("target", target.tokens, matrix.target)):
+        if tokens != theirs:
+            different = next((pair for pair in zip(tokens, theirs, strict=False) if pair[0] != pair[1]), None)
+            where = f"the first difference is {different[0]!r} here and {different[1]!r} there" if different else ""
+            where = where or f"{len(tokens)} tokens here and {len(theirs)} there"
+            raise FocusError(f"{path}: was made for another {name} vocabulary; {where}.")
+    return Mixing(matrix.copied, np.unique(matrix.weights.indices), _blocks(matrix))
+
+
+def _blocks(matrix: MixingMatrix) -> Iterator[Block]:
+    anchors, columns = np.unique(matrix.weights.indices, return_inverse=True)
+    compact = csr_matrix((matrix.weights.data, columns, matrix.weights.indptr), (len(matrix.target), len(anchors)))
+    mixed = np.flatnonzero(np.diff(matrix.weights.indptr))
+    for start in range(0, len(mixed), BLOCK_ROWS):
+        rows = mixed[start : start + BLOCK_ROWS]
+        part = compact[rows]
+        offsets, indices, data = (torch.from_numpy(array) for array in (part.indptr, part.indices, part.data))
+        weights = sparse_weights(offsets, indices, data, len(anchors))
+        yield Block(rows, weights, torch.from_numpy(matrix.similarity[rows]))
+
+
+def mixture(matrix: MixingMatrix, row: int) -> Sequence[tuple[str, float]]:
+    """The source tokens of a target row with their weights, largest first; one of weight 1 for a copy, none for a
+    row that was filled."""
+    if matrix.copied[row] >= 0:
+        return [(matrix.source[matrix.copied[row]], 1.0)]
+    part = matrix.weights[row]
+    order = np.lexsort((part.indices, -part.data))
+    return [(matrix.source[part.indices[i]], float(part.data[i])) for i in order]
