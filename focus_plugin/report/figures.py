@@ -35,7 +35,7 @@ class Bin:
     """One column of a histogram."""
 
     label: str
-    count: int
+    tokens: int
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ function columns(id, rows, series, heading, short = (label) => label) {
       const box = { x: left + index * pitch + gap, y, width: pitch - 2 * gap, height: row[name] * scale };
       drawing.append(piece(row, name, total(row, series), box));
     }
-    if (rows.length > 16 && index % 2) return;
+    if (rows.length > 12 && index % 2) return;
     const x = left + (index + 0.5) * pitch;
     drawing.append(shape("text", { class: "tick", x, y: height - bottom + 18, "text-anchor": "middle" }, short(row.label)));
   });
@@ -171,7 +171,7 @@ function search() {
   const wanted = simple(query.value), digit = String(KINDS.indexOf(kind.value));
   const hits = [];
   searched.forEach((form, id) => form.includes(wanted) && (!kind.value || tokens.kinds[id] === digit) && hits.push(id));
-  const exact = (id) => searched[id].replace(/^▁/, "") === wanted.replace(/^▁/, "");
+  const bare = wanted.replace(/^▁/, ""), exact = (id) => searched[id] === bare || searched[id] === "▁" + bare;
   const ordered = wanted ? [...hits.filter(exact), ...hits.filter((id) => !exact(id))] : hits;
   list("found", ordered.slice(0, SHOWN));
   const cut = hits.length > SHOWN ? `, the first ${SHOWN} shown` : "";
@@ -214,8 +214,9 @@ if (present.tokens_per_word) {
   lengths("tokens-per-word", rows, "Tokens per word");
 }
 if (present.mixtures) {
-  columns("similarities", figures.similarities, ["count"], "Cosine similarity, from", (label) => label.split("–")[0]);
-  columns("supports", figures.supports, ["count"], "Anchors");
+  const lower = (label) => label.split("–")[0];
+  columns("similarities", figures.similarities, ["tokens"], "Cosine similarity, from", lower);
+  columns("supports", figures.supports, ["tokens"], "Anchors, from", lower);
   list("most-trusted", figures.most_trusted);
   list("least-trusted", figures.least_trusted);
 }

@@ -38,7 +38,7 @@ def write_report(
     drawn = figures(origins, target, token_counts, manifest.counts)
     data = {
         "figures": asdict(drawn),
-        "tokens": asdict(tokens(origins, source, target, token_counts)),
+        "tokens": vars(tokens(origins, source, target, token_counts)),  # asdict would copy every list in it
         "made": {"options": manifest.options, "inputs": manifest.inputs, "versions": manifest.made_by},
     }
     style, program = _part("page.css"), _part("page.js")

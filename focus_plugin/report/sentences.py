@@ -10,7 +10,7 @@ MANY_FILLED = 0.25  # of the vocabulary
 def summary(figures: Figures, fill: str) -> list[str]:
     """What became of the vocabulary and of the text. fill: the name of what filled the rows without a mixture."""
     rows, text, words = figures.vocabulary, figures.text, figures.tokens_per_word
-    mean = f" of {figures.mean_support:,.1f} such tokens on average" if rows.mixed else ""
+    mean = f" of {figures.mean_support:,.0f} such tokens on average" if rows.mixed else ""
     said = [
         f"Of the {rows.total:,} tokens of the new vocabulary, {_part(rows.copied, rows.total)} stand in the source's "
         f"vocabulary too and keep their embeddings, {_part(rows.mixed, rows.total)} are mixtures{mean}, and "
