@@ -46,7 +46,7 @@ def conversion(only_target: tuple[str, ...] = (), seed: int = 1) -> tuple[Vocabu
     rare = ["▁nadra", "١٢", "▁adiminadiminadimina"]
     source = Vocabulary.of([*SPECIALS[:4], *shared, "only", "theirs", SPECIALS[4]])
     target = Vocabulary.of([*SPECIALS[:4], *new, *reversed(shared), *rare, SPECIALS[4]])
-    auxiliary = np.random.default_rng(seed).normal(size=(len(target), 8)).astype(np.float32)
+    auxiliary = np.random.default_rng(seed).normal(1, 1, (len(target), 8)).astype(np.float32)
     auxiliary[[target.ids[token] for token in (*rare, *SPECIALS, "lima")]] = 0
     return source, target, auxiliary
 
@@ -71,7 +71,8 @@ def random_origins(kinds: list[int], seed: int, sources: int) -> Origins:
     """Origins as any method could give them."""
     draw, kind = np.random.default_rng(seed), np.array(kinds, dtype=np.int8)
     mixed = kind == MIXED
-    support = np.where(mixed, draw.integers(1, 20_000, len(kind)), 0).astype(np.int32)
+    doubled = 2 ** draw.integers(0, 15, len(kind)) + draw.integers(0, 2, len(kind))  # the edges of the bins
+    support = np.where(mixed, doubled, 0).astype(np.int32)
     listed = np.arange(LISTED) < np.where(mixed, support, kind == COPIED)[:, None]
     anchors = np.where(listed, draw.integers(0, sources, (len(kind), LISTED)), -1).astype(np.int32)
     weights = np.where(listed, -np.sort(-draw.dirichlet(np.ones(LISTED), len(kind))), 0).astype(np.float32)
@@ -307,6 +308,9 @@ def test_the_browser_finds_a_mixture_by_the_address(opened):
     assert f"{origins.similarity[row]:.3f}{origins.support[row]}" in found
     for anchor, weight in zip(anchors, origins.weights[row], strict=False):
         assert f"{anchor} {100 * weight:.1f} %" in found
+    more = re.search(r"and (\d+) more ([\d.]+) %$", found)
+    assert int(more[1]) == origins.support[row] - LISTED > 0
+    assert float(more[2]) == pytest.approx(100 * (1 - origins.weights[row].sum()), abs=0.3)
     assert page["hits"].text == "1 token"
     assert all(bdi.attributes["dir"] == "auto" for bdi in page["found"].all("bdi"))
     assert len(page["found"].all("bdi")) == 1 + len(anchors)

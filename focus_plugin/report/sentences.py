@@ -3,7 +3,7 @@
 from focus_plugin.report.figures import Figures, Kinds
 
 MANY_ANCHORS = 1000  # mixtures on real text have 20 to 150 on average
-LARGE_SHARE = 0.25  # of the anchors
+LARGE_SHARE = 0.5  # of the anchors
 MANY_FILLED = 0.25  # of the vocabulary
 
 
