@@ -1,0 +1,140 @@
+"""The figures of the report: what its plots draw and its tables list, from the origins of the target's rows."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from focus_plugin.methods.origins import COPIED, FILLED, MIXED, Origins
+from focus_plugin.report.scripts import length, script
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+LONGEST = 16  # characters; longer tokens are counted with these
+SIMILARITY_BINS = 20
+TRUSTED = 15  # tokens listed as the most and the least trusted
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Rows of one group by how they came to be; of running text, tokens instead of rows."""
+
+    label: str
+    copied: int
+    mixed: int
+    filled: int
+
+    @property
+    def total(self) -> int:
+        """All of the group."""
+        return self.copied + self.mixed + self.filled
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One column of a histogram."""
+
+    label: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class TokensPerWord:
+    """Tokens per word of the corpus under the source's tokenizer and the target's."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """vocabulary, text: all rows, and all tokens of the corpus if their counts are known. scripts, lengths: rows of
+    tokens that are not special; the largest script first. supports, similarities: histograms of the mixtures.
+    anchors: tokens a mixture could be made of, if all had a vector. most_trusted, least_trusted: target ids of
+    mixtures by the weight of their first anchor. tokens_per_word: None if the conversion did not measure it.
+    """
+
+    vocabulary: Kinds
+    text: Kinds | None
+    scripts: tuple[Kinds, ...]
+    lengths: tuple[Kinds, ...]
+    supports: tuple[Bin, ...]
+    similarities: tuple[Bin, ...]
+    mean_support: float
+    anchors: int
+    most_trusted: tuple[int, ...]
+    least_trusted: tuple[int, ...]
+    tokens_per_word: TokensPerWord | None
+
+
+def figures(
+    origins: Origins, target: Vocabulary, token_counts: np.ndarray | None, counts: Mapping[str, float]
+) -> Figures:
+    """All figures. token_counts: shape (target,), int64, how often each token occurs. counts: the manifest's."""
+    plain = np.flatnonzero(~target.special)
+    forms, kinds = [target.forms[i] for i in plain], origins.kind[plain].tolist()
+    mixed = origins.kind == MIXED
+    trusted = _by_trust(origins)
+    listed = min(TRUSTED, (len(trusted) + 1) // 2)
+    support = origins.support[mixed]
+    return Figures(
+        vocabulary=_kinds("vocabulary", np.bincount(origins.kind, minlength=3)),
+        text=None if token_counts is None else _kinds("text", np.bincount(origins.kind, token_counts, minlength=3)),
+        scripts=tuple(sorted(_groups(map(script, forms), kinds), key=lambda group: (-group.total, group.label))),
+        lengths=_lengths(forms, kinds),
+        supports=_support_bins(support),
+        similarities=_similarity_bins(origins.similarity[mixed]),
+        mean_support=float(support.mean()) if len(support) else 0.0,
+        anchors=kinds.count(COPIED),
+        most_trusted=tuple(trusted[:listed].tolist()),
+        least_trusted=tuple(trusted[::-1][:listed].tolist()),
+        tokens_per_word=_tokens_per_word(counts),
+    )
+
+
+def _kinds(label: str, counted: np.ndarray) -> Kinds:
+    return Kinds(label, int(counted[COPIED]), int(counted[MIXED]), int(counted[FILLED]))
+
+
+def _groups(labels: Iterable[str], kinds: list[int]) -> list[Kinds]:
+    """The rows of each label, in the order in which the labels first come."""
+    counted = Counter(zip(labels, kinds, strict=True))
+    first_come = dict.fromkeys(label for label, _ in counted)
+    return [Kinds(label, *(counted[label, kind] for kind in (COPIED, MIXED, FILLED))) for label in first_come]
+
+
+def _lengths(forms: list[str], kinds: list[int]) -> tuple[Kinds, ...]:
+    longest = max((min(length(form), LONGEST) for form in forms), default=0)
+    labels = [f"{n}+" if n == LONGEST else str(n) for n in range(longest + 1)]
+    groups = {group.label: group for group in _groups((labels[min(length(form), LONGEST)] for form in forms), kinds)}
+    return tuple(groups.get(label, Kinds(label, 0, 0, 0)) for label in labels)
+
+
+def _support_bins(support: np.ndarray) -> tuple[Bin, ...]:
+    """Bins that double: 1, 2, 3 to 4, 5 to 8 and so on, without a gap up to the largest."""
+    doublings = Counter((size - 1).bit_length() for size in support.tolist())
+    spans = ((2**n // 2 + 1, 2**n, n) for n in range(max(doublings, default=-1) + 1))
+    return tuple(Bin(f"{low}–{high}" if low < high else f"{high}", doublings[n]) for low, high, n in spans)
+
+
+def _similarity_bins(similarity: np.ndarray) -> tuple[Bin, ...]:
+    """Equal bins from 0 to 1; what lies below 0 is counted in the first."""
+    places = np.clip(np.floor(similarity * SIMILARITY_BINS), 0, SIMILARITY_BINS - 1).astype(int)
+    counted = np.bincount(places, minlength=SIMILARITY_BINS).tolist()
+    edges = np.linspace(0, 1, SIMILARITY_BINS + 1)
+    return tuple(Bin(f"{edges[i]:.2f}–{edges[i + 1]:.2f}", count) for i, count in enumerate(counted))
+
+
+def _by_trust(origins: Origins) -> np.ndarray:
+    """Target ids of the mixtures, the most trusted first.
+
+    Trust is the weight of the first anchor, and of equals that of fewer anchors: whether the vectors prefer some
+    anchors to others. Similarity is no measure of it, since the vectors of rare tokens are all alike.
+    """
+    mixed = np.flatnonzero(origins.kind == MIXED)
+    return mixed[np.lexsort((mixed, origins.support[mixed], -origins.weights[mixed, 0]))]
+
+
+def _tokens_per_word(counts: Mapping[str, float]) -> TokensPerWord | None:
+    before, after = counts.get("source_tokens_per_word"), counts.get("target_tokens_per_word")
+    return TokensPerWord(before, after) if before and after else None

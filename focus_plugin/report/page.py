@@ -1,0 +1,74 @@
+"""The report of a conversion as one HTML file that needs nothing else."""
+
+import base64
+import hashlib
+import json
+from dataclasses import asdict
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from focus_plugin.files import whole_file
+from focus_plugin.manifest import Manifest
+from focus_plugin.methods.origins import Origins
+from focus_plugin.report.figures import figures
+from focus_plugin.report.sentences import summary, warnings
+from focus_plugin.report.tokens import tokens
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+
+def write_report(
+    path: str | Path,
+    title: str,
+    origins: Origins,
+    source: Vocabulary,
+    target: Vocabulary,
+    token_counts: np.ndarray | None,
+    manifest: Manifest,
+    fill: str,
+) -> None:
+    """Write the report of one conversion to ``path``; the same input gives the same bytes.
+
+    token_counts: shape (target,), int64, how often each target token occurs in the corpus. manifest: with its counts;
+    the tokens per word are taken from there. fill: the name of what filled the rows without a mixture.
+    """
+    drawn = figures(origins, target, token_counts, manifest.counts)
+    data = {
+        "figures": asdict(drawn),
+        "tokens": vars(tokens(origins, source, target, token_counts)),  # asdict would copy every list in it
+        "made": {"options": manifest.options, "inputs": manifest.inputs, "versions": manifest.made_by},
+    }
+    style, program = _part("page.css"), _part("page.js")
+    page = Template(_part("page.html")).substitute(
+        title=escape(title),
+        summary=escape(" ".join(summary(drawn, fill))),
+        warnings="\n".join(f"<p>{escape(warning)}</p>" for warning in warnings(drawn)),
+        style=style,
+        style_hash=_hash(style),
+        program=program,
+        program_hash=_hash(program),
+        data=_embedded(data),
+    )
+    with whole_file(path) as temporary:
+        # a lone surrogate, which a byte-level tokenizer's file can hold, becomes the escape JSON has for it
+        temporary.write_bytes(page.encode("utf-8", "backslashreplace"))
+
+
+def _part(name: str) -> str:
+    return files("focus_plugin.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """By which a Content-Security-Policy allows this inline text and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _embedded(data: object) -> str:
+    """JSON that can stand in a script element whatever its strings hold."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

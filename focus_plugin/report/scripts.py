@@ -1,0 +1,34 @@
+"""The script a token is written in."""
+
+import regex
+
+OTHER, BYTES, NUMBERS, SYMBOLS = "other script", "bytes", "numbers", "punctuation, symbols"
+SCRIPTS = (  # in present use: Unicode Standard Annex 31, tables 5 and 7
+    "Latin Arabic Armenian Bengali Bopomofo Cyrillic Devanagari Ethiopic Georgian Greek Gujarati Gurmukhi Hangul Han "
+    "Hebrew Hiragana Kannada Katakana Khmer Lao Malayalam Myanmar Oriya Sinhala Tamil Telugu Thaana Thai Tibetan "
+    "Adlam Balinese Bamum Batak Canadian_Aboriginal Cham Cherokee Javanese Kayah_Li Lepcha Limbu Lisu Mandaic "
+    "Meetei_Mayek Mongolian New_Tai_Lue Nko Ol_Chiki Saurashtra Sundanese Syloti_Nagri Syriac Tai_Le Tai_Tham "
+    "Tai_Viet Tifinagh Vai Yi"
+)
+_SCRIPT = regex.compile(
+    "|".join(rf"(?P<{script}>\p{{Script={script}}})" for script in SCRIPTS.split())
+    + r"|(?P<other>[^\p{Script=Common}\p{Script=Inherited}\p{Script=Unknown}])"
+)
+_BYTES = regex.compile(r"▁?(<0x[0-9A-F]{2}>)+")
+
+
+def script(form: str) -> str:
+    """The Unicode script of the first character in ``form`` that has one, or what the token is if none has.
+
+    ``form`` is a token's canonical form. Scripts have Unicode's names, with spaces.
+    """
+    if _BYTES.fullmatch(form):
+        return BYTES
+    if found := _SCRIPT.search(form):
+        return OTHER if found.lastgroup == "other" else found.lastgroup.replace("_", " ")
+    return NUMBERS if any(character.isnumeric() for character in form) else SYMBOLS
+
+
+def length(form: str) -> int:
+    """The characters of a canonical form, without the mark of a word's start; a byte is one."""
+    return form.count("<0x") if _BYTES.fullmatch(form) else len(form.removeprefix("▁"))

@@ -1,0 +1,68 @@
+"""The report in sentences: its summary, and its warnings."""
+
+from focus_plugin.report.figures import Figures, Kinds
+
+MANY_ANCHORS = 1000  # mixtures on real text have 20 to 150 on average
+LARGE_SHARE = 0.5  # of the anchors
+MANY_FILLED = 0.25  # of the vocabulary
+
+
+def summary(figures: Figures, fill: str) -> list[str]:
+    """What became of the vocabulary and of the text. fill: the name of what filled the rows without a mixture."""
+    rows, text, words = figures.vocabulary, figures.text, figures.tokens_per_word
+    mean = f" of {figures.mean_support:,.0f} such tokens on average" if rows.mixed else ""
+    said = [
+        f"Of the {rows.total:,} tokens of the new vocabulary, {_part(rows.copied, rows.total)} stand in the source's "
+        f"vocabulary too and keep their embeddings, {_part(rows.mixed, rows.total)} are mixtures{mean}, and "
+        f"{_part(rows.filled, rows.total)} have no mixture and were filled ({fill})."
+    ]
+    if text and text.total:
+        said.append(f"Of the tokens of the corpus, {_shares(text)}.")
+    if words:
+        change = words.after / words.before - 1
+        said.append(
+            f"A word has {words.after:.2f} tokens on average instead of {words.before:.2f}, so texts are "
+            f"{abs(change) * 100:.0f} % {'longer' if change > 0 else 'shorter'}."
+        )
+    return said
+
+
+def warnings(figures: Figures) -> list[str]:
+    """What its reader must know before trusting the conversion; nothing if all is well."""
+    return [*_flat(figures), *_unknown(figures)]
+
+
+def _flat(figures: Figures) -> list[str]:
+    mean, anchors = figures.mean_support, figures.anchors
+    if not figures.vocabulary.mixed or mean < min(MANY_ANCHORS, LARGE_SHARE * anchors):
+        return []
+    return [
+        f"The auxiliary vectors hardly tell tokens apart: a mixture has {mean:,.0f} of {anchors:,} possible anchors on "
+        "average, so most mixtures are close to the mean of all. Train the vectors on more text, or for more epochs."
+    ]
+
+
+def _unknown(figures: Figures) -> list[str]:
+    rows, text = figures.vocabulary, figures.text
+    if not rows.mixed:
+        return ["No embedding is a mixture: all tokens that the source's vocabulary lacks were filled."]
+    if rows.filled < MANY_FILLED * rows.total:
+        return []
+    share = f", {_percent(text.filled, text.total)} of the tokens of the corpus" if text and text.total else ""
+    return [
+        f"{_part(rows.filled, rows.total)} of the tokens had no auxiliary vector, mostly because they are too rare in "
+        f"the text{share}. Give more text, lower the minimum count, or make the vocabulary smaller."
+    ]
+
+
+def _shares(kinds: Kinds) -> str:
+    named = (("copied", kinds.copied), ("mixed", kinds.mixed), ("filled", kinds.filled))
+    return ", ".join(f"{_percent(count, kinds.total)} are {name}" for name, count in named)
+
+
+def _part(count: int, total: int) -> str:
+    return f"{count:,} ({_percent(count, total)})"
+
+
+def _percent(count: int, total: int) -> str:
+    return f"{count / total * 100:.1f} %"

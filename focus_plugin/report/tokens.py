@@ -1,0 +1,57 @@
+"""The table of all tokens and their mixtures, in a form that stays small in the page."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from focus_plugin.methods.origins import COPIED, MIXED, Origins
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """forms: of the target's tokens by id, and after them of other source tokens that are named below by their
+    place. kinds: a digit for each target token, as in ``origins``. mixtures: for each mixed token in turn its
+    support, its similarity in thousandths, and then place and weight in thousandths of each anchor. copies: target
+    id and place of the source token, where the two forms differ. counts: how often each target token occurs.
+    """
+
+    forms: list[str]
+    kinds: str
+    mixtures: list[list[int]]
+    copies: list[tuple[int, int]]
+    counts: list[int] | None
+
+
+def tokens(origins: Origins, source: Vocabulary, target: Vocabulary, token_counts: np.ndarray | None) -> Tokens:
+    """The table. token_counts: shape (target,), int64, how often each token occurs."""
+    places: dict[str, int] = {}
+    for i, form in enumerate(target.forms):
+        places.setdefault(form, i)
+    others: list[str] = []
+
+    def place(anchor: int) -> int:
+        form = source.forms[anchor]
+        if form not in places:
+            places[form] = len(target) + len(others)
+            others.append(form)
+        return places[form]
+
+    mixed = np.flatnonzero(origins.kind == MIXED)
+    heads = zip(origins.support[mixed].tolist(), _thousandths(origins.similarity[mixed]), strict=True)
+    anchors, weights = origins.anchors[mixed].tolist(), _thousandths(origins.weights[mixed])
+    mixtures = [
+        [*head, *(number for i, w in zip(*row, strict=True) if i >= 0 for number in (place(i), w))]
+        for head, *row in zip(heads, anchors, weights, strict=True)
+    ]
+    copied = np.flatnonzero(origins.kind == COPIED)
+    sources = zip(copied.tolist(), origins.anchors[copied, 0].tolist(), strict=True)
+    copies = [(i, place(anchor)) for i, anchor in sources if source.forms[anchor] != target.forms[i]]
+    kinds = "".join(map(str, origins.kind.tolist()))
+    counts = None if token_counts is None else token_counts.tolist()
+    return Tokens([*target.forms, *others], kinds, mixtures, copies, counts)
+
+
+def _thousandths(values: np.ndarray) -> list:  # type: ignore[type-arg]
+    """``values`` as nested lists of whole thousandths."""
+    return np.rint(values * 1000).astype(int).tolist()  # type: ignore[no-any-return]
