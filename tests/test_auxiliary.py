@@ -6,19 +6,23 @@ from pathlib import Path
 import fasttext
 import numpy as np
 import pytest
-from commands import refuse
+from commands import refuse, run
+from deepfocus.fasttext_embs import load_target_token_embedding
 from safetensors.numpy import save_file
-from sources import write_text
+from sources import SYLLABLES, write_text
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.training import FastTextOptions
 from focus_plugin.auxiliary.vectors import load_vectors
+from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.auxiliary import make_auxiliary
 from focus_plugin.jobs.vocabulary import make_vocabulary
 from focus_plugin.vocabulary.encoding import BATCH_LINES, write_pieces
 from focus_plugin.vocabulary.files import SENTENCEPIECE
-from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
+from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary, read_tokenizer_json
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
 OPTIONS = FastTextOptions(dimension=16, minimum_count=5)
@@ -184,8 +188,9 @@ def test_faults_of_a_safetensors_file_are_told(tmp_path, tensors, tokens, messag
 def test_a_truncated_fasttext_model_is_told(token_model, target, tmp_path, missing):
     """fastText itself loads it, and fills what is missing with whatever is in memory."""
     (tmp_path / "v.bin").write_bytes(token_model.read_bytes()[:-missing])
-    with pytest.raises(FocusError, match="truncated"):
-        load_vectors(tmp_path / "v.bin", target)
+    for load in (load_vectors, load_word_vectors):
+        with pytest.raises(FocusError, match="truncated"):
+            load(tmp_path / "v.bin", target)
 
 
 def test_a_truncated_npz_file_is_told(tmp_path):
@@ -226,3 +231,72 @@ def test_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(vocabulary
     words = fasttext.load_model(str(tmp_path / "v.bin")).get_words()
     assert sum(word not in target.ids for word in words) >= len(foreign)
     assert load_vectors(tmp_path / "v.bin", target).any()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(directory: Path, target_text: Path) -> PreTrainedTokenizerFast:
+    """A SentencePiece-like tokenizer of Hugging Face's library, with bytes."""
+    library = Tokenizer(models.Unigram())
+    library.pre_tokenizer = pre_tokenizers.Metaspace()
+    library.decoder = decoders.Metaspace()
+    alphabet = sorted(set("".join(SYLLABLES)))
+    trainer = trainers.UnigramTrainer(
+        vocab_size=400, special_tokens=list(SPECIALS), unk_token="<unk>", initial_alphabet=alphabet
+    )
+    library.train([str(target_text)], trainer)
+    library.add_tokens(["<0xC3>"])
+    library.save(str(directory / "words.tokenizer.json"))
+    return PreTrainedTokenizerFast(tokenizer_object=library, unk_token="<unk>")
+
+
+def test_word_vectors_are_those_of_the_authors_package(tokenizer, word_model, directory):
+    target = read_tokenizer_json(directory / "words.tokenizer.json")
+    theirs = load_target_token_embedding(tokenizer, language_identifier=str(word_model))
+    ours = load_word_vectors(word_model, target)
+    without = {*SPECIALS, "▁", "<0xC3>"}
+    assert set(theirs) == set(target.tokens)
+    assert without <= set(theirs)
+    for token, row in zip(target.tokens, ours, strict=True):
+        np.testing.assert_array_equal(row, np.zeros(16) if token in without else theirs[token], err_msg=token)
+    words = set(fasttext.load_model(str(word_model)).get_words())
+    assert sum(token.strip("▁") not in words and row.any() for token, row in zip(target.tokens, ours, strict=True)) > 50
+
+
+def test_word_vectors_as_text_are_those_of_words_alone(word_model, target, tmp_path):
+    model = fasttext.load_model(str(word_model))
+    by_ngrams = load_word_vectors(word_model, target)
+    by_words = load_word_vectors(write_vec(tmp_path / "w.vec", model), target)
+    words = set(model.get_words())
+    is_word = np.array([token.replace("▁", "") in words for token in target.tokens]) & ~target.special
+    assert 50 < is_word.sum() < len(target)
+    np.testing.assert_array_equal(by_words.any(axis=1), is_word)
+    np.testing.assert_allclose(by_words[is_word], by_ngrams[is_word], rtol=1e-6)
+
+
+def test_faults_of_word_vectors_are_told(token_model, tmp_path):
+    for name, content, message in (
+        ("x.bin", b"no model", "not a fastText model"),
+        ("x.npz", b"", "are read from .bin and .vec"),
+        ("x.vec", b"1 2\na 1 nan\n", "NaN or infinity"),
+        ("x.vec", b"1 2\nelsewhere 1 2\n", "for any token"),
+        ("x.vec", "3 2\n▁a 1 2\n▁b 1 2\na 1 2\n".encode(), "vectors of tokens, not of words; give it to --auxiliary"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(FocusError, match=message):
+            load_word_vectors(tmp_path / name, SMALL)
+
+
+def test_the_command_takes_word_vectors(release, vocabulary, target_text, token_model, word_model, tmp_path):
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
+    refuse(*base, "--word-vectors", word_model, "--auxiliary", token_model, says="leave out one of them")
+    refuse(*base, "--word-vectors", token_model, says="give it to --auxiliary")
+    run(*base, "--word-vectors", word_model, "--corpus", target_text)
+    manifest = json.loads((tmp_path / "out" / "focus.json").read_text())
+    assert {"word_vectors", "corpus"} <= set(manifest["inputs"])
+    assert "fasttext" not in manifest["options"]
+    assert "target_tokens_per_word" in manifest["counts"]
+    counts = manifest["counts"]
+    assert counts["mixed"] > 100
+    target = read_dictionary(vocabulary / "dict.txt")
+    without = np.count_nonzero(~load_word_vectors(word_model, target).any(axis=1) & ~target.special)
+    assert counts["random"] <= without, "specials are copied"
