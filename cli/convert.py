@@ -11,7 +11,8 @@ from focus_cli.fasttext_options import fasttext_options
 @click.option("--source", required=True, type=Path, help="XLM-R as fairseq or Hugging Face released it: a directory.")
 @click.option("--vocab", required=True, type=Path, help="Directory made by focus vocab.")
 @click.option("--corpus", type=Path, help="Target text, to train the auxiliary vectors on.")
-@click.option("--auxiliary", type=Path, help="Auxiliary vectors instead: .bin or .vec of fastText, .safetensors.")
+@click.option("--auxiliary", type=Path, help="Token vectors instead: .bin or .vec of fastText, .npz, .safetensors.")
+@click.option("--word-vectors", type=Path, help="Word vectors instead: .bin or .vec of fastText, as cc.sw.300.bin.")
 @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release.")
 @click.option("--method", default="focus", type=click.Choice(["focus", "random"]), help="How new rows are made.")
 @click.option("--calibrate", default=16_384, help="Tokens of the corpus to fit the output bias on; 0: leave it.")
@@ -24,6 +25,7 @@ def command(
     vocab: Path,
     corpus: Path | None,
     auxiliary: Path | None,
+    word_vectors: Path | None,
     output: Path,
     method: str,
     calibrate: int,
@@ -40,7 +42,7 @@ def command(
     from focus_plugin.jobs.convert import Conversion, convert
 
     fasttext = FastTextOptions(dimension=dim, epochs=epochs, minimum_count=min_count, threads=threads)
-    job = Conversion(source, vocab, corpus, auxiliary, method, fasttext, seed, calibrate, device)
+    job = Conversion(source, vocab, corpus, auxiliary, word_vectors, method, fasttext, seed, calibrate, device)
     counts = convert(job, output, phases(quiet), interactive(quiet)).counts
     tell(
         quiet,

@@ -7,18 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from commands import refuse, run
 from fairseq.models.roberta import XLMRModel
 
-from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 SMALL = ("--dim", 16, "--min-count", 5)
 
@@ -163,32 +159,6 @@ def test_given_vectors_are_used(release, vocabulary, target_text, tmp_path):
     )
 
 
-def test_faults_of_vectors_are_told(tmp_path):
-    target = Vocabulary.of(["<s>", "<pad>", "</s>", "<unk>", "▁a", "▁b", "<mask>"])
-    for name, content, message in (
-        ("x.bin", b"no model", "not a fastText model"),
-        ("x.safetensors", b"no tensors", "not a file of token vectors"),
-        ("x.vec", b"2 3\n\xe2\x96\x81a 1 2\n", "line 2: expected a token and 3 numbers"),
-        ("y.vec", b"1 2\n\xe2\x96\x81a 1 nan\n", "NaN or infinity"),
-        ("w.vec", b"1 2\n\xe2\x96\x81a 1 two\n", "line 2: expected a token and 2 numbers"),
-        ("z.vec", b"1 2\nelsewhere 1 2\n", "made with another"),
-        ("q.vec", b"", "expected the number of tokens"),
-        ("x.npy", b"", "are read from"),
-    ):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(FocusError, match=message):
-            load_vectors(tmp_path / name, target)
-
-
-def test_a_truncated_fasttext_model_is_told(vocabulary, target_text, tmp_path):
-    """fastText itself loads it, and fills what is missing with whatever is in memory."""
-    run("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, "--output", tmp_path / "v.bin", *SMALL)
-    with open(tmp_path / "v.bin", "r+b") as file:
-        file.truncate((tmp_path / "v.bin").stat().st_size - 2000)
-    with pytest.raises(FocusError, match="truncated"):
-        load_vectors(tmp_path / "v.bin", read_dictionary(vocabulary / "dict.txt"))
-
-
 def test_another_dictionary_is_other_input(release, vocabulary, target_text, tmp_path):
     shutil.copytree(vocabulary, tmp_path / "vocab")
     convert(release, tmp_path / "vocab", target_text, tmp_path / "out")
@@ -225,14 +195,6 @@ def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
     moved = shutil.copy(target_text, tmp_path / "moved.txt")
     run("focus", "vocab", "--input", moved, "--size", 300, "--output", tmp_path / "v")
     assert (tmp_path / "v" / "focus.json").stat().st_mtime_ns == stamp
-
-
-def test_special_tokens_get_no_vector(vocabulary, target_text, tmp_path):
-    run("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, "--output", tmp_path / "v.bin", *SMALL)
-    target = read_dictionary(vocabulary / "dict.txt")
-    matrix = load_vectors(tmp_path / "v.bin", target)
-    assert not matrix[target.special].any(), "fastText has a vector for </s>, its line end"
-    assert np.count_nonzero(matrix.any(axis=1)) > 100
 
 
 def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_text, tmp_path):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
-from focus_plugin.auxiliary.vectors import load_vectors, save_vectors
+from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.progress import Phase

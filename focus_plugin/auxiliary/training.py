@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from focus_plugin.auxiliary.vectors import align
+from focus_plugin.auxiliary.alignment import align
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.vocabulary.encoding import write_pieces

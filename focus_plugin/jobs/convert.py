@@ -11,6 +11,7 @@ from torch import Tensor
 from focus_plugin.auxiliary.cache import cached_vectors
 from focus_plugin.auxiliary.training import FastTextOptions
 from focus_plugin.auxiliary.vectors import load_vectors
+from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.calibration import calibrated_bias, text_ids
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.names import OUTPUT_BIAS
@@ -36,15 +37,19 @@ LINES_FOR_LENGTH = 100_000  # tokens per word are settled long before
 
 @dataclass(frozen=True)
 class Conversion:
-    """What to convert and how. Either ``corpus`` (target text to train fastText on) or ``auxiliary`` (a file of
-    vectors) is needed by the method ``focus``; a corpus also gives the tokens per word and the text of the
+    """What to convert and how.
+
+    The method ``focus`` needs ``corpus`` (target text to train fastText on), or one of ``auxiliary`` (a file of
+    token vectors) and ``word_vectors`` (of words). A corpus also gives the tokens per word, and the text of the
     calibration, for which ``calibrate`` tokens of it are read, none if it is 0. device: torch's name of where the
-    mixtures and the calibration are computed."""
+    mixtures and the calibration are computed.
+    """
 
     source: Path
     vocabulary: Path
     corpus: Path | None
     auxiliary: Path | None
+    word_vectors: Path | None
     method: str
     fasttext: FastTextOptions
     seed: int
@@ -94,21 +99,26 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     parts = {"source": checkpoint_files(job.source), "vocabulary": [*vocabulary_files(job.vocabulary)]}
     if not parts["source"]:
         read_checkpoint(job.source)  # tells what is missing
+    if job.auxiliary and job.word_vectors:
+        raise FocusError("--auxiliary and --word-vectors both give the auxiliary vectors; leave out one of them.")
     if job.auxiliary:
         parts["auxiliary"] = [existing_file(job.auxiliary)]
+    if job.word_vectors:
+        parts["word_vectors"] = [existing_file(job.word_vectors)]
     if job.corpus:
         parts["corpus"] = [existing_file(job.corpus)]
     options: dict[str, object] = {"method": job.method, "seed": job.seed, "calibrate": job.calibrate}
     if job.method == "focus":
-        if not (job.corpus or job.auxiliary):
+        if not (job.corpus or job.auxiliary or job.word_vectors):
             raise FocusError(
-                "FOCUS needs auxiliary vectors: give --corpus (target text) or --auxiliary (a file of them)."
+                "FOCUS needs auxiliary vectors: give --corpus (target text), or a file of them as --auxiliary (of "
+                "tokens) or --word-vectors (of words)."
             )
-        if not job.auxiliary:
+        if not (job.auxiliary or job.word_vectors):
             options["fasttext"] = asdict(job.fasttext)
     with phase("Reading the input", sum(path.stat().st_size for paths in parts.values() for path in paths)) as progress:
         inputs = {
-            name if name in ("corpus", "auxiliary") else f"{name}/{path.name}": sha256(path, progress)
+            name if name in ("corpus", "auxiliary", "word_vectors") else f"{name}/{path.name}": sha256(path, progress)
             for name, paths in parts.items()
             for path in paths
         }
@@ -120,6 +130,8 @@ def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -
         return None
     if job.auxiliary:
         return load_vectors(job.auxiliary, target)
+    if job.word_vectors:
+        return load_word_vectors(job.word_vectors, target)
     assert job.corpus is not None
     return cached_vectors(job.corpus, job.vocabulary, target, job.fasttext, phase, verbose)
 

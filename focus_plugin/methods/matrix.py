@@ -15,7 +15,7 @@ from focus_plugin.methods.mixing import Block, Mixing, sparse_weights
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 BLOCK_ROWS = 4096
-_KIND = "mixing matrix of FOCUS for fairseq"
+_TOKENS = "tokens of a FOCUS mixing matrix"
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def save_matrix(path: str | Path, matrix: MixingMatrix) -> None:
         "weights": matrix.weights.data.astype(np.float32),
         "similarity": matrix.similarity,
     }
-    names = {"source": json.dumps(matrix.source), "target": json.dumps(matrix.target), "kind": _KIND}
+    names = json.dumps({"source": matrix.source, "target": matrix.target}, ensure_ascii=False)
     with whole_file(path) as temporary:
-        save_file(arrays, temporary, names)
+        save_file(arrays, temporary, {_TOKENS: names})  # of several entries safetensors writes any first
 
 
 def load_matrix(path: str | Path) -> MixingMatrix:
@@ -57,10 +57,10 @@ def load_matrix(path: str | Path) -> MixingMatrix:
     path = existing_file(path)
     try:
         with safe_open(path, "numpy") as file:
-            names = file.metadata() or {}
-            if names.get("kind") != _KIND:
+            if _TOKENS not in (file.metadata() or {}):
                 raise FocusError(f"{path}: not a mixing matrix; focus convert writes one into its output.")
-            source, target = (tuple(json.loads(names[name])) for name in ("source", "target"))
+            tokens = json.loads(file.metadata()[_TOKENS])
+            source, target = tuple(tokens["source"]), tuple(tokens["target"])
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         shape = (len(target), len(source))
         weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), shape)

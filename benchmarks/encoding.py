@@ -1,0 +1,55 @@
+"""Encoding for fastText against SentencePiece alone, in turns in one run.
+
+    python benchmarks/encoding.py --text sw.train.txt --model sw.vocab/sentencepiece.bpe.model --turns 9
+
+Alone: SentencePiece encodes the lines, already in memory, to ids on all cores, and they are thrown away. For fastText:
+``write_pieces`` from the text to a file. Prints the seconds of both and the rate of the second as a share of the
+first's: the median of the turns.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from focus_plugin.files import read_lines
+from focus_plugin.vocabulary.encoding import batches, write_pieces
+from focus_plugin.vocabulary.readers import load_sentencepiece
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long ``work`` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--turns", type=int, default=9)
+    arguments = parser.parse_args()
+    processor = load_sentencepiece(arguments.model)
+    lines = list(batches(read_lines(arguments.text)))
+
+    def alone() -> None:
+        for batch in lines:
+            processor.encode(batch, num_threads=-1)
+
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "pieces.txt"
+        turns = [
+            (seconds(alone), seconds(lambda: write_pieces(arguments.text, processor, output)))
+            for _ in range(arguments.turns)
+        ]
+    for first, second in turns:
+        print(f"alone {first:.2f} s, for fastText {second:.2f} s: {first / second:.0%}")
+    print(f"median {median(first / second for first, second in turns):.0%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""fastText's own files: the model (``.bin``) and the text format (``.vec``)."""
+
+import os
+import struct
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from focus_plugin.auxiliary.alignment import NamedVectors
+from focus_plugin.errors import FocusError
+from focus_plugin.files import read_lines
+
+
+def load_model(path: Path) -> Any:
+    """The fastText model in ``path``; FocusError if it is none or truncated."""
+    import fasttext
+
+    try:
+        model = fasttext.load_model(str(path))
+        shape = np.asarray(model.f.getOutputMatrix()).shape
+    except (ValueError, MemoryError, RuntimeError) as error:
+        raise FocusError(f"{path}: damaged or not a fastText model ({error}).") from error
+    if not _ends_with(path, shape):
+        raise FocusError(f"{path}: truncated; copy or train it again.")
+    return model
+
+
+def _ends_with(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether the file ends with a matrix of this shape, as fastText's do: rows, columns and float32 values.
+
+    fastText itself fills what a truncated file lacks with whatever is in memory.
+    """
+    header = struct.pack("<qq", *shape)
+    length = len(header) + 4 * shape[0] * shape[1]
+    if not all(shape) or length > path.stat().st_size:
+        return False
+    with open(path, "rb") as file:
+        file.seek(-length, os.SEEK_END)
+        return file.read(len(header)) == header
+
+
+def read_model(path: Path, wanted: Container[str]) -> NamedVectors:
+    """The vectors of the model's ``wanted`` words, as they were trained: words and their n-grams."""
+    model = load_model(path)
+    words: list[str] = []
+    others: list[str] = []
+    for word in model.get_words(on_unicode_error="replace"):
+        (words if word in wanted else others).append(word)
+    vectors = [model.get_word_vector(word) for word in words]
+    return NamedVectors(words, _matrix(vectors, model.get_dimension()), others)
+
+
+def read_text(path: Path, wanted: Container[str]) -> NamedVectors:
+    """The vectors of the ``wanted`` words in fastText's text format. Raises FocusError with the line."""
+    lines = read_lines(path)
+    header = next(lines, "").split()
+    if len(header) != 2 or not all(number.isdigit() for number in header):
+        raise FocusError(f"{path}, line 1: expected the number of tokens and their dimension.")
+    dimension = int(header[1])
+    words, vectors, others = [], [], []
+    for number, line in enumerate(lines, 2):
+        word, *values = line.rstrip(" ").split(" ")
+        try:
+            if len(values) != dimension:
+                raise ValueError(f"{len(values)} numbers")
+            if word in wanted:
+                vectors.append(np.array(values, dtype=np.float32))
+                words.append(word)
+            else:
+                others.append(word)
+        except ValueError as error:
+            raise FocusError(f"{path}, line {number}: expected a token and {dimension} numbers ({error}).") from error
+    return NamedVectors(words, _matrix(vectors, dimension), others)
+
+
+def _matrix(vectors: list[np.ndarray], dimension: int) -> np.ndarray:
+    return np.array(vectors, dtype=np.float32).reshape(len(vectors), dimension)

@@ -1,0 +1,99 @@
+"""Matrices of token vectors: ``.npz`` of numpy, ``.safetensors``."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from focus_plugin.auxiliary.alignment import NamedVectors
+from focus_plugin.errors import FocusError
+from focus_plugin.files import whole_file
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # as safetensors and as numpy call them
+NAMES = ("vectors", "embeddings")
+
+
+def save_vectors(path: str | Path, matrix: np.ndarray, target: Vocabulary) -> None:
+    """Write the rows that are vectors, with their tokens, into one compact ``.safetensors`` file.
+
+    It also says which vocabulary they were made for, since the vectors of a subset cannot tell.
+    """
+    from safetensors.numpy import save_file
+
+    known = np.flatnonzero(matrix.any(axis=1))
+    tokens = json.dumps([target.tokens[i] for i in known], ensure_ascii=False)
+    # A second entry beside the tokens would let safetensors write them in any order.
+    tensors = {"vectors": np.ascontiguousarray(matrix[known]), "vocabulary": _identity(target)}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, {"tokens": tokens})
+
+
+def read_safetensors(path: Path, target: Vocabulary) -> NamedVectors:
+    """A file of ``save_vectors``, or one matrix of any origin, ``vectors`` or ``embeddings``, a row a target token.
+
+    Raises FocusError for anything else, and for a file that says it was made for another vocabulary.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata, held = file.metadata() or {}, file.keys()
+            names = [name for name in NAMES if name in held]
+            if len(names) != 1:
+                raise FocusError(f"{path}: expected one matrix, named {' or '.join(NAMES)}.")
+            kind = file.get_slice(names[0]).get_dtype()
+            vectors = file.get_tensor(names[0]) if kind in FLOATS else None
+            vocabulary = file.get_tensor("vocabulary") if "vocabulary" in held else None
+        tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None
+    except (SafetensorError, ValueError) as error:
+        raise FocusError(f"{path}: damaged, or not a file of token vectors ({error}).") from error
+    if vectors is None:
+        raise FocusError(_wrong_type(path, kind))
+    if vocabulary is not None and not np.array_equal(vocabulary, _identity(target)):
+        raise FocusError(
+            f"{path}: was made for another vocabulary than the target's; make it again with focus auxiliary."
+        )
+    if tokens is not None and not (isinstance(tokens, list) and all(isinstance(token, str) for token in tokens)):
+        raise FocusError(f"{path}: expected its tokens as a list of strings.")
+    return _named(path, tokens, vectors, target)
+
+
+def read_npz(path: Path, target: Vocabulary) -> NamedVectors:
+    """Arrays ``tokens``, shape (n,), of strings, and ``vectors``, shape (n, dimension); or ``vectors`` alone, a row a
+    target token. Raises FocusError for anything else, above all for pickled objects."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("tokens", "vectors") if name in file}
+    except (OSError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise FocusError(f"{path}: damaged, or not an .npz file of plain arrays ({error}).") from error
+    if "vectors" not in arrays:
+        raise FocusError(f"{path}: has no array named vectors.")
+    vectors, tokens = arrays["vectors"], arrays.get("tokens")
+    if vectors.dtype not in FLOATS.values():
+        raise FocusError(_wrong_type(path, str(vectors.dtype)))
+    if tokens is not None and (tokens.ndim != 1 or tokens.dtype.kind != "U"):
+        raise FocusError(f"{path}: its tokens are {tokens.dtype} of shape {tokens.shape}; expected a list of strings.")
+    return _named(path, None if tokens is None else tokens.tolist(), vectors, target)
+
+
+def _named(path: Path, tokens: list[str] | None, vectors: np.ndarray, target: Vocabulary) -> NamedVectors:
+    if vectors.ndim != 2 or not vectors.shape[1]:
+        raise FocusError(f"{path}: its vectors have shape {vectors.shape}; expected a row a token.")
+    names = list(target.tokens) if tokens is None else tokens
+    if len(names) != len(vectors):
+        whose = "tokens of the target vocabulary, and no names" if tokens is None else "tokens"
+        raise FocusError(f"{path}: has {len(vectors)} vectors for {len(names)} {whose}.")
+    return NamedVectors(names, vectors, [])
+
+
+def _wrong_type(path: Path, kind: str) -> str:
+    return f"{path}: its vectors are {kind}; expected {', '.join(FLOATS.values())}."
+
+
+def _identity(target: Vocabulary) -> np.ndarray:
+    """SHA-256 of the tokens, in whatever order."""
+    return np.frombuffer(hashlib.sha256("\n".join(sorted(target.tokens)).encode()).digest(), dtype=np.uint8)

@@ -1,0 +1,70 @@
+"""Vectors of the target's tokens from vectors of whole words, which any fastText model of the language has."""
+
+import re
+from collections.abc import Container
+from pathlib import Path
+
+import numpy as np
+
+from focus_plugin.auxiliary.fasttext_files import load_model, read_text
+from focus_plugin.errors import FocusError
+from focus_plugin.files import existing_file
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+BYTES = re.compile(r"(<0x[0-9A-F]{2}>)+")
+
+
+def load_word_vectors(path: str | Path, target: Vocabulary) -> np.ndarray:
+    """Vectors of ``target``'s tokens; shape (target, dimension), float32, rows of zeros for tokens without.
+
+    A token gets the vector of its text without the word-start mark, as in the authors' package (and in WECHSEL,
+    Minixhofer et al., NAACL 2022): from a fastText model (``.bin``) by the n-grams of the text, from the text format
+    (``.vec``) only if the text is a word there. Special tokens, incomplete bytes and space have none. Raises
+    FocusError for a damaged file, NaN or infinity, vectors of tokens, and a file that knows none of the texts.
+    """
+    path = existing_file(path)
+    texts = ["" if special else _text(form) for form, special in zip(target.forms, target.special, strict=True)]
+    match path.suffix:
+        case ".bin":
+            matrix = _of_model(path, target, texts)
+        case ".vec":
+            matrix = _of_text(path, target, texts)
+        case _:
+            raise FocusError(f"{path}: vectors of words are read from .bin and .vec files of fastText.")
+    if not np.isfinite(matrix).all():
+        raise FocusError(f"{path}: holds NaN or infinity; it is damaged.")
+    if not matrix.any():
+        raise FocusError(f"{path}: has no vector for any token of the target vocabulary; is it of that language?")
+    return matrix
+
+
+def _text(form: str) -> str:
+    return "" if BYTES.fullmatch(form) else form.replace("▁", " ").strip()
+
+
+def _of_model(path: Path, target: Vocabulary, texts: list[str]) -> np.ndarray:
+    model = load_model(path)
+    _require_words(path, target, texts, {word for word in (*target.tokens, *texts) if model.get_word_id(word) >= 0})
+    matrix = np.zeros((len(target), model.get_dimension()), dtype=np.float32)
+    for row, text in enumerate(texts):
+        if text:
+            matrix[row] = model.get_word_vector(text)
+    return matrix
+
+
+def _of_text(path: Path, target: Vocabulary, texts: list[str]) -> np.ndarray:
+    found = read_text(path, {*target.tokens, *texts} - {""})
+    _require_words(path, target, texts, set(found.words))
+    matrix = np.zeros((len(target), found.vectors.shape[1]), dtype=np.float32)
+    places = {word: place for place, word in enumerate(found.words)}
+    for row, text in enumerate(texts):
+        if text in places:
+            matrix[row] = found.vectors[places[text]]
+    return matrix
+
+
+def _require_words(path: Path, target: Vocabulary, texts: list[str], known: Container[str]) -> None:
+    """Tell a file of tokens by its knowing more tokens with word starts marked than without."""
+    marked = [(token, text) for token, text in zip(target.tokens, texts, strict=True) if text not in ("", token)]
+    if sum(token in known for token, _ in marked) > sum(text in known for _, text in marked):
+        raise FocusError(f"{path}: holds vectors of tokens, not of words; give it to --auxiliary.")

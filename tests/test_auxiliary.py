@@ -1,0 +1,302 @@
+"""Auxiliary vectors: from every kind of file, of tokens and of words, and what is refused."""
+
+import json
+from pathlib import Path
+
+import fasttext
+import numpy as np
+import pytest
+from commands import refuse, run
+from deepfocus.fasttext_embs import load_target_token_embedding
+from safetensors.numpy import save_file
+from sources import SYLLABLES, write_text
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from focus_plugin.auxiliary.matrices import save_vectors
+from focus_plugin.auxiliary.training import FastTextOptions
+from focus_plugin.auxiliary.vectors import load_vectors
+from focus_plugin.auxiliary.words import load_word_vectors
+from focus_plugin.errors import FocusError
+from focus_plugin.jobs.auxiliary import make_auxiliary
+from focus_plugin.jobs.vocabulary import make_vocabulary
+from focus_plugin.vocabulary.encoding import BATCH_LINES, write_pieces
+from focus_plugin.vocabulary.files import SENTENCEPIECE
+from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary, read_tokenizer_json
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
+
+OPTIONS = FastTextOptions(dimension=16, minimum_count=5)
+SMALL = Vocabulary.of(["<s>", "<pad>", "</s>", "<unk>", "▁a", "▁b", "ab", "<mask>"])
+
+
+def write_vec(path: Path, model: fasttext.FastText._FastText) -> Path:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{len(model.get_words())} {model.get_dimension()}\n")
+        for word in model.get_words():
+            file.write(f"{word} {' '.join(str(float(x)) for x in model.get_word_vector(word))}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def target(vocabulary: Path) -> Vocabulary:
+    return read_dictionary(vocabulary / "dict.txt")
+
+
+@pytest.fixture(scope="module")
+def token_model(directory: Path, vocabulary: Path, target_text: Path) -> Path:
+    make_auxiliary(target_text, vocabulary, directory / "tokens.bin", OPTIONS)
+    return directory / "tokens.bin"
+
+
+@pytest.fixture(scope="module")
+def word_model(directory: Path, target_text: Path) -> Path:
+    model = fasttext.train_unsupervised(str(target_text), dim=16, minCount=2, thread=1, verbose=0)
+    model.save_model(str(directory / "words.bin"))
+    return directory / "words.bin"
+
+
+@pytest.fixture(scope="module")
+def smaller_vocabulary(directory: Path, target_text: Path) -> Path:
+    make_vocabulary(target_text, 250, directory / "smaller.vocab", sample_bytes=1 << 28, seed=1)
+    return directory / "smaller.vocab"
+
+
+def test_pieces_are_written_as_sentencepiece_cuts_them(vocabulary, target_text, tmp_path):
+    lines = [*target_text.read_text().splitlines(), "", "   ", "ꙮ babo ꙮꙮ", "\u2028"] * (BATCH_LINES // 3000 + 1)
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    processor = load_sentencepiece(vocabulary / SENTENCEPIECE)
+    progress: list[int] = []
+    write_pieces(tmp_path / "text.txt", processor, tmp_path / "pieces.txt", progress.append)
+    cut = (processor.encode(line, out_type=str) for line in lines)
+    assert (tmp_path / "pieces.txt").read_text() == "".join(" ".join(pieces) + "\n" for pieces in cut if pieces)
+    assert sum(progress) == (tmp_path / "text.txt").stat().st_size
+
+
+def test_a_model_gives_fasttexts_own_vectors(token_model, target):
+    model = fasttext.load_model(str(token_model))
+    matrix = load_vectors(token_model, target)
+    words = set(model.get_words())
+    assert "</s>" in words, "fastText's line end, which is none of the target's"
+    for token, row, special in zip(target.tokens, matrix, target.special, strict=True):
+        known = token in words and not special
+        np.testing.assert_array_equal(row, model.get_word_vector(token) if known else np.zeros(16))
+    assert 100 < np.count_nonzero(matrix.any(axis=1)) < len(target) - len(SPECIALS)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "float64"])
+def test_every_kind_of_file_gives_the_same_matrix(token_model, target, tmp_path, precision):
+    want = load_vectors(token_model, target).astype(precision)
+    known = np.flatnonzero(want.any(axis=1))[::-1]
+    tokens = np.array(target.tokens)[known]
+    np.savez(tmp_path / "named.npz", tokens=tokens, vectors=want[known])
+    np.savez_compressed(tmp_path / "rows.npz", vectors=want)
+    metadata = {"tokens": json.dumps(tokens.tolist())}
+    save_file({"vectors": np.ascontiguousarray(want[known])}, tmp_path / "named.safetensors", metadata)
+    save_file({"embeddings": want}, tmp_path / "rows.safetensors")
+    save_vectors(tmp_path / "own.safetensors", want.astype(np.float32), target)
+    write_vec(tmp_path / "text.vec", fasttext.load_model(str(token_model)))
+    for path in tmp_path.iterdir():
+        matrix = load_vectors(path, target)
+        assert matrix.dtype == np.float32
+        np.testing.assert_allclose(matrix, want, atol=1e-3 if path.suffix == ".vec" else 0, err_msg=path.name)
+
+
+def test_a_matrix_without_names_gives_special_tokens_no_vector(tmp_path):
+    np.savez(tmp_path / "rows.npz", vectors=np.ones((len(SMALL), 3)))
+    assert load_vectors(tmp_path / "rows.npz", SMALL).any(axis=1).tolist() == [not special for special in SMALL.special]
+
+
+def test_the_compact_file_is_the_same_every_time(target, token_model, tmp_path):
+    for name in ("a.safetensors", "b.safetensors"):
+        save_vectors(tmp_path / name, load_vectors(token_model, target), target)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.bin", b"no model", "not a fastText model"),
+        ("x.npz", b"no archive", "damaged, or not an .npz file"),
+        ("x.safetensors", b"no tensors", "damaged, or not a file of token vectors"),
+        ("x.vec", "2 3\n▁a 1 2\n", "line 2: expected a token and 3 numbers"),
+        ("x.vec", "1 2\n▁a 1 two\n", "line 2: expected a token and 2 numbers"),
+        ("x.vec", "1 2\n▁a 1 nan\n", "NaN or infinity"),
+        ("x.vec", "1 2\nelsewhere 1 2\n", "for any token of the target vocabulary"),
+        ("x.vec", "2 2\n▁a 1 2\n▁a 1 2\n", "token '▁a' is there twice"),
+        ("x.vec", "", "expected the number of tokens"),
+        ("x.npy", b"", "are read from .bin, .vec, .npz, .safetensors"),
+    ],
+)
+def test_faults_of_vectors_are_told(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(FocusError, match=message):
+        load_vectors(tmp_path / name, SMALL)
+
+
+TOKENS = np.array(["▁a", "▁b"])
+VECTORS = np.eye(2, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"tokens": TOKENS}, "no array named vectors"),
+        ({"tokens": TOKENS, "vectors": np.eye(3)}, "3 vectors for 2 tokens"),
+        ({"vectors": np.eye(3)}, "3 vectors for 8 tokens of the target vocabulary, and no names"),
+        ({"tokens": TOKENS[[0, 0]], "vectors": VECTORS}, "token '▁a' is there twice"),
+        ({"tokens": TOKENS, "vectors": np.full((2, 2), np.inf)}, "NaN or infinity"),
+        ({"tokens": TOKENS, "vectors": np.full((2, 2), 1e300)}, "NaN or infinity"),
+        ({"tokens": TOKENS, "vectors": VECTORS.astype(np.int32)}, "int32; expected float16, float32, float64"),
+        ({"tokens": TOKENS, "vectors": VECTORS.astype(object)}, "Object arrays cannot be loaded"),
+        ({"tokens": TOKENS.astype(object), "vectors": VECTORS}, "Object arrays cannot be loaded"),
+        ({"tokens": np.arange(2), "vectors": VECTORS}, "expected a list of strings"),
+        ({"tokens": TOKENS[:, None], "vectors": VECTORS}, "expected a list of strings"),
+        ({"tokens": TOKENS, "vectors": VECTORS[0]}, "shape \\(2,\\)"),
+        ({"tokens": TOKENS, "vectors": VECTORS[:, :0]}, "shape \\(2, 0\\)"),
+        ({"tokens": TOKENS, "vectors": VECTORS * 0}, "for any token of the target vocabulary"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_faults_of_an_npz_file_are_told(tmp_path, arrays, message):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(FocusError, match=message):
+        load_vectors(tmp_path / "x.npz", SMALL)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "tokens", "message"),
+    [
+        ({"vectors": VECTORS}, None, "2 vectors for 8 tokens of the target vocabulary, and no names"),
+        ({"vectors": VECTORS}, '["▁a"]', "2 vectors for 1 tokens"),
+        ({"vectors": VECTORS}, '["▁a", "▁a"]', "token '▁a' is there twice"),
+        ({"vectors": VECTORS}, '["▁a", 1]', "list of strings"),
+        ({"vectors": VECTORS}, "▁a", "damaged"),
+        ({"vectors": np.full((2, 2), np.nan)}, '["▁a", "▁b"]', "NaN or infinity"),
+        ({"vectors": VECTORS.astype(np.int8)}, '["▁a", "▁b"]', "I8; expected float16"),
+        ({"vectors": VECTORS[0]}, '["▁a", "▁b"]', "shape \\(2,\\)"),
+        ({"weights": VECTORS}, None, "expected one matrix, named vectors or embeddings"),
+        ({"vectors": VECTORS, "embeddings": VECTORS}, None, "expected one matrix"),
+    ],
+)
+def test_faults_of_a_safetensors_file_are_told(tmp_path, tensors, tokens, message):
+    save_file(tensors, tmp_path / "x.safetensors", tokens and {"tokens": tokens})
+    with pytest.raises(FocusError, match=message):
+        load_vectors(tmp_path / "x.safetensors", SMALL)
+
+
+@pytest.mark.parametrize("missing", [1, 2000, 10_000_000])
+def test_a_truncated_fasttext_model_is_told(token_model, target, tmp_path, missing):
+    """fastText itself loads it, and fills what is missing with whatever is in memory."""
+    (tmp_path / "v.bin").write_bytes(token_model.read_bytes()[:-missing])
+    for load in (load_vectors, load_word_vectors):
+        with pytest.raises(FocusError, match="truncated"):
+            load(tmp_path / "v.bin", target)
+
+
+def test_a_truncated_npz_file_is_told(tmp_path):
+    np.savez(tmp_path / "whole.npz", tokens=TOKENS, vectors=VECTORS)
+    whole = (tmp_path / "whole.npz").read_bytes()
+    (tmp_path / "x.npz").write_bytes(whole.replace(VECTORS.tobytes(), VECTORS[::-1].tobytes()))
+    with pytest.raises(FocusError, match="damaged"):
+        load_vectors(tmp_path / "x.npz", SMALL)
+    (tmp_path / "x.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FocusError, match="damaged"):
+        load_vectors(tmp_path / "x.npz", SMALL)
+
+
+def test_vectors_of_another_tokenizer_are_refused(
+    release, vocabulary, smaller_vocabulary, token_model, word_model, target_text, directory, tmp_path
+):
+    other_text = write_text(tmp_path / "other.txt", lines=3000, seed=5)
+    make_vocabulary(other_text, 400, tmp_path / "other.vocab", sample_bytes=1 << 28, seed=1)
+    make_auxiliary(other_text, tmp_path / "other.vocab", tmp_path / "other.bin", OPTIONS)
+    make_auxiliary(target_text, smaller_vocabulary, tmp_path / "smaller.safetensors", OPTIONS)
+    write_vec(tmp_path / "larger.vec", fasttext.load_model(str(token_model)))
+    for chosen, vectors, says in (
+        (vocabulary, tmp_path / "other.bin", "it was made with another tokenizer"),
+        (vocabulary, word_model, "vectors of whole words go to --word-vectors"),
+        (smaller_vocabulary, token_model, "are not tokens of the target vocabulary, such as '▁"),
+        (smaller_vocabulary, tmp_path / "larger.vec", "it was made with another tokenizer"),
+        (vocabulary, tmp_path / "smaller.safetensors", "was made for another vocabulary"),
+    ):
+        base = ("focus", "convert", "--source", release, "--vocab", chosen, "--auxiliary", vectors)
+        refuse(*base, "--output", tmp_path / "out", says=says)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(vocabulary, target, target_text, tmp_path):
+    foreign = [f"{first}{second} babo" for first in "абвгдежзик" for second in "лмнопрстуф"]
+    (tmp_path / "text.txt").write_text(target_text.read_text() + "\n".join(foreign * 5))
+    make_auxiliary(tmp_path / "text.txt", vocabulary, tmp_path / "v.bin", OPTIONS)
+    words = fasttext.load_model(str(tmp_path / "v.bin")).get_words()
+    assert sum(word not in target.ids for word in words) >= len(foreign)
+    assert load_vectors(tmp_path / "v.bin", target).any()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(directory: Path, target_text: Path) -> PreTrainedTokenizerFast:
+    """A SentencePiece-like tokenizer of Hugging Face's library, with bytes."""
+    library = Tokenizer(models.Unigram())
+    library.pre_tokenizer = pre_tokenizers.Metaspace()
+    library.decoder = decoders.Metaspace()
+    alphabet = sorted(set("".join(SYLLABLES)))
+    trainer = trainers.UnigramTrainer(
+        vocab_size=400, special_tokens=list(SPECIALS), unk_token="<unk>", initial_alphabet=alphabet
+    )
+    library.train([str(target_text)], trainer)
+    library.add_tokens(["<0xC3>"])
+    library.save(str(directory / "words.tokenizer.json"))
+    return PreTrainedTokenizerFast(tokenizer_object=library, unk_token="<unk>")
+
+
+def test_word_vectors_are_those_of_the_authors_package(tokenizer, word_model, directory):
+    target = read_tokenizer_json(directory / "words.tokenizer.json")
+    theirs = load_target_token_embedding(tokenizer, language_identifier=str(word_model))
+    ours = load_word_vectors(word_model, target)
+    without = {*SPECIALS, "▁", "<0xC3>"}
+    assert set(theirs) == set(target.tokens)
+    assert without <= set(theirs)
+    for token, row in zip(target.tokens, ours, strict=True):
+        np.testing.assert_array_equal(row, np.zeros(16) if token in without else theirs[token], err_msg=token)
+    words = set(fasttext.load_model(str(word_model)).get_words())
+    assert sum(token.strip("▁") not in words and row.any() for token, row in zip(target.tokens, ours, strict=True)) > 50
+
+
+def test_word_vectors_as_text_are_those_of_words_alone(word_model, target, tmp_path):
+    model = fasttext.load_model(str(word_model))
+    by_ngrams = load_word_vectors(word_model, target)
+    by_words = load_word_vectors(write_vec(tmp_path / "w.vec", model), target)
+    words = set(model.get_words())
+    is_word = np.array([token.replace("▁", "") in words for token in target.tokens]) & ~target.special
+    assert 50 < is_word.sum() < len(target)
+    np.testing.assert_array_equal(by_words.any(axis=1), is_word)
+    np.testing.assert_allclose(by_words[is_word], by_ngrams[is_word], rtol=1e-6)
+
+
+def test_faults_of_word_vectors_are_told(token_model, tmp_path):
+    for name, content, message in (
+        ("x.bin", b"no model", "not a fastText model"),
+        ("x.npz", b"", "are read from .bin and .vec"),
+        ("x.vec", b"1 2\na 1 nan\n", "NaN or infinity"),
+        ("x.vec", b"1 2\nelsewhere 1 2\n", "for any token"),
+        ("x.vec", "3 2\n▁a 1 2\n▁b 1 2\na 1 2\n".encode(), "vectors of tokens, not of words; give it to --auxiliary"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(FocusError, match=message):
+            load_word_vectors(tmp_path / name, SMALL)
+
+
+def test_the_command_takes_word_vectors(release, vocabulary, target_text, token_model, word_model, tmp_path):
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
+    refuse(*base, "--word-vectors", word_model, "--auxiliary", token_model, says="leave out one of them")
+    refuse(*base, "--word-vectors", token_model, says="give it to --auxiliary")
+    run(*base, "--word-vectors", word_model, "--corpus", target_text)
+    manifest = json.loads((tmp_path / "out" / "focus.json").read_text())
+    assert {"word_vectors", "corpus"} <= set(manifest["inputs"])
+    assert "fasttext" not in manifest["options"]
+    assert "target_tokens_per_word" in manifest["counts"]
+    counts = manifest["counts"]
+    assert counts["mixed"] > 100
+    target = read_dictionary(vocabulary / "dict.txt")
+    without = np.count_nonzero(~load_word_vectors(word_model, target).any(axis=1) & ~target.special)
+    assert counts["random"] <= without, "specials are copied"
