@@ -12,17 +12,16 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
 from focus_plugin.vocabulary import encoding
+from focus_plugin.vocabulary.forms import byte_level_form
 from focus_plugin.vocabulary.readers import (
-    byte_level_form,
     load_sentencepiece,
-    piece_ids,
     read_dictionary,
     read_sentencepiece,
     read_tokenizer_json,
 )
-from focus_plugin.vocabulary.tokenizers import hugging_face_tokenizer
+from focus_plugin.vocabulary.tokenizers import hugging_face_tokenizer, piece_ids, sentencepiece_tokenizer
 from focus_plugin.vocabulary.training import train_vocabulary
-from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary, overlap
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
 ALL = {"sample_bytes": 1 << 28, "seed": 1}
 
@@ -50,17 +49,17 @@ def test_dictionary_counts_the_corpus(vocabulary, target_text):
     seen = [piece for line in read_lines(target_text) for piece in processor.encode(line, out_type=str)]
     for piece in list(counts)[:20]:
         assert int(counts[piece]) == seen.count(piece)
-    found = encoding.count_pieces(target_text, processor)
+    found = encoding.count_pieces(target_text, sentencepiece_tokenizer(vocabulary / "sentencepiece.bpe.model"))
     words = sum(len(line.split()) for line in read_lines(target_text))
     assert (found.words, found.lines) == (words, 3000)
     assert found.tokens_per_word == pytest.approx(len(seen) / words)
 
 
 def test_batches_do_not_change_the_count(vocabulary, target_text, monkeypatch):
-    processor = load_sentencepiece(vocabulary / "sentencepiece.bpe.model")
-    whole = encoding.count_pieces(target_text, processor)
+    tokenizer = sentencepiece_tokenizer(vocabulary / "sentencepiece.bpe.model")
+    whole = encoding.count_pieces(target_text, tokenizer)
     monkeypatch.setattr(encoding, "BATCH_LINES", 7)
-    assert np.array_equal(encoding.count_pieces(target_text, processor).pieces, whole.pieces)
+    assert np.array_equal(encoding.count_pieces(target_text, tokenizer).pieces, whole.pieces)
 
 
 def test_long_lines_make_small_batches(monkeypatch):
@@ -78,7 +77,7 @@ def test_padding_in_a_tokenizer_file_is_not_counted(tmp_path):
     tokenizer.enable_padding(length=100)
     tokenizer.enable_truncation(2)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    assert hugging_face_tokenizer(tmp_path / "tokenizer.json")(["a b a", "a"]) == 4
+    assert hugging_face_tokenizer(tmp_path / "tokenizer.json").count(["a b a", "a"]) == 4
 
 
 def test_same_seed_same_bytes(target_text, tmp_path):
@@ -132,10 +131,10 @@ def test_a_model_without_control_symbols_is_mapped_by_its_pieces(tmp_path, targe
     sentencepiece.SentencePieceTrainer.train(
         input=str(target_text), model_prefix=str(tmp_path / "m"), vocab_size=200, bos_id=-1, eos_id=-1, minloglevel=2
     )
-    processor = load_sentencepiece(tmp_path / "m.model")
+    tokenizer = sentencepiece_tokenizer(tmp_path / "m.model")
     vocabulary = read_sentencepiece(tmp_path / "m.model")
-    ids = piece_ids(processor, vocabulary)
-    assert [vocabulary.tokens[i] for i in ids] == ["<unk>"] + [processor.id_to_piece(i) for i in range(1, 200)]
+    ids = piece_ids(tokenizer, vocabulary)
+    assert [vocabulary.tokens[i] for i in ids] == list(tokenizer.tokens)
 
 
 def test_byte_level_forms_are_text():
@@ -156,12 +155,6 @@ def test_tokenizer_json_keeps_the_order_of_ids(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(FocusError, match=r"tokenizer\.json: not a tokenizer"):
         read_tokenizer_json(tmp_path / "tokenizer.json")
-
-
-def test_overlap_is_by_form_and_special_tokens_meet_only_their_like():
-    source = Vocabulary.of(["<s>", "Ġa", "b", "a", "x"], ["<s>", "▁a", "b", "a", "<mask>"])
-    target = Vocabulary.of(["b", "<s>", "▁a", "<mask>", "new"])
-    assert overlap(source, target).tolist() == [2, 0, 1, -1, -1]
 
 
 def test_a_token_twice_is_refused():

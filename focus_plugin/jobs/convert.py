@@ -19,7 +19,7 @@ from focus_plugin.transfer import apply_mixing, check_finite, make_mixing
 from focus_plugin.vocabulary.encoding import tokens_per_word
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 KIND = "encoder checkpoint"
@@ -45,7 +45,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
 
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
-    dictionary, sentencepiece = vocabulary_files(job.vocabulary)
+    dictionary, tokenizer_file = vocabulary_files(job.vocabulary)
     manifest = _describe(job, phase)
     if not already_made(output, manifest):
         target = read_dictionary(dictionary)
@@ -57,7 +57,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
             mixing = make_mixing(job.method, source.vocabulary, target, vectors, progress)
             tensors, counts = apply_mixing(source.tensors, mixing, job.seed)
         with whole_directory(output) as directory:
-            write_release(directory, source.config, tensors, dictionary, sentencepiece)
+            write_release(directory, source.config, tensors, dictionary, tokenizer_file)
             found = {
                 **asdict(counts),
                 "source_tokens": len(source.vocabulary),
@@ -66,7 +66,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                 "target_bytes": (directory / MODEL).stat().st_size,
             }
             if job.corpus:
-                new = sentencepiece_tokenizer(sentencepiece)
+                new = load_tokenizer(tokenizer_file)
                 lengths = {"source_tokens_per_word": source.tokenizer, "target_tokens_per_word": new}
                 for name, tokenizer in lengths.items():
                     if tokenizer:

@@ -10,7 +10,8 @@ from scipy.sparse import csr_matrix
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.methods.mixing import Block, Mixing
-from focus_plugin.vocabulary.vocabulary import Vocabulary, overlap
+from focus_plugin.vocabulary.overlap import overlap
+from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 BLOCK_ROWS = 1024
 FIRST_SUPPORT = 128  # sparsemax sorts this many similarities of a row first, and more where the support is larger

@@ -1,7 +1,8 @@
 """The baseline: overlapping tokens keep their rows, all others are left to the fill."""
 
 from focus_plugin.methods.mixing import Mixing
-from focus_plugin.vocabulary.vocabulary import Vocabulary, overlap
+from focus_plugin.vocabulary.overlap import overlap
+from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def random(source: Vocabulary, target: Vocabulary) -> Mixing:
