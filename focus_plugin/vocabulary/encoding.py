@@ -1,6 +1,8 @@
 """Text to tokens, in batches and on all cores."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,6 +16,7 @@ from focus_plugin.vocabulary.tokenizers import Tokenizer
 
 BATCH_LINES = 20_000
 BATCH_CHARACTERS = 1 << 24
+PART_LINES = 500  # of a batch, for one thread
 Line = TypeVar("Line")
 
 
@@ -73,8 +76,12 @@ def tokens_per_word(lines: Iterable[str], tokenizer: Tokenizer) -> float:
 
 def write_pieces(corpus: str | Path, tokenizer: Tokenizer, output: Path, progress: Progress = silent) -> None:
     """Write a text with its pieces separated by spaces, one line a line: what fastText trains on."""
-    with open(output, "w", encoding="utf-8") as file:
+
+    def encoded(lines: list[str]) -> bytes:
+        return b"".join([b" ".join(line) + b"\n" for line in tokenizer.pieces(lines) if line])
+
+    # A tokenizer's own threads would leave the cores idle while the pieces are joined and written.
+    with open(output, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
         for batch in batches(read_lines(corpus, progress)):
-            for pieces in tokenizer.pieces(batch):
-                if pieces:
-                    file.write(" ".join(pieces) + "\n")
+            parts = (batch[i : i + PART_LINES] for i in range(0, len(batch), PART_LINES))
+            file.writelines(threads.map(encoded, parts))

@@ -61,8 +61,7 @@ def read_dictionary(path: str | Path) -> Vocabulary:
         raise FocusError(f"{path}: the dictionary is empty.")
     if MASK not in seen:
         tokens.append(MASK)
-    beside = Path(path).with_name(TOKENIZER_JSON)
-    return with_forms(tokens, form_of_kind(read_json(beside)) if beside.is_file() else plain_form)
+    return with_forms(tokens, form_beside(Path(path)))
 
 
 def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
@@ -133,6 +132,12 @@ def form_of_kind(tokenizer: dict[str, Any]) -> Callable[[str], str]:
     if '"ByteLevel"' in json.dumps([tokenizer.get("pre_tokenizer"), tokenizer.get("decoder")]):
         return partial(_byte_level, added={token["content"] for token in tokenizer.get("added_tokens", ())})
     return plain_form
+
+
+def form_beside(dictionary: Path) -> Callable[[str], str]:
+    """How the tokens of a ``dict.txt`` get their canonical form; SentencePiece's without a ``tokenizer.json`` there."""
+    beside = dictionary.with_name(TOKENIZER_JSON)
+    return form_of_kind(read_json(beside)) if beside.is_file() else plain_form
 
 
 def _byte_level(token: str, added: set[str]) -> str:

@@ -15,11 +15,12 @@ from focus_plugin.vocabulary.vocabulary import UNKNOWN, Vocabulary
 class Tokenizer:
     """How a tokenizer cuts text, no special tokens added.
 
-    tokens: the token of every id, special ones under fairseq's names. pieces, ids: from lines to what each is cut into.
+    tokens: the token of every id, special ones under fairseq's names. pieces: from lines to what each is cut into, in
+    UTF-8, for a caller with threads of its own. ids: from lines to the ids of each, on all cores.
     """
 
     tokens: tuple[str, ...]
-    pieces: Callable[[list[str]], Sequence[Sequence[str]]]
+    pieces: Callable[[list[str]], Sequence[Sequence[bytes]]]
     ids: Callable[[list[str]], Sequence[Sequence[int]]]
 
     def count(self, lines: list[str]) -> int:
@@ -33,24 +34,24 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def sentencepiece_tokenizer(path: Path) -> Tokenizer:
-    """A SentencePiece model, on all cores."""
+    """A SentencePiece model."""
     processor = load_sentencepiece(path)
     return Tokenizer(
         tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
-        lambda lines: processor.encode(lines, out_type=str, num_threads=-1),
+        lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
         lambda lines: processor.encode(lines, num_threads=-1),
     )
 
 
 def hugging_face_tokenizer(path: Path) -> Tokenizer:
-    """A ``tokenizer.json``, on all cores."""
+    """A ``tokenizer.json``."""
     library = load_tokenizer_json(path)
-    tokens = tuple(in_order(library.get_vocab(with_added_tokens=True)))
+    tokens = in_order(library.get_vocab(with_added_tokens=True))
 
     def ids(lines: list[str]) -> list[list[int]]:
         return [encoded.ids for encoded in library.encode_batch_fast(lines, add_special_tokens=False)]
 
-    return Tokenizer(tokens, lambda lines: [[tokens[i] for i in found] for found in ids(lines)], ids)
+    return _from_ids(tokens, ids)
 
 
 def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
@@ -61,11 +62,14 @@ def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
         library = ByteLevelBPETokenizer(str(vocabulary), str(merges))
     except Exception as error:  # the library raises bare Exception
         raise FocusError(f"{merges}: not the merges of {vocabulary} ({error}).") from error
-    return Tokenizer(
-        tuple(in_order(read_json(vocabulary))),
-        lambda lines: [encoded.tokens for encoded in library.encode_batch(lines)],
-        lambda lines: [encoded.ids for encoded in library.encode_batch(lines)],
+    return _from_ids(
+        in_order(read_json(vocabulary)), lambda lines: [found.ids for found in library.encode_batch(lines)]
     )
+
+
+def _from_ids(tokens: Sequence[str], ids: Callable[[list[str]], list[list[int]]]) -> Tokenizer:
+    written = [token.encode() for token in tokens]
+    return Tokenizer(tuple(tokens), lambda lines: [[written[i] for i in found] for found in ids(lines)], ids)
 
 
 def piece_ids(tokenizer: Tokenizer, vocabulary: Vocabulary) -> np.ndarray:
