@@ -11,7 +11,7 @@ from focus_plugin import __version__
 from focus_plugin.errors import FocusError
 
 COMMANDS = {
-    "vocab": "Train a SentencePiece vocabulary for the target language.",
+    "vocab": "Train a SentencePiece vocabulary for the target language, or take a published tokenizer.",
     "auxiliary": "Train the auxiliary fastText vectors of the target tokens.",
     "convert": "Give a multilingual encoder the target vocabulary.",
     "prepare": "Encode text for masked-LM training with fairseq.",

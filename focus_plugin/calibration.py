@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 import torch
 from torch import Tensor
 
@@ -20,7 +19,7 @@ from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.vocabulary.encoding import batches
-from focus_plugin.vocabulary.readers import piece_ids
+from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
 from focus_plugin.vocabulary.training import sample_lines
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
 
@@ -68,17 +67,15 @@ def calibrated_bias(
     return bias
 
 
-def text_ids(
-    corpus: str | Path, processor: sentencepiece.SentencePieceProcessor, vocabulary: Vocabulary, seed: int
-) -> np.ndarray:
+def text_ids(corpus: str | Path, tokenizer: Tokenizer, vocabulary: Vocabulary, seed: int) -> np.ndarray:
     """Token ids of a text, ``</s>`` after every line, of a sample of SAMPLE_BYTES if it is larger; shape (any,), int32.
 
     Raises FocusError for a text that is too short to be of use.
     """
-    table, end = piece_ids(processor, vocabulary), vocabulary.ids[END]
+    table, end = piece_ids(tokenizer, vocabulary), vocabulary.ids[END]
     parts = [np.empty(0, np.int32)]
     for batch in batches(sample_lines(corpus, SAMPLE_BYTES, seed)):
-        parts += [np.append(table[pieces], end) for pieces in processor.encode(batch, num_threads=-1)]
+        parts += [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
     ids = np.concatenate(parts).astype(np.int32)
     if len(ids) < LENGTH:
         raise FocusError(f"{corpus}: has {len(ids)} tokens, too few to calibrate on; give more text or --calibrate 0.")

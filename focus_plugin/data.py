@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 import torch
 from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder, best_fitting_int_dtype
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
 from focus_plugin.vocabulary.encoding import batches
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
-from focus_plugin.vocabulary.readers import load_sentencepiece, piece_ids, read_dictionary
+from focus_plugin.vocabulary.files import DICTIONARY, vocabulary_files
+from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import END, MASK, UNKNOWN, Vocabulary
 
 INPUT, LABEL = "input0", "label"
@@ -45,20 +45,20 @@ class TableCounts:
 
 @dataclass(frozen=True)
 class _Encoder:
-    """Text to the ids of a fairseq dictionary; ids: of every SentencePiece id."""
+    """Text to the ids of a fairseq dictionary; ids: of every id of the tokenizer."""
 
-    processor: sentencepiece.SentencePieceProcessor
+    tokenizer: Tokenizer
     vocabulary: Vocabulary
     ids: np.ndarray
 
     @classmethod
     def load(cls, directory: Path) -> "_Encoder":
-        processor = load_sentencepiece(directory / SENTENCEPIECE)
-        vocabulary = read_dictionary(directory / DICTIONARY)
-        return cls(processor, vocabulary, piece_ids(processor, vocabulary))
+        dictionary, tokenizer_file = vocabulary_files(directory)
+        tokenizer, vocabulary = load_tokenizer(tokenizer_file), read_dictionary(dictionary)
+        return cls(tokenizer, vocabulary, piece_ids(tokenizer, vocabulary))
 
     def __call__(self, texts: list[str]) -> Iterator[np.ndarray]:
-        for pieces in self.processor.encode(texts, num_threads=-1):
+        for pieces in self.tokenizer.ids(texts):
             yield self.ids[np.array(pieces, dtype=np.int64)]
 
     @property
@@ -77,7 +77,7 @@ def prepare_masked_lm(
 ) -> tuple[TextCounts, TextCounts]:
     """Encode two texts, a sample a line, into ``train`` and ``valid`` of a masked-LM data directory.
 
-    ``vocabulary`` is a directory with ``dict.txt`` and ``sentencepiece.bpe.model``. The files are those that
+    ``vocabulary`` is a directory with ``dict.txt`` and the tokenizer's file. The files are those that
     fairseq-preprocess makes from the same text, but for empty lines, which are left out. Memory grows with the
     number of lines only. Raises FocusError for a text without words.
     """

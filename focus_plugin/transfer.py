@@ -1,6 +1,6 @@
 """A checkpoint under a new vocabulary: the mixing matrix applied to every tensor that has a row a token."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,13 +152,13 @@ def check_finite(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def initialize(
-    source: str | Path, tokens: Sequence[str], auxiliary: str | Path | None, method: str, seed: int
+    source: str | Path, target: Vocabulary, auxiliary: str | Path | None, method: str, seed: int
 ) -> dict[str, Tensor]:
-    """The weights of ``source`` under a vocabulary of ``tokens``, under fairseq's names: what the plugin builds from.
+    """The weights of ``source`` under the vocabulary ``target``, under fairseq's names: what the plugin builds from.
 
     ``auxiliary``: a file of vectors that ``load_vectors`` reads. Raises FocusError.
     """
-    checkpoint, target = read_checkpoint(source), Vocabulary.of(tokens)
+    checkpoint = read_checkpoint(source)
     check_finite(Path(source), checkpoint)
     vectors = load_vectors(auxiliary, target) if auxiliary else None
     return apply_mixing(checkpoint.tensors, make_mixing(method, checkpoint.vocabulary, target, vectors), seed).tensors

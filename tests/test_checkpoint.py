@@ -36,7 +36,7 @@ def test_both_layouts_give_the_same_checkpoint(hugging_face, release):
     assert one.config == other.config
     assert one.vocabulary == other.vocabulary
     assert equal(one.tensors, other.tensors)
-    assert one.tokenizer(["ba che di", ""]) == other.tokenizer(["ba che di", ""]) > 0
+    assert one.tokenizer.count(["ba che di", ""]) == other.tokenizer.count(["ba che di", ""]) > 0
 
 
 def test_fairseq_computes_what_transformers_computes(hugging_face, release):
@@ -127,7 +127,11 @@ def test_roberta_with_byte_level_tokens(tmp_path, target_text):
     assert any(form.startswith("▁") for form in by_json.vocabulary.forms)
     assert len(by_json.tensors[EMBEDDING]) == len(by_json.vocabulary) == 500
     lines = target_text.read_text().splitlines()[:50]
-    assert by_vocab.tokenizer(lines) == by_json.tokenizer(lines) == sum(len(tokenizer.encode(x)) for x in lines)
+    assert (
+        by_vocab.tokenizer.count(lines)
+        == by_json.tokenizer.count(lines)
+        == sum(len(tokenizer.encode(x)) for x in lines)
+    )
 
 
 def test_untied_output_embedding_is_kept_apart(release, tmp_path):

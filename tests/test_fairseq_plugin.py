@@ -59,7 +59,7 @@ def test_model_is_initialized_from_the_source(world: World, data: Path, tmp_path
     options = [*train_options(data, tmp_path, 1), "--warmup-updates", 1000, "--lr", 0]
     training = run(script("fairseq-train"), *PLUGIN, *_initialization(world), *options)
     assert training.returncode == 0, training.stdout
-    expected = initialize(world.source, read_dictionary(data / "dict.txt").tokens, None, "random", 3)
+    expected = initialize(world.source, read_dictionary(data / "dict.txt"), None, "random", 3)
     saved = _saved(tmp_path / "checkpoint_last.pt")
     assert all(torch.equal(saved[name], tensor) for name, tensor in expected.items())
 

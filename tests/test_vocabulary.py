@@ -1,28 +1,41 @@
-"""Vocabularies: trained, read, compared and counted."""
+"""Vocabularies: trained, read, taken from published tokenizers and counted."""
 
+import json
+import random
+import shutil
 import sys
+from collections import Counter
 from itertools import islice
 
 import numpy as np
 import pytest
 import sentencepiece
 from fairseq.data import Dictionary
+from tokenizer_kinds import KINDS, unigram, wordpiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
 from focus_plugin.vocabulary import encoding
+from focus_plugin.vocabulary.forms import byte_level_form
+from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.readers import (
-    byte_level_form,
     load_sentencepiece,
-    piece_ids,
+    load_tokenizer_json,
     read_dictionary,
     read_sentencepiece,
     read_tokenizer_json,
+    read_vocabulary,
 )
-from focus_plugin.vocabulary.tokenizers import hugging_face_tokenizer
+from focus_plugin.vocabulary.tokenizers import (
+    hugging_face_tokenizer,
+    load_tokenizer,
+    piece_ids,
+    sentencepiece_tokenizer,
+)
 from focus_plugin.vocabulary.training import train_vocabulary
-from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary, overlap
+from focus_plugin.vocabulary.unigram import sentencepiece_model
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
 ALL = {"sample_bytes": 1 << 28, "seed": 1}
 
@@ -50,17 +63,17 @@ def test_dictionary_counts_the_corpus(vocabulary, target_text):
     seen = [piece for line in read_lines(target_text) for piece in processor.encode(line, out_type=str)]
     for piece in list(counts)[:20]:
         assert int(counts[piece]) == seen.count(piece)
-    found = encoding.count_pieces(target_text, processor)
+    found = encoding.count_pieces(target_text, sentencepiece_tokenizer(vocabulary / "sentencepiece.bpe.model"))
     words = sum(len(line.split()) for line in read_lines(target_text))
     assert (found.words, found.lines) == (words, 3000)
     assert found.tokens_per_word == pytest.approx(len(seen) / words)
 
 
 def test_batches_do_not_change_the_count(vocabulary, target_text, monkeypatch):
-    processor = load_sentencepiece(vocabulary / "sentencepiece.bpe.model")
-    whole = encoding.count_pieces(target_text, processor)
+    tokenizer = sentencepiece_tokenizer(vocabulary / "sentencepiece.bpe.model")
+    whole = encoding.count_pieces(target_text, tokenizer)
     monkeypatch.setattr(encoding, "BATCH_LINES", 7)
-    assert np.array_equal(encoding.count_pieces(target_text, processor).pieces, whole.pieces)
+    assert np.array_equal(encoding.count_pieces(target_text, tokenizer).pieces, whole.pieces)
 
 
 def test_long_lines_make_small_batches(monkeypatch):
@@ -78,7 +91,7 @@ def test_padding_in_a_tokenizer_file_is_not_counted(tmp_path):
     tokenizer.enable_padding(length=100)
     tokenizer.enable_truncation(2)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    assert hugging_face_tokenizer(tmp_path / "tokenizer.json")(["a b a", "a"]) == 4
+    assert hugging_face_tokenizer(tmp_path / "tokenizer.json").count(["a b a", "a"]) == 4
 
 
 def test_same_seed_same_bytes(target_text, tmp_path):
@@ -132,10 +145,10 @@ def test_a_model_without_control_symbols_is_mapped_by_its_pieces(tmp_path, targe
     sentencepiece.SentencePieceTrainer.train(
         input=str(target_text), model_prefix=str(tmp_path / "m"), vocab_size=200, bos_id=-1, eos_id=-1, minloglevel=2
     )
-    processor = load_sentencepiece(tmp_path / "m.model")
+    tokenizer = sentencepiece_tokenizer(tmp_path / "m.model")
     vocabulary = read_sentencepiece(tmp_path / "m.model")
-    ids = piece_ids(processor, vocabulary)
-    assert [vocabulary.tokens[i] for i in ids] == ["<unk>"] + [processor.id_to_piece(i) for i in range(1, 200)]
+    ids = piece_ids(tokenizer, vocabulary)
+    assert [vocabulary.tokens[i] for i in ids] == list(tokenizer.tokens)
 
 
 def test_byte_level_forms_are_text():
@@ -158,10 +171,123 @@ def test_tokenizer_json_keeps_the_order_of_ids(tmp_path):
         read_tokenizer_json(tmp_path / "tokenizer.json")
 
 
-def test_overlap_is_by_form_and_special_tokens_meet_only_their_like():
-    source = Vocabulary.of(["<s>", "Ġa", "b", "a", "x"], ["<s>", "▁a", "b", "a", "<mask>"])
-    target = Vocabulary.of(["b", "<s>", "▁a", "<mask>", "new"])
-    assert overlap(source, target).tolist() == [2, 0, 1, -1, -1]
+@pytest.fixture(scope="module")
+def kinds(target_text, vocabulary, tmp_path_factory):
+    """A tokenizer.json of every kind."""
+    directory = tmp_path_factory.mktemp("kinds")
+    lines = target_text.read_text().splitlines()
+    for kind, train in KINDS.items():
+        train(lines, 700).save(str(directory / f"{kind}.json"))
+    unigram(lines, 700, charsmap=vocabulary / "sentencepiece.bpe.model").save(str(directory / "unigram.json"))
+    return directory
+
+
+def odd_texts(words, count, seed):
+    """Words glued to white space, symbols, composed characters and characters of many scripts."""
+    draw = random.Random(seed)
+    odd = ["  ", " ", "\t", "\u00a0", "\u3000", "é", "½", "Å", "ﬁ", "…", '"', "東京", "мир", "\u200b", "😀", ""]
+    return ["".join(draw.choices([*odd, *draw.sample(words, 20)], k=draw.randint(0, 15))) for _ in range(count)]
+
+
+def test_a_unigram_tokenizer_becomes_the_same_sentencepiece_model(kinds, target_text):
+    """Text by text. Where two segmentations have one score, sums of other precision may choose the other."""
+    path = kinds / "unigram.json"
+    processor = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(json.loads(path.read_text())))
+    library, words = load_tokenizer_json(path), target_text.read_text().split()
+    score = dict(json.loads(path.read_text())["model"]["vocab"])
+    texts = odd_texts(words, 20_000, seed=1) + target_text.read_text().split("\n")
+    differing = 0
+    for text, theirs in zip(texts, library.encode_batch(texts, add_special_tokens=False), strict=True):
+        ours = [processor.id_to_piece(i) for i in processor.encode(text)]
+        want = [library.id_to_token(i) for i in theirs.ids]
+        if ours != want:
+            differing += 1
+            assert sum(map(score.get, ours)) == pytest.approx(sum(map(score.get, want)), abs=1e-4), text
+    assert differing < len(texts) / 1000
+
+
+def test_what_sentencepiece_cannot_be_stays_as_it_is(kinds):
+    content = json.loads((kinds / "unigram.json").read_text())
+    assert sentencepiece_model(content) is not None
+    lower = {**content, "normalizer": {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}}
+    split = {**content, "pre_tokenizer": {"type": "Whitespace"}}
+    word = {**content, "added_tokens": [{"id": 9, "content": "ba", "special": False}]}
+    others = [json.loads((kinds / f"{kind}.json").read_text()) for kind in KINDS if kind != "unigram"]
+    assert [sentencepiece_model(other) for other in (lower, split, word, *others)] == [None] * 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_published_tokenizer_becomes_a_vocabulary(kinds, kind, target_text, tmp_path):
+    """Its own pieces, as fairseq numbers them, with counts that are those of its own encoding."""
+    counts = import_vocabulary(target_text, kinds / f"{kind}.json", tmp_path)
+    file = "sentencepiece.bpe.model" if kind == "unigram" else "tokenizer.json"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dict.txt", file]
+    reference = Dictionary.load(str(tmp_path / "dict.txt"))
+    reference.add_symbol("<mask>")
+    target, published = read_vocabulary(tmp_path), read_tokenizer_json(kinds / f"{kind}.json")
+    assert list(target.tokens) == reference.symbols
+    assert set(target.tokens) == {*published.tokens, "<mask>"}
+    assert all(target.forms[target.ids[token]] == published.forms[i] for token, i in published.ids.items())
+    library = Tokenizer.from_file(str(kinds / f"{kind}.json"))
+    encoded = library.encode_batch(list(read_lines(target_text)), add_special_tokens=False)
+    seen = Counter(token for found in encoded for token in found.tokens)
+    assert counts.pieces.sum() == seen.total()
+    assert [reference.count[target.ids[token]] for token in target.tokens[4:-1]] == [
+        seen[token] for token in target.tokens[4:-1]
+    ]
+
+
+def test_pieces_and_ids_are_of_one_encoding(kinds, vocabulary, target_text):
+    lines = [*target_text.read_text().splitlines()[:50], ""]
+    for path in (vocabulary / "sentencepiece.bpe.model", *(kinds / f"{kind}.json" for kind in KINDS)):
+        tokenizer = load_tokenizer(path)
+        cut = [[piece.decode() for piece in line] for line in tokenizer.pieces(lines)]
+        assert cut == [[tokenizer.tokens[i] for i in line] for line in tokenizer.ids(lines)]
+        assert tokenizer.count(lines) == sum(map(len, cut)) > 50
+
+
+def test_names_of_special_tokens_in_a_text_are_text(kinds):
+    for kind in ("byte-level", "wordpiece"):
+        (pieces,) = load_tokenizer(kinds / f"{kind}.json").pieces(["ba </s> [SEP] <mask> di"])
+        assert not {b"</s>", b"<mask>"} & set(pieces)
+
+
+def test_a_sentencepiece_model_of_any_name_is_taken_as_it_is(vocabulary, target_text, tmp_path):
+    shutil.copy(vocabulary / "sentencepiece.bpe.model", tmp_path / "theirs.spm")
+    (tmp_path / "out").mkdir()
+    import_vocabulary(target_text, tmp_path / "theirs.spm", tmp_path / "out")
+    for name in ("dict.txt", "sentencepiece.bpe.model"):
+        assert (tmp_path / "out" / name).read_bytes() == (vocabulary / name).read_bytes()
+
+
+def test_a_vocabulary_is_read_from_any_file_and_directory(kinds, vocabulary, tmp_path):
+    trained = read_vocabulary(vocabulary)
+    assert read_vocabulary(vocabulary / "dict.txt") == trained
+    assert read_vocabulary(vocabulary / "sentencepiece.bpe.model") == trained
+    shutil.copy(vocabulary / "sentencepiece.bpe.model", tmp_path / "other.model")
+    assert read_vocabulary(tmp_path) == trained
+    shutil.copy(kinds / "byte-level.json", tmp_path / "tokenizer.json")
+    assert read_vocabulary(tmp_path) == read_tokenizer_json(kinds / "byte-level.json") != trained
+    with pytest.raises(FocusError, match="has no vocabulary"):
+        read_vocabulary(kinds)
+    with pytest.raises(FocusError, match="no such file"):
+        read_vocabulary(kinds / "absent.model")
+
+
+def test_faults_of_a_published_tokenizer_are_told(target_text, tmp_path):
+    (tmp_path / "t.json").write_text('{"model": 1}')
+    (tmp_path / "t.model").write_bytes(b"nonsense")
+    tokenizer = wordpiece(["ba che di"], 40)
+    tokenizer.add_tokens(["ba che"])
+    tokenizer.save(str(tmp_path / "spaces.json"))
+    for name, message in (
+        ("t.json", "not a tokenizer"),
+        ("t.model", "not a SentencePiece model"),
+        ("x", "no such file"),
+        ("spaces.json", r"has the token '▁?ba che'; fairseq's dict\.txt has no way"),
+    ):
+        with pytest.raises(FocusError, match=message):
+            import_vocabulary(target_text, tmp_path / name, tmp_path)
 
 
 def test_a_token_twice_is_refused():

@@ -15,8 +15,8 @@ from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.progress import Phase
-from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
-from focus_plugin.vocabulary.readers import load_sentencepiece
+from focus_plugin.vocabulary.files import vocabulary_files
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
@@ -40,10 +40,11 @@ def cached_vectors(
     ``vocabulary``: the directory that ``target`` was read from. Raises FocusError if the cache cannot be written.
     """
     size = corpus.stat().st_size
+    files = vocabulary_files(vocabulary)
     with phase("Looking for cached vectors", size) as progress:
         made_from = {
             "corpus": sha256(corpus, progress),
-            "vocabulary": [sha256(path) for path in vocabulary_files(vocabulary)],
+            "vocabulary": [sha256(path) for path in files],
             "options": asdict(options),
             "fasttext": importlib.metadata.version("fasttext-numpy2"),
         }
@@ -51,9 +52,9 @@ def cached_vectors(
     path = cache_directory() / f"{key}.safetensors"
     if not path.is_file():
         _require_writable(path.parent)
-        processor = load_sentencepiece(vocabulary / SENTENCEPIECE)
+        tokenizer = load_tokenizer(files[1])
         with phase("Encoding for fastText", size) as progress:
-            matrix = train_vectors(corpus, processor, target, options, progress, verbose=verbose)
+            matrix = train_vectors(corpus, tokenizer, target, options, progress, verbose=verbose)
         save_vectors(path, matrix, target)
     return load_vectors(path, target)
 

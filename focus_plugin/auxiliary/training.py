@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 
 from focus_plugin.auxiliary.alignment import align
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.vocabulary.encoding import write_pieces
+from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
@@ -28,7 +28,7 @@ class FastTextOptions:
 
 def train_vectors(
     corpus: str | Path,
-    processor: sentencepiece.SentencePieceProcessor,
+    tokenizer: Tokenizer,
     target: Vocabulary,
     options: FastTextOptions,
     progress: Progress = silent,
@@ -46,7 +46,7 @@ def train_vectors(
 
     with tempfile.TemporaryDirectory(prefix="focus-") as directory:
         pieces = Path(directory) / "pieces.txt"
-        write_pieces(corpus, processor, pieces, progress)
+        write_pieces(corpus, tokenizer, pieces, progress)
         try:
             model = fasttext.train_unsupervised(
                 str(pieces),

@@ -1,4 +1,4 @@
-"""Encoders in the layout of fairseq's XLM-R release: ``model.pt``, ``dict.txt``, ``sentencepiece.bpe.model``."""
+"""Encoders in the layout of fairseq's XLM-R release: ``model.pt``, ``dict.txt`` and the tokenizer's file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +13,9 @@ from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, from_old_
 from focus_plugin.checkpoint.release_state import release_state
 from focus_plugin.checkpoint.weights import load_pickled
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
+from focus_plugin.vocabulary.files import DICTIONARY, tokenizer_file
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 MODEL = "model.pt"
 _HEADS_OF_ARCH = {"roberta_large": 16, "xlmr_large": 16}
@@ -30,8 +30,8 @@ def read_release(directory: Path) -> Checkpoint:
         if settings.get(name, known) != known:
             raise FocusError(f"{path}: {name} is {settings[name]!r}; only encoders with {known!r} are converted.")
     heads = settings.get("encoder_attention_heads") or _HEADS_OF_ARCH.get(str(settings.get("arch")), 12)
-    model = directory / SENTENCEPIECE
-    tokenizer = sentencepiece_tokenizer(model) if model.is_file() else None
+    found = tokenizer_file(directory)
+    tokenizer = load_tokenizer(found) if found else None
     return assemble(path, tensors, read_dictionary(directory / DICTIONARY), tokenizer, int(heads))
 
 
@@ -46,7 +46,7 @@ def load_fairseq(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
 
 
 def write_release(
-    directory: Path, config: EncoderConfig, tensors: Mapping[str, Tensor], dictionary: Path, sentencepiece: Path
+    directory: Path, config: EncoderConfig, tensors: Mapping[str, Tensor], dictionary: Path, tokenizer: Path
 ) -> None:
     """Write ``model.pt`` from tensors and plain values alone, and copy the vocabulary's files beside it.
 
@@ -60,4 +60,4 @@ def write_release(
     except RuntimeError as error:  # torch's own writer reports a full disk so
         raise FocusError(f"{directory / MODEL}: could not be written; is the disk full? ({error})") from error
     (directory / DICTIONARY).write_bytes(dictionary.read_bytes())
-    (directory / SENTENCEPIECE).write_bytes(sentencepiece.read_bytes())
+    (directory / tokenizer.name).write_bytes(tokenizer.read_bytes())

@@ -9,7 +9,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, whole_file
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.files import vocabulary_files
-from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
+from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 
 def make_auxiliary(
@@ -24,7 +25,7 @@ def make_auxiliary(
 
     Returns how many tokens have a vector, and how many there are. Raises FocusError, also if ``output`` exists.
     """
-    dictionary, sentencepiece = vocabulary_files(vocabulary)
+    dictionary, tokenizer_file = vocabulary_files(vocabulary)
     target = read_dictionary(dictionary)
     if output.exists():
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
@@ -32,9 +33,9 @@ def make_auxiliary(
         matrix = cached_vectors(existing_file(corpus), vocabulary, target, options, phase, verbose)
         save_vectors(output, matrix, target)
     elif output.suffix == ".bin":
-        processor = load_sentencepiece(sentencepiece)
+        tokenizer = load_tokenizer(tokenizer_file)
         with whole_file(output) as path, phase("Encoding for fastText", existing_file(corpus).stat().st_size) as done:
-            matrix = train_vectors(corpus, processor, target, options, done, model_path=path, verbose=verbose)
+            matrix = train_vectors(corpus, tokenizer, target, options, done, model_path=path, verbose=verbose)
     else:
         raise FocusError(f"{output}: auxiliary vectors are written as .bin or .safetensors.")
     return int(matrix.any(axis=1).sum()), len(target)

@@ -26,8 +26,8 @@ from focus_plugin.progress import Phase, no_phase
 from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing
 from focus_plugin.vocabulary.encoding import tokens_per_word
 from focus_plugin.vocabulary.files import vocabulary_files
-from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
-from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
+from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 KIND = "encoder checkpoint"
@@ -62,7 +62,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
 
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
-    dictionary, sentencepiece = vocabulary_files(job.vocabulary)
+    dictionary, tokenizer_file = vocabulary_files(job.vocabulary)
     manifest = _describe(job, phase)
     if not already_made(output, manifest):
         target = read_dictionary(dictionary)
@@ -73,9 +73,9 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
         with phase("Mixing", len(target)) as progress:
             mixing = make_mixing(job.method, source.vocabulary, target, vectors, job.device, progress)
             done = apply_mixing(source.tensors, mixing, job.seed, job.device)
-        tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source.config, done.tensors, target, sentencepiece, phase)}
+        tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source.config, done.tensors, target, tokenizer_file, phase)}
         with whole_directory(output) as directory:
-            write_release(directory, source.config, tensors, dictionary, sentencepiece)
+            write_release(directory, source.config, tensors, dictionary, tokenizer_file)
             if done.weights is not None:
                 save_matrix(directory / MATRIX, _matrix(source.vocabulary, target, done))
             found = {
@@ -86,7 +86,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                 "target_bytes": (directory / MODEL).stat().st_size,
             }
             if job.corpus:
-                new = sentencepiece_tokenizer(sentencepiece)
+                new = load_tokenizer(tokenizer_file)
                 lengths = {"source_tokens_per_word": source.tokenizer, "target_tokens_per_word": new}
                 for name, tokenizer in lengths.items():
                     if tokenizer:
@@ -141,12 +141,12 @@ def _bias(
     config: EncoderConfig,
     tensors: Mapping[str, Tensor],
     target: Vocabulary,
-    sentencepiece: Path,
+    tokenizer_file: Path,
     phase: Phase,
 ) -> Tensor:
     if not (job.corpus and job.calibrate):
         return tensors[OUTPUT_BIAS]
-    text = text_ids(job.corpus, load_sentencepiece(sentencepiece), target, job.seed)
+    text = text_ids(job.corpus, load_tokenizer(tokenizer_file), target, job.seed)
     with phase("Calibrating", job.calibrate) as progress:
         return calibrated_bias(
             config, tensors, target, text, job.calibrate, seed=job.seed, device=job.device, progress=progress

@@ -18,8 +18,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines, sha256
 from focus_plugin.jobs.finetune import HEAD, LABELS
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
-from focus_plugin.vocabulary.files import vocabulary_files
-from focus_plugin.vocabulary.readers import load_sentencepiece, piece_ids
+from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.tokenizers import load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, PAD, UNKNOWN
 
 KIND = "ONNX model"
@@ -42,7 +42,9 @@ def export_onnx(job: Export, output: Path) -> Manifest:
     PyTorch. Raises FocusError, and writes nothing, if they differ by more than the tolerance.
     """
     require_release(job.model)
-    _, sentencepiece = vocabulary_files(job.model)
+    _, tokenizer = vocabulary_files(job.model)
+    if tokenizer.name != SENTENCEPIECE:
+        raise FocusError(f"{job.model}: is tokenized by {tokenizer.name}; what is served needs a SentencePiece model.")
     inputs = {path.name: sha256(path) for path in (*checkpoint_files(job.model), job.model / LABELS) if path.is_file()}
     options = {"pooling": job.pooling, "tolerance": job.tolerance}
     manifest = describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
@@ -61,8 +63,8 @@ def export_onnx(job: Export, output: Path) -> Manifest:
             difference = require_equal(path, reference, random_batches(config), job.tolerance)
             write_manifest(path.parent, manifest, {"largest_difference_to_pytorch": difference})
 
-        pieces = piece_ids(load_sentencepiece(sentencepiece), checkpoint.vocabulary)
-        write_export(output, config, write_model, sentencepiece.read_bytes(), pieces)
+        pieces = piece_ids(load_tokenizer(tokenizer), checkpoint.vocabulary)
+        write_export(output, config, write_model, tokenizer.read_bytes(), pieces)
     return made(output)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from focus_plugin.files import existing_file, sha256, whole_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.progress import Phase, no_phase
-from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 
 KIND = "masked-LM data"
 
@@ -17,14 +17,14 @@ def prepare(vocabulary: Path, train: Path, valid: Path, output: Path, phase: Pha
     from focus_plugin.data import prepare_masked_lm
 
     files = (*vocabulary_files(vocabulary), existing_file(train), existing_file(valid))
-    names = ("dictionary", "sentencepiece", "train", "valid")
+    names = ("dictionary", "tokenizer", "train", "valid")
     with phase("Reading the input", sum(path.stat().st_size for path in files)) as progress:
         inputs = {name: sha256(path, progress) for name, path in zip(names, files, strict=True)}
-    manifest = describe(KIND, {}, inputs, ("sentencepiece", "fairseq-fixed"))
+    manifest = describe(KIND, {}, inputs, (tokenizer_package(files[1]), "fairseq-fixed"))
     if not already_made(output, manifest):
         length = train.stat().st_size + valid.stat().st_size
         with whole_directory(output) as directory, phase("Encoding", length) as progress:
             counts = prepare_masked_lm(vocabulary, train, valid, directory, progress)
-            shutil.copyfile(files[1], directory / SENTENCEPIECE)
+            shutil.copyfile(files[1], directory / files[1].name)
             write_manifest(directory, manifest, dict(zip(("train", "valid"), map(asdict, counts), strict=True)))
     return made(output)

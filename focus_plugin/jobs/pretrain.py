@@ -54,7 +54,7 @@ def pretrain(
     require_release(job.init)
     if "--save-dir" in job.extra:
         raise FocusError("--save-dir is chosen here, beside --output; leave it out.")
-    dictionary, sentencepiece = vocabulary_files(job.data)
+    dictionary, tokenizer = vocabulary_files(job.data)
     files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin", "dictionary": dictionary}
     files |= {f"init/{path.name}": path for path in checkpoint_files(job.init)}
     source = read_checkpoint(job.init)
@@ -90,7 +90,7 @@ def pretrain(
         with whole_directory(output) as directory:
             tensors, _ = load_fairseq(running / BEST)
             kept = {name: tensors[name] for name in source.tensors}
-            write_release(directory, source.config, kept, dictionary, sentencepiece)
+            write_release(directory, source.config, kept, dictionary, tokenizer)
             shutil.copyfile(running / LOG, directory / LOG)
             found = {"valid_loss_nats": {str(step.update): round(step.loss, 4) for step in curve}}
             write_manifest(directory, manifest, found)

@@ -1,10 +1,12 @@
-"""The directory of a target vocabulary: ``dict.txt``, ``sentencepiece.bpe.model`` and the manifest."""
+"""The directory of a target vocabulary: ``dict.txt``, the tokenizer's file and the manifest."""
 
 from pathlib import Path
 
 from focus_plugin.files import existing_file, sha256, whole_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.progress import Phase, no_phase
+from focus_plugin.vocabulary.encoding import CorpusCounts
+from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.training import train_vocabulary
 
 KIND = "vocabulary"
@@ -22,6 +24,23 @@ def make_vocabulary(
     if not already_made(output, manifest):
         with whole_directory(output) as directory, phase("Training SentencePiece", 2 * length) as progress:
             counts = train_vocabulary(corpus, size, directory, sample_bytes=sample_bytes, seed=seed, progress=progress)
-            found = {"pieces": len(counts.pieces), "words": counts.words, "lines": counts.lines}
-            write_manifest(directory, manifest, {**found, "tokens_per_word": counts.tokens_per_word})
+            write_manifest(directory, manifest, _found(counts))
     return made(output)
+
+
+def take_vocabulary(corpus: Path, tokenizer: Path, output: Path, phase: Phase = no_phase) -> Manifest:
+    """Take a published tokenizer as vocabulary unless ``output`` is already that; see ``import_vocabulary``."""
+    length = existing_file(corpus).stat().st_size
+    with phase("Reading the input", length) as progress:
+        inputs = {"corpus": sha256(corpus, progress), "tokenizer": sha256(existing_file(tokenizer))}
+    manifest = describe(KIND, {}, inputs, ("sentencepiece", "tokenizers"))
+    if not already_made(output, manifest):
+        with whole_directory(output) as directory, phase("Counting tokens", length) as progress:
+            counts = import_vocabulary(corpus, tokenizer, directory, progress)
+            write_manifest(directory, manifest, _found(counts))
+    return made(output)
+
+
+def _found(counts: CorpusCounts) -> dict[str, object]:
+    found = {"pieces": len(counts.pieces), "words": counts.words, "lines": counts.lines}
+    return {**found, "tokens_per_word": counts.tokens_per_word}

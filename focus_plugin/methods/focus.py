@@ -10,7 +10,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.methods.mixing import Block, Mixing
 from focus_plugin.methods.sparsemax import sparsemax
-from focus_plugin.vocabulary.vocabulary import Vocabulary, overlap
+from focus_plugin.vocabulary.overlap import overlap
+from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 BLOCK_ROWS = 256  # similarities of so many rows to 20,000 anchors still fit a processor's cache
 

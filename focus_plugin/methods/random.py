@@ -3,7 +3,8 @@
 import numpy as np
 
 from focus_plugin.methods.mixing import Mixing
-from focus_plugin.vocabulary.vocabulary import Vocabulary, overlap
+from focus_plugin.vocabulary.overlap import overlap
+from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def random(source: Vocabulary, target: Vocabulary) -> Mixing:

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import torch
+from fairseq import utils
 from fairseq.models import register_model, register_model_architecture
 from fairseq.models.roberta import RobertaModel
 from fairseq.models.roberta.model import base_architecture, roberta_large_architecture
@@ -21,6 +22,8 @@ from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.errors import FocusError
 from focus_plugin.transfer import initialize
 from focus_plugin.trusted import trust_fairseq_checkpoints
+from focus_plugin.vocabulary.files import DICTIONARY
+from focus_plugin.vocabulary.readers import form_beside, with_forms
 
 trust_fairseq_checkpoints()
 logger = logging.getLogger(__name__)
@@ -72,10 +75,11 @@ def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | No
     if args.finetune_from_model:
         raise FocusError("--focus-source and --finetune-from-model both say where to start from; give one of them.")
     _check_shape(args, read_checkpoint(args.focus_source).config)
-    tokens = task.source_dictionary.symbols
-    logger.info("%s: initializing %d tokens by %s", args.focus_source, len(tokens), args.focus_method)
+    dictionary = Path(utils.split_paths(args.data)[0]) / DICTIONARY  # the tasks read theirs from there too
+    target = with_forms(task.source_dictionary.symbols, form_beside(dictionary))
+    logger.info("%s: initializing %d tokens by %s", args.focus_source, len(target), args.focus_method)
     auxiliary = Path(args.focus_auxiliary) if args.focus_auxiliary else None
-    return initialize(Path(args.focus_source), tokens, auxiliary, args.focus_method, args.focus_seed)
+    return initialize(Path(args.focus_source), target, auxiliary, args.focus_method, args.focus_seed)
 
 
 def _check_shape(args: Namespace, source: EncoderConfig) -> None:

@@ -1,4 +1,4 @@
-"""Text to SentencePiece ids, in batches and on all cores."""
+"""Text to tokens, in batches and on all cores."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import sentencepiece
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
+from focus_plugin.vocabulary.tokenizers import Tokenizer
 
 BATCH_LINES = 20_000
 BATCH_CHARACTERS = 1 << 24
@@ -39,7 +39,7 @@ def batches(lines: Iterable[Line], length: Callable[[Line], int] = len) -> Itera
 
 @dataclass(frozen=True)
 class CorpusCounts:
-    """pieces: shape (SentencePiece ids,), how often each occurs. words: runs of non-space. lines: not empty ones."""
+    """pieces: shape (ids of the tokenizer,), how often each occurs. words: runs of non-space. lines: not empty ones."""
 
     pieces: np.ndarray
     words: int
@@ -51,14 +51,12 @@ class CorpusCounts:
         return float(self.pieces.sum() / self.words)
 
 
-def count_pieces(
-    corpus: str | Path, processor: sentencepiece.SentencePieceProcessor, progress: Progress = silent
-) -> CorpusCounts:
+def count_pieces(corpus: str | Path, tokenizer: Tokenizer, progress: Progress = silent) -> CorpusCounts:
     """Encode a text file and count its pieces. Raises FocusError for a corpus without words."""
-    pieces = np.zeros(processor.get_piece_size(), dtype=np.int64)
+    pieces = np.zeros(len(tokenizer.tokens), dtype=np.int64)
     words = lines = 0
     for batch in batches(read_lines(corpus, progress)):
-        ids = np.fromiter(chain.from_iterable(processor.encode(batch, num_threads=-1)), dtype=np.int64)
+        ids = np.fromiter(chain.from_iterable(tokenizer.ids(batch)), dtype=np.int64)
         pieces += np.bincount(ids, minlength=len(pieces))
         words += sum(len(line.split()) for line in batch)
         lines += sum(1 for line in batch if line.strip())
@@ -67,25 +65,22 @@ def count_pieces(
     return CorpusCounts(pieces, words, lines)
 
 
-def tokens_per_word(lines: Iterable[str], count_tokens: Callable[[list[str]], int]) -> float:
-    """Tokens per whitespace-separated word under any tokenizer; ``count_tokens`` takes a batch of lines."""
+def tokens_per_word(lines: Iterable[str], tokenizer: Tokenizer) -> float:
+    """Tokens per whitespace-separated word."""
     tokens = words = 0
     for batch in batches(lines):
-        tokens += count_tokens(batch)
+        tokens += tokenizer.count(batch)
         words += sum(len(line.split()) for line in batch)
     return tokens / max(words, 1)
 
 
-def write_pieces(
-    corpus: str | Path, processor: sentencepiece.SentencePieceProcessor, output: Path, progress: Progress = silent
-) -> None:
+def write_pieces(corpus: str | Path, tokenizer: Tokenizer, output: Path, progress: Progress = silent) -> None:
     """Write a text with its pieces separated by spaces, one line a line: what fastText trains on."""
 
     def encoded(lines: list[str]) -> bytes:
-        pieces = processor.encode(lines, out_type=bytes, num_threads=1)
-        return b"".join([b" ".join(line) + b"\n" for line in pieces if line])
+        return b"".join([b" ".join(line) + b"\n" for line in tokenizer.pieces(lines) if line])
 
-    # SentencePiece's own threads would leave the cores idle while the pieces are joined and written.
+    # A tokenizer's own threads would leave the cores idle while the pieces are joined and written.
     with open(output, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
         for batch in batches(read_lines(corpus, progress)):
             parts = (batch[i : i + PART_LINES] for i in range(0, len(batch), PART_LINES))

@@ -1,19 +1,51 @@
-"""The two files that carry a target vocabulary from directory to directory, under the names of fairseq's release."""
+"""The two files that carry a target vocabulary from directory to directory.
 
+``dict.txt`` and ``sentencepiece.bpe.model`` have the names of fairseq's release; a tokenizer that SentencePiece cannot
+be has ``tokenizer.json`` in place of the latter.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
 
 DICTIONARY = "dict.txt"
 SENTENCEPIECE = "sentencepiece.bpe.model"
+TOKENIZER_JSON = "tokenizer.json"
 
 
 def vocabulary_files(directory: str | Path) -> tuple[Path, Path]:
-    """``dict.txt`` and the SentencePiece model in ``directory``; FocusError if it lacks one of them."""
+    """``dict.txt`` and the tokenizer's file in ``directory``; FocusError if it lacks one of them."""
     directory = Path(directory)
     if not directory.is_dir():
         raise FocusError(f"{directory}: no such directory.")
-    for path in (paths := (directory / DICTIONARY, directory / SENTENCEPIECE)):
-        if not path.is_file():
-            raise FocusError(f"{directory}: has no {path.name}; a directory made by focus vocab is needed here.")
-    return paths
+    dictionary, tokenizer = directory / DICTIONARY, tokenizer_file(directory)
+    if tokenizer is None or not dictionary.is_file():
+        missing = SENTENCEPIECE if dictionary.is_file() else DICTIONARY
+        raise FocusError(f"{directory}: has no {missing}; a directory made by focus vocab is needed here.")
+    return dictionary, tokenizer
+
+
+def tokenizer_file(directory: Path) -> Path | None:
+    """The tokenizer's file in ``directory``, if there is one: a SentencePiece model, else a ``tokenizer.json``."""
+    return next((path for name in (SENTENCEPIECE, TOKENIZER_JSON) if (path := directory / name).is_file()), None)
+
+
+def tokenizer_package(path: Path) -> str:
+    """The package whose version decides how the tokenizer in ``path`` cuts text."""
+    return "tokenizers" if path.name == TOKENIZER_JSON else "sentencepiece"
+
+
+def write_dictionary(path: Path, counts: Iterable[tuple[str, int]]) -> None:
+    """Write tokens and their counts as a fairseq ``dict.txt``.
+
+    Raises FocusError for a token that is empty or holds white space, which such a file cannot.
+    """
+    with open(path, "w", encoding="utf-8") as file:
+        for token, count in counts:
+            if token.split() != [token]:
+                raise FocusError(
+                    f"The tokenizer has the token {token!r}; fairseq's {DICTIONARY} has no way to write a token that "
+                    "is empty or holds white space, so this tokenizer cannot be a target."
+                )
+            file.write(f"{token} {count}\n")

@@ -2,22 +2,50 @@
 
 import json
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import sentencepiece
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines
-from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, Vocabulary
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON
+from focus_plugin.vocabulary.forms import byte_level_form, plain_form, wordpiece_form
+from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, SPECIALS, UNKNOWN, Vocabulary
+
+if TYPE_CHECKING:
+    import tokenizers
+
+BERT_NAMES = {"[CLS]": BEGIN, "[PAD]": PAD, "[SEP]": END, "[UNK]": UNKNOWN, "[MASK]": MASK}
+
+
+def read_vocabulary(path: str | Path) -> Vocabulary:
+    """The vocabulary in a ``dict.txt``, a ``tokenizer.json``, a SentencePiece model, or a directory with one of them.
+
+    In a directory the first of ``dict.txt``, ``tokenizer.json``, ``sentencepiece.bpe.model``, ``vocab.json`` and any
+    other ``*.model`` counts: a ``dict.txt`` is what an encoder beside it was trained with. Raises FocusError.
+    """
+    path = Path(path)
+    if path.is_dir():
+        names = (DICTIONARY, TOKENIZER_JSON, SENTENCEPIECE, "vocab.json")
+        found = [path / name for name in names if (path / name).is_file()] + sorted(path.glob("*.model"))
+        if not found:
+            raise FocusError(f"{path}: has no vocabulary; looked for {', '.join(names)} and a SentencePiece *.model.")
+        path = found[0]
+    if path.name == "vocab.json":
+        return read_vocab_json(path)
+    if path.suffix == ".json":
+        return read_tokenizer_json(path)
+    return read_dictionary(path) if path.suffix == ".txt" else read_sentencepiece(path)
 
 
 def read_dictionary(path: str | Path) -> Vocabulary:
     """A fairseq ``dict.txt`` (``token count`` a line) as its masked-LM task numbers it.
 
-    ``<s> <pad> </s> <unk>`` come first, the file's tokens next and ``<mask>`` last. Raises FocusError with file
-    and line.
+    ``<s> <pad> </s> <unk>`` come first, the file's tokens next and ``<mask>`` last. A ``tokenizer.json`` beside it
+    says of what kind the tokens are; without one they are SentencePiece's. Raises FocusError with file and line.
     """
     tokens = [BEGIN, PAD, END, UNKNOWN]
     seen = set(tokens)
@@ -31,7 +59,9 @@ def read_dictionary(path: str | Path) -> Vocabulary:
         tokens.append(token)
     if len(tokens) == 4:
         raise FocusError(f"{path}: the dictionary is empty.")
-    return Vocabulary.of([*tokens, MASK] if MASK not in seen else tokens)
+    if MASK not in seen:
+        tokens.append(MASK)
+    return with_forms(tokens, form_beside(Path(path)))
 
 
 def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
@@ -43,11 +73,10 @@ def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor
 
 
 def text_pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
-    """The pieces that stand for text, in order: all but ``<unk>`` and the control symbols."""
+    """The pieces that stand for text, in order: all but ``<unk>``, the control symbols and fairseq's special tokens."""
     size = processor.get_piece_size()
-    return [
-        processor.id_to_piece(i) for i in range(size) if not processor.is_unknown(i) and not processor.is_control(i)
-    ]
+    text = (i for i in range(size) if not processor.is_unknown(i) and not processor.is_control(i))
+    return [piece for i in text if (piece := processor.id_to_piece(i)) not in SPECIALS]
 
 
 def read_sentencepiece(path: str | Path) -> Vocabulary:
@@ -55,59 +84,87 @@ def read_sentencepiece(path: str | Path) -> Vocabulary:
     return Vocabulary.of([BEGIN, PAD, END, UNKNOWN, *text_pieces(load_sentencepiece(path)), MASK])
 
 
-def piece_ids(processor: sentencepiece.SentencePieceProcessor, vocabulary: Vocabulary) -> np.ndarray:
-    """The vocabulary's id of every SentencePiece id, ``<unk>`` where it lacks the piece; shape (pieces,), int32."""
-    unknown = vocabulary.ids[UNKNOWN]
-    pieces = (processor.id_to_piece(i) for i in range(processor.get_piece_size()))
-    return np.array([vocabulary.ids.get(piece, unknown) for piece in pieces], dtype=np.int32)
-
-
 def read_tokenizer_json(path: str | Path) -> Vocabulary:
-    """A Hugging Face ``tokenizer.json`` with its tokens in the order of their ids, canonical forms decoded."""
-    from tokenizers import Tokenizer
+    """A Hugging Face ``tokenizer.json`` with its tokens in the order of their ids.
+
+    Special tokens under BERT's names get fairseq's. Raises FocusError.
+    """
+    ids = load_tokenizer_json(path).get_vocab(with_added_tokens=True)
+    return with_forms(in_order(ids), form_of_kind(read_json(path)))
+
+
+def load_tokenizer_json(path: str | Path) -> "tokenizers.Tokenizer":
+    """The tokenizer in ``path``, which neither pads nor cuts and takes the names of special tokens in a text for text.
+
+    Raises FocusError if it is none.
+    """
+    import tokenizers
 
     try:
-        text = existing_file(path).read_text(encoding="utf-8")
-        vocabulary = Tokenizer.from_str(text).get_vocab(with_added_tokens=True)
-        byte_level = '"ByteLevel"' in json.dumps(json.loads(text).get("decoder"))
+        library = tokenizers.Tokenizer.from_str(existing_file(path).read_text(encoding="utf-8"))
+    except FocusError:
+        raise
     except Exception as error:  # the library raises bare Exception
         raise FocusError(f"{path}: not a tokenizer file of Hugging Face tokenizers ({error}).") from error
-    return _in_order(vocabulary, byte_level)
+    library.no_padding()
+    library.no_truncation()
+    library.encode_special_tokens = True
+    return library
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The JSON object in ``path``; FocusError if it holds anything else."""
+    try:
+        return dict(json.loads(existing_file(path).read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise FocusError(f"{path}: not a JSON object ({error}).") from error
+
+
+def form_of_kind(tokenizer: dict[str, Any]) -> Callable[[str], str]:
+    """How tokens get their canonical form, from the content of a ``tokenizer.json``.
+
+    WordPiece is told by its model, byte-level BPE by its pre-tokenizer or decoder; the tokens of all others, whether
+    or not they fall back to bytes, are text with ``▁`` for spaces.
+    """
+    model = tokenizer.get("model") or {}
+    if model.get("type") == "WordPiece":
+        return partial(wordpiece_form, continuation=model.get("continuing_subword_prefix", "##"))
+    if '"ByteLevel"' in json.dumps([tokenizer.get("pre_tokenizer"), tokenizer.get("decoder")]):
+        return partial(_byte_level, added={token["content"] for token in tokenizer.get("added_tokens", ())})
+    return plain_form
+
+
+def form_beside(dictionary: Path) -> Callable[[str], str]:
+    """How the tokens of a ``dict.txt`` get their canonical form; SentencePiece's without a ``tokenizer.json`` there."""
+    beside = dictionary.with_name(TOKENIZER_JSON)
+    return form_of_kind(read_json(beside)) if beside.is_file() else plain_form
+
+
+def _byte_level(token: str, added: set[str]) -> str:
+    """Added tokens are matched in the text as they stand, before it is written in bytes."""
+    return plain_form(token) if token in added else byte_level_form(token)
 
 
 def read_vocab_json(path: str | Path) -> Vocabulary:
     """A ``vocab.json`` of a byte-level BPE tokenizer (RoBERTa's older files)."""
     try:
-        return _in_order(json.loads(existing_file(path).read_text(encoding="utf-8")), byte_level=True)
-    except (ValueError, AttributeError, TypeError) as error:
+        return with_forms(in_order(read_json(path)), byte_level_form)
+    except (AttributeError, TypeError, ValueError) as error:
         raise FocusError(f"{path}: expected a JSON object from token to id ({error}).") from error
 
 
-def _in_order(ids: dict[str, int], byte_level: bool) -> Vocabulary:
-    """Ids that no token has get a name of their own, so that rows stay where they are."""
+def in_order(ids: dict[str, int]) -> list[str]:
+    """Tokens by their ids, special ones under fairseq's names.
+
+    Ids that no token has get a name of their own, so that rows stay where they are.
+    """
     tokens = [f"<unused {i}>" for i in range(max(ids.values()) + 1)]
     for token, i in ids.items():
-        tokens[i] = token
-    return Vocabulary.of(tokens, [byte_level_form(token) for token in tokens] if byte_level else None)
+        name = BERT_NAMES.get(token, token)
+        tokens[i] = token if name in ids else name
+    return tokens
 
 
-def byte_level_form(token: str) -> str:
-    """The canonical form of a byte-level BPE token: bytes decoded, a leading space written ``▁``.
-
-    A token whose bytes are not whole UTF-8 characters gets them as ``<0xC3>``, which matches no text.
-    """
-    if not all(character in _byte_of_character() for character in token):
-        return token
-    raw = bytes(_byte_of_character()[character] for character in token)
-    try:
-        return raw.decode("utf-8").replace(" ", "▁")
-    except UnicodeDecodeError:
-        return "".join(f"<0x{byte:02X}>" for byte in raw)
-
-
-@cache
-def _byte_of_character() -> dict[str, int]:
-    """The GPT-2 alphabet: printable Latin-1 bytes stand for themselves, the others for U+0100 and on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+def with_forms(tokens: list[str], form: Callable[[str], str]) -> Vocabulary:
+    """The vocabulary of ``tokens``; the form of a special token is the token itself."""
+    return Vocabulary.of(tokens, [token if token in SPECIALS else form(token) for token in tokens])

@@ -1,36 +1,78 @@
-"""Any tokenizer as a function from lines of text to the number of their tokens."""
+"""Any tokenizer as functions from lines of text to pieces and to ids."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.readers import load_sentencepiece
+import numpy as np
 
-Tokenizer = Callable[[list[str]], int]
+from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.readers import in_order, load_sentencepiece, load_tokenizer_json, read_json
+from focus_plugin.vocabulary.vocabulary import UNKNOWN, Vocabulary
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """How a tokenizer cuts text, no special tokens added.
+
+    tokens: the token of every id, special ones under fairseq's names. pieces: from lines to what each is cut into, in
+    UTF-8, for a caller with threads of its own. ids: from lines to the ids of each, on all cores.
+    """
+
+    tokens: tuple[str, ...]
+    pieces: Callable[[list[str]], Sequence[Sequence[bytes]]]
+    ids: Callable[[list[str]], Sequence[Sequence[int]]]
+
+    def count(self, lines: list[str]) -> int:
+        """The number of tokens of all lines together."""
+        return sum(len(ids) for ids in self.ids(lines))
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer in a ``tokenizer.json`` or a SentencePiece model; FocusError if it is neither."""
+    return hugging_face_tokenizer(path) if path.suffix == ".json" else sentencepiece_tokenizer(path)
 
 
 def sentencepiece_tokenizer(path: Path) -> Tokenizer:
-    """Counts the pieces of a SentencePiece model."""
+    """A SentencePiece model."""
     processor = load_sentencepiece(path)
-    return lambda lines: sum(len(ids) for ids in processor.encode(lines, num_threads=-1))
+    return Tokenizer(
+        tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
+        lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
+        lambda lines: processor.encode(lines, num_threads=-1),
+    )
 
 
 def hugging_face_tokenizer(path: Path) -> Tokenizer:
-    """Counts the tokens of a ``tokenizer.json``, special tokens not added."""
-    from tokenizers import Tokenizer as Library
+    """A ``tokenizer.json``."""
+    library = load_tokenizer_json(path)
+    tokens = in_order(library.get_vocab(with_added_tokens=True))
 
-    library = Library.from_file(str(path))
-    library.no_padding()
-    library.no_truncation()
-    return lambda lines: sum(len(encoded) for encoded in library.encode_batch(lines, add_special_tokens=False))
+    def ids(lines: list[str]) -> list[list[int]]:
+        return [encoded.ids for encoded in library.encode_batch_fast(lines, add_special_tokens=False)]
+
+    return _from_ids(tokens, ids)
 
 
 def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
-    """Counts the tokens of a byte-level BPE given as ``vocab.json`` and ``merges.txt``."""
+    """A byte-level BPE given as ``vocab.json`` and ``merges.txt``."""
     from tokenizers import ByteLevelBPETokenizer
 
     try:
         library = ByteLevelBPETokenizer(str(vocabulary), str(merges))
     except Exception as error:  # the library raises bare Exception
         raise FocusError(f"{merges}: not the merges of {vocabulary} ({error}).") from error
-    return lambda lines: sum(len(encoded) for encoded in library.encode_batch(lines))
+    return _from_ids(
+        in_order(read_json(vocabulary)), lambda lines: [found.ids for found in library.encode_batch(lines)]
+    )
+
+
+def _from_ids(tokens: Sequence[str], ids: Callable[[list[str]], list[list[int]]]) -> Tokenizer:
+    written = [token.encode() for token in tokens]
+    return Tokenizer(tuple(tokens), lambda lines: [[written[i] for i in found] for found in ids(lines)], ids)
+
+
+def piece_ids(tokenizer: Tokenizer, vocabulary: Vocabulary) -> np.ndarray:
+    """The vocabulary's id of every id of the tokenizer, ``<unk>`` where it lacks the token; shape (ids,), int32."""
+    unknown = vocabulary.ids[UNKNOWN]
+    return np.array([vocabulary.ids.get(token, unknown) for token in tokenizer.tokens], dtype=np.int32)

@@ -11,8 +11,8 @@ import sentencepiece
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, existing_file, read_lines, silent
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
-from focus_plugin.vocabulary.readers import load_sentencepiece
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, write_dictionary
+from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
 
 LONGEST_LINE = 1 << 24
 TRAINER_THREADS = 16  # a fixed number: sums of floats depend on how the sentences are dealt to the threads
@@ -30,11 +30,9 @@ def train_vocabulary(
     """
     model = output / SENTENCEPIECE
     _train_unigram(corpus, size, model, sample_bytes, seed, progress)
-    processor = load_sentencepiece(model)
-    counts = count_pieces(corpus, processor, progress)
-    with open(output / DICTIONARY, "w", encoding="utf-8") as file:
-        for i in range(3, processor.get_piece_size()):
-            file.write(f"{processor.id_to_piece(i)} {counts.pieces[i]}\n")
+    tokenizer = sentencepiece_tokenizer(model)
+    counts = count_pieces(corpus, tokenizer, progress)
+    write_dictionary(output / DICTIONARY, list(zip(tokenizer.tokens, counts.pieces, strict=True))[3:])
     return counts
 
 

@@ -16,9 +16,8 @@ SPECIALS = (BEGIN, PAD, END, UNKNOWN, MASK)
 class Vocabulary:
     """Tokens in the order of their ids, with their canonical forms.
 
-    tokens: as the tokenizer writes them, no two alike. forms: canonical, word starts marked by ``▁`` and text
-    in plain characters, so that tokens of different kinds of tokenizers can be compared; several tokens may
-    share one form.
+    tokens: as the tokenizer writes them, but the special ones under fairseq's names; no two alike. forms: canonical
+    (see ``forms.py``), so that tokens of different kinds of tokenizers can be compared; several may share one.
     """
 
     tokens: tuple[str, ...]
@@ -48,16 +47,3 @@ class Vocabulary:
     def special(self) -> np.ndarray:
         """Shape (tokens,), bool: which tokens are ``<s> <pad> </s> <unk> <mask>``."""
         return np.array([token in SPECIALS for token in self.tokens])
-
-
-def overlap(source: Vocabulary, target: Vocabulary) -> np.ndarray:
-    """For every target token the id of the source token of the same canonical form, or -1.
-
-    Shape (target,), int64. Special tokens match special tokens only. Of several source tokens of one form the
-    first is taken. Section 3.1 of the FOCUS paper, exact matches.
-    """
-    first: dict[tuple[str, bool], int] = {}
-    for i, (form, special) in enumerate(zip(source.forms, source.special, strict=True)):
-        first.setdefault((form, bool(special)), i)
-    keys = zip(target.forms, target.special, strict=True)
-    return np.array([first.get((form, bool(special)), -1) for form, special in keys], dtype=np.int64)
