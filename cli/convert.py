@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from focus_cli.common import interactive, phases, quiet_option, seed_option, tell
 from focus_cli.fasttext_options import fasttext_options
+
+PAPER = {"dim": 100, "epochs": 3, "min_count": 10, "seed": 42, "fill": "normal", "calibrate": 0}
 
 
 @click.command("convert")
@@ -13,22 +16,44 @@ from focus_cli.fasttext_options import fasttext_options
 @click.option("--corpus", type=Path, help="Target text, to train the auxiliary vectors on.")
 @click.option("--auxiliary", type=Path, help="Token vectors instead: .bin or .vec of fastText, .npz, .safetensors.")
 @click.option("--word-vectors", type=Path, help="Word vectors instead: .bin or .vec of fastText, as cc.sw.300.bin.")
+@click.option("--matrix", type=Path, help="A mixing matrix instead, as an earlier conversion left it in its output.")
 @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release.")
 @click.option("--method", default="focus", type=click.Choice(["focus", "random"]), help="How new rows are made.")
-@click.option("--calibrate", default=16_384, help="Tokens of the corpus to fit the output bias on; 0: leave it.")
+@click.option("--match-symbols", is_flag=True, help="Numbers, punctuation and space overlap without word start.")
+@click.option("--match-fuzzy", is_flag=True, help="Tokens overlap without regard to case and word start.")
+@click.option(
+    "--fill",
+    default="ngrams",
+    type=click.Choice(["ngrams", "normal"]),
+    help="Rows of tokens too rare for a vector: mixed by that of their n-grams, or drawn at random.",
+)
+@click.option(
+    "--calibrate",
+    default=16_384,
+    type=click.IntRange(min=0),
+    help="Tokens of the corpus to fit the output bias on; 0: leave it.",
+)
+@click.option("--paper", is_flag=True, help="Do what the authors' package does, with its defaults.")
 @click.option("--device", default="cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
 @fasttext_options
 @seed_option
 @quiet_option
+@click.pass_context
 def command(
+    context: click.Context,
     source: Path,
     vocab: Path,
     corpus: Path | None,
     auxiliary: Path | None,
     word_vectors: Path | None,
+    matrix: Path | None,
     output: Path,
     method: str,
+    match_symbols: bool,
+    match_fuzzy: bool,
+    fill: str,
     calibrate: int,
+    paper: bool,
     device: str,
     dim: int,
     epochs: int,
@@ -39,10 +64,30 @@ def command(
 ) -> None:
     """Give a multilingual encoder the target vocabulary."""
     from focus_plugin.auxiliary.training import FastTextOptions
-    from focus_plugin.jobs.convert import Conversion, convert
+    from focus_plugin.jobs.convert import REPORT, Conversion, convert
+    from focus_plugin.methods.focus import FocusOptions
+    from focus_plugin.vocabulary.overlap import Matching
 
-    fasttext = FastTextOptions(dimension=dim, epochs=epochs, minimum_count=min_count, threads=threads)
-    job = Conversion(source, vocab, corpus, auxiliary, word_vectors, method, fasttext, seed, calibrate, device)
+    if paper:
+        given = {name for name in PAPER if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+        values = {**PAPER, **{name: context.params[name] for name in given}}
+        dim, epochs, min_count = values["dim"], values["epochs"], values["min_count"]
+        seed, fill, calibrate = values["seed"], values["fill"], values["calibrate"]
+    job = Conversion(
+        source=source,
+        vocabulary=vocab,
+        corpus=corpus,
+        auxiliary=auxiliary,
+        word_vectors=word_vectors,
+        matrix=matrix,
+        method=method,
+        focus=FocusOptions(Matching(match_symbols, match_fuzzy), rare=fill == "ngrams", special_anchors=paper),
+        fasttext=FastTextOptions(dimension=dim, epochs=epochs, minimum_count=min_count, threads=threads),
+        calibrate=calibrate,
+        rank_bias=paper,
+        seed=seed,
+        device=device,
+    )
     counts = convert(job, output, phases(quiet), interactive(quiet)).counts
     tell(
         quiet,
@@ -53,3 +98,4 @@ def command(
     if "source_tokens_per_word" in counts:
         before, after = counts["source_tokens_per_word"], counts["target_tokens_per_word"]
         tell(quiet, f"{before:.2f} tokens per word before, {after:.2f} after.")
+    tell(quiet, f"How each token came to be is in {output / REPORT}.")

@@ -14,6 +14,7 @@ COMMANDS = {
     "vocab": "Train a SentencePiece vocabulary for the target language, or take a published tokenizer.",
     "auxiliary": "Train the auxiliary fastText vectors of the target tokens.",
     "convert": "Give a multilingual encoder the target vocabulary.",
+    "explain": "Say which source tokens a target token is made of.",
     "prepare": "Encode text for masked-LM training with fairseq.",
     "train": "Continue the pretraining of a converted encoder.",
     "evaluate": "Measure the masked-LM loss of an encoder on prepared text.",

@@ -9,13 +9,14 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
-from focus_plugin.methods.focus import focus
+from focus_plugin.methods.focus import DEFAULT, FocusOptions, focus
 from focus_plugin.methods.mixing import Mixing, sparse_parts
 from focus_plugin.methods.origins import COPIED, FILLED, LISTED, MIXED, Origins
 from focus_plugin.methods.random import random
@@ -42,16 +43,17 @@ def make_mixing(
     method: str,
     source: Vocabulary,
     target: Vocabulary,
-    auxiliary: np.ndarray | None,
+    auxiliary: TokenVectors | None,
+    options: FocusOptions = DEFAULT,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Mixing:
     """The mixing matrix by the name of its method, one of METHODS; see there for the arguments."""
     if method == "random":
-        return random(source, target)
+        return random(source, target, options.matching)
     if auxiliary is None:
         raise FocusError("FOCUS needs auxiliary vectors of the target tokens: give a corpus, or a file of vectors.")
-    return focus(source, target, auxiliary, device=device, progress=progress)
+    return focus(source, target, auxiliary, options, device, progress)
 
 
 def apply_mixing(source: Mapping[str, Tensor], mixing: Mixing, seed: int, device: str = "cpu") -> Transfer:
@@ -142,6 +144,14 @@ def _whole(parts: list[tuple[np.ndarray, ...]], rows: int, width: int) -> csr_ma
         return csr_matrix((rows, width), dtype=np.float32)
     ids, columns, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return csr_matrix((values, (ids, columns)), (rows, width))
+
+
+def require_device(device: str) -> None:
+    """Raise FocusError unless torch can compute on ``device``."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise FocusError(f"--device {device}: torch cannot compute there ({str(error).splitlines()[0]}).") from error
 
 
 def check_finite(path: Path, checkpoint: Checkpoint) -> None:

@@ -1,7 +1,7 @@
 """Vectors by name, put in the order of the target's tokens, if they were made with its tokenizer."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +16,47 @@ EXAMPLES = 5
 @dataclass(frozen=True)
 class NamedVectors:
     """What a file of vectors holds. vectors: shape (words, dimension), floating. others: words of the file that
-    are no tokens of the target, so that their vectors were not read."""
+    are no tokens of the target, so that their vectors were not read. rare: names of tokens that are no words of the
+    file, but have a vector, (rare, dimension), by their n-grams."""
 
     words: list[str]
     vectors: np.ndarray
     others: list[str]
+    rare: list[str] = field(default_factory=list)
+    rare_vectors: np.ndarray | None = None
 
 
-def align(words: list[str], vectors: np.ndarray, target: Vocabulary) -> np.ndarray:
-    """Put the vectors of ``words`` in the rows of the target's tokens; special tokens get none."""
-    matrix = np.zeros((len(target), vectors.shape[1]), dtype=np.float32)
+@dataclass(frozen=True)
+class TokenVectors:
+    """The auxiliary space of a target vocabulary.
+
+    vectors: shape (target, dimension), float32, a row of zeros for a token that has none. rare: (target,), bool,
+    tokens too rare in the text for a vector of their own, whose vector is that of their character n-grams.
+    """
+
+    vectors: np.ndarray
+    rare: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray) -> "TokenVectors":
+        """Vectors of which none is of a rare token."""
+        return cls(vectors, np.zeros(len(vectors), dtype=bool))
+
+
+def align(found: NamedVectors, target: Vocabulary) -> TokenVectors:
+    """Put vectors in the rows of the target's tokens."""
+    matrix = np.zeros((len(target), found.vectors.shape[1]), dtype=np.float32)
+    rare = np.zeros(len(target), dtype=bool)
+    _put(matrix, found.words, found.vectors, target)
+    if found.rare_vectors is not None:
+        rare[_put(matrix, found.rare, found.rare_vectors, target)] = True
+    return TokenVectors(matrix, rare)
+
+
+def _put(matrix: np.ndarray, words: list[str], vectors: np.ndarray, target: Vocabulary) -> np.ndarray:
     rows = np.array([target.ids.get(word, -1) for word in words], dtype=np.int64)
     matrix[rows[rows >= 0]] = vectors[rows >= 0]
-    matrix[target.special] = 0
-    return matrix
+    return rows[rows >= 0]
 
 
 def check_names(path: Path, found: NamedVectors, target: Vocabulary) -> None:

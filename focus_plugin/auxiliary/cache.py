@@ -7,8 +7,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
 from focus_plugin.auxiliary.vectors import load_vectors
@@ -18,6 +17,8 @@ from focus_plugin.progress import Phase
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+FORMAT = 2  # of what is kept; another number, and what is there is not found
 
 
 def cache_directory() -> Path:
@@ -34,8 +35,8 @@ def cached_vectors(
     options: FastTextOptions,
     phase: Phase,
     verbose: bool = False,
-) -> np.ndarray:
-    """The vectors that ``train_vectors`` gives, from the cache if they are there; shape (target, dimension).
+) -> TokenVectors:
+    """The vectors that ``train_vectors`` gives, from the cache if they are there.
 
     ``vocabulary``: the directory that ``target`` was read from. Raises FocusError if the cache cannot be written.
     """
@@ -46,6 +47,7 @@ def cached_vectors(
             "corpus": sha256(corpus, progress),
             "vocabulary": [sha256(path) for path in files],
             "options": asdict(options),
+            "format": FORMAT,
             "fasttext": importlib.metadata.version("fasttext-numpy2"),
         }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
@@ -54,8 +56,8 @@ def cached_vectors(
         _require_writable(path.parent)
         tokenizer = load_tokenizer(files[1])
         with phase("Encoding for fastText", size) as progress:
-            matrix = train_vectors(corpus, tokenizer, target, options, progress, verbose=verbose)
-        save_vectors(path, matrix, target)
+            vectors = train_vectors(corpus, tokenizer, target, options, progress, verbose=verbose)
+        save_vectors(path, vectors, target)
     return load_vectors(path, target)
 
 

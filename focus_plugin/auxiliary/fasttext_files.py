@@ -11,6 +11,7 @@ import numpy as np
 from focus_plugin.auxiliary.alignment import NamedVectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
+from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def load_model(path: Path) -> Any:
@@ -41,15 +42,26 @@ def _ends_with(path: Path, shape: tuple[int, ...]) -> bool:
         return file.read(len(header)) == header
 
 
-def read_model(path: Path, wanted: Container[str]) -> NamedVectors:
-    """The vectors of the model's ``wanted`` words, as they were trained: words and their n-grams."""
-    model = load_model(path)
+def read_model(path: Path, target: Vocabulary) -> NamedVectors:
+    """The vectors of the target's tokens in a fastText model of tokens."""
+    return model_vectors(load_model(path), target)
+
+
+def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:
+    """The vectors of the target's tokens, as they were trained (words and their n-grams), and for text tokens the
+    model has no word for, by their n-grams alone."""
     words: list[str] = []
     others: list[str] = []
     for word in model.get_words(on_unicode_error="replace"):
-        (words if word in wanted else others).append(word)
-    vectors = [model.get_word_vector(word) for word in words]
-    return NamedVectors(words, _matrix(vectors, model.get_dimension()), others)
+        (words if word in target.ids else others).append(word)
+    known = set(words)
+    texts = (token for token, special in zip(target.tokens, target.special, strict=True) if not special)
+    rare = [token for token in texts if token not in known]
+    dimension = model.get_dimension()
+    vectors, rare_vectors = (
+        _matrix([model.get_word_vector(word) for word in names], dimension) for names in (words, rare)
+    )
+    return NamedVectors(words, vectors, others, rare, rare_vectors)
 
 
 def read_text(path: Path, wanted: Container[str]) -> NamedVectors:

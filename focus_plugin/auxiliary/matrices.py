@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from focus_plugin.auxiliary.alignment import NamedVectors
+from focus_plugin.auxiliary.alignment import NamedVectors, TokenVectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -17,17 +17,21 @@ FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # as safetensor
 NAMES = ("vectors", "embeddings")
 
 
-def save_vectors(path: str | Path, matrix: np.ndarray, target: Vocabulary) -> None:
+def save_vectors(path: str | Path, auxiliary: TokenVectors, target: Vocabulary) -> None:
     """Write the rows that are vectors, with their tokens, into one compact ``.safetensors`` file.
 
     It also says which vocabulary they were made for, since the vectors of a subset cannot tell.
     """
     from safetensors.numpy import save_file
 
-    known = np.flatnonzero(matrix.any(axis=1))
+    known = np.flatnonzero(auxiliary.vectors.any(axis=1))
     tokens = json.dumps([target.tokens[i] for i in known], ensure_ascii=False)
     # A second entry beside the tokens would let safetensors write them in any order.
-    tensors = {"vectors": np.ascontiguousarray(matrix[known]), "vocabulary": _identity(target)}
+    tensors = {
+        "vectors": np.ascontiguousarray(auxiliary.vectors[known]),
+        "rare": auxiliary.rare[known].astype(np.uint8),
+        "vocabulary": _identity(target),
+    }
     with whole_file(path) as temporary:
         save_file(tensors, temporary, {"tokens": tokens})
 
@@ -47,7 +51,7 @@ def read_safetensors(path: Path, target: Vocabulary) -> NamedVectors:
                 raise FocusError(f"{path}: expected one matrix, named {' or '.join(NAMES)}.")
             kind = file.get_slice(names[0]).get_dtype()
             vectors = file.get_tensor(names[0]) if kind in FLOATS else None
-            vocabulary = file.get_tensor("vocabulary") if "vocabulary" in held else None
+            vocabulary, rare = (file.get_tensor(name) if name in held else None for name in ("vocabulary", "rare"))
         tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None
     except (SafetensorError, ValueError) as error:
         raise FocusError(f"{path}: damaged, or not a file of token vectors ({error}).") from error
@@ -59,7 +63,14 @@ def read_safetensors(path: Path, target: Vocabulary) -> NamedVectors:
         )
     if tokens is not None and not (isinstance(tokens, list) and all(isinstance(token, str) for token in tokens)):
         raise FocusError(f"{path}: expected its tokens as a list of strings.")
-    return _named(path, tokens, vectors, target)
+    named = _named(path, tokens, vectors, target)
+    if rare is None:
+        return named
+    if rare.shape != (len(vectors),):
+        raise FocusError(f"{path}: says of {len(rare)} tokens whether they are rare, but has {len(vectors)}.")
+    seen, unseen = np.flatnonzero(rare == 0), np.flatnonzero(rare)
+    words, others = ([named.words[i] for i in part] for part in (seen, unseen))
+    return NamedVectors(words, vectors[seen], [], others, vectors[unseen])
 
 
 def read_npz(path: Path, target: Vocabulary) -> NamedVectors:

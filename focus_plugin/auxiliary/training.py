@@ -4,9 +4,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from focus_plugin.auxiliary.alignment import align
+from focus_plugin.auxiliary.alignment import TokenVectors, align
+from focus_plugin.auxiliary.fasttext_files import model_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.vocabulary.encoding import write_pieces
@@ -34,9 +33,8 @@ def train_vectors(
     progress: Progress = silent,
     model_path: Path | None = None,
     verbose: bool = False,
-) -> np.ndarray:
-    """CBOW vectors of the target's tokens; shape (target, dimension), float32, zeros for tokens rarer than
-    ``minimum_count``.
+) -> TokenVectors:
+    """CBOW vectors of the target's tokens; those rarer than ``minimum_count`` have that of their n-grams.
 
     ``progress`` is called with the bytes of the corpus encoded; ``verbose`` lets fastText show its own progress.
     The whole fastText model is kept at ``model_path`` if that is given. Raises FocusError if no token is frequent
@@ -62,8 +60,7 @@ def train_vectors(
             raise FocusError(_failure(corpus, options, str(error))) from error
     if model_path:
         model.save_model(str(model_path))
-    words = [word for word in model.get_words() if word in target.ids]
-    return align(words, np.array([model.get_word_vector(word) for word in words], dtype=np.float32), target)
+    return align(model_vectors(model, target), target)
 
 
 def _failure(corpus: str | Path, options: FastTextOptions, message: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from focus_plugin.auxiliary.alignment import NamedVectors, align, check_names
+from focus_plugin.auxiliary.alignment import NamedVectors, TokenVectors, align, check_names
 from focus_plugin.auxiliary.fasttext_files import read_model, read_text
 from focus_plugin.auxiliary.matrices import read_npz, read_safetensors
 from focus_plugin.errors import FocusError
@@ -14,21 +14,20 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 KINDS = (".bin", ".vec", ".npz", ".safetensors")
 
 
-def load_vectors(path: str | Path, target: Vocabulary) -> np.ndarray:
-    """Vectors of ``target``'s tokens; shape (target, dimension), float32, rows of zeros for tokens without.
+def load_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
+    """Vectors of ``target``'s tokens.
 
     Reads a fastText model of tokens (``.bin``), fastText's text format (``.vec``), and matrices (``.npz``,
-    ``.safetensors``). Special tokens have no vector. Raises FocusError for a damaged file, NaN or infinity, and for
+    ``.safetensors``). Raises FocusError for a damaged file, NaN or infinity, and for
     a file that was made with another tokenizer.
     """
     path = existing_file(path)
     found = _read(path, target)
-    matrix = found.vectors.astype(np.float32)
-    if not np.isfinite(matrix).all():
-        raise FocusError(f"{path}: holds NaN or infinity; make the vectors again.")
     check_names(path, found, target)
-    aligned = align(found.words, matrix, target)
-    if not aligned.any():
+    aligned = align(found, target)
+    if not np.isfinite(aligned.vectors).all():
+        raise FocusError(f"{path}: holds NaN or infinity; make the vectors again.")
+    if not found.words or not aligned.vectors[~target.special & ~aligned.rare].any():
         raise FocusError(f"{path}: has no vector for any token of the target vocabulary; it was made with another.")
     return aligned
 
@@ -36,7 +35,7 @@ def load_vectors(path: str | Path, target: Vocabulary) -> np.ndarray:
 def _read(path: Path, target: Vocabulary) -> NamedVectors:
     match path.suffix:
         case ".bin":
-            return read_model(path, target.ids)
+            return read_model(path, target)
         case ".vec":
             return read_text(path, target.ids)
         case ".npz":

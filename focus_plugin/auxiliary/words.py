@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.fasttext_files import load_model, read_text
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file
@@ -14,8 +15,8 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 BYTES = re.compile(r"(<0x[0-9A-F]{2}>)+")
 
 
-def load_word_vectors(path: str | Path, target: Vocabulary) -> np.ndarray:
-    """Vectors of ``target``'s tokens; shape (target, dimension), float32, rows of zeros for tokens without.
+def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
+    """Vectors of ``target``'s tokens, none of them counted as rare.
 
     A token gets the vector of its text without the word-start mark, as in the authors' package (and in WECHSEL,
     Minixhofer et al., NAACL 2022): from a fastText model (``.bin``) by the n-grams of the text, from the text format
@@ -35,7 +36,7 @@ def load_word_vectors(path: str | Path, target: Vocabulary) -> np.ndarray:
         raise FocusError(f"{path}: holds NaN or infinity; it is damaged.")
     if not matrix.any():
         raise FocusError(f"{path}: has no vector for any token of the target vocabulary; is it of that language?")
-    return matrix
+    return TokenVectors.of(matrix)
 
 
 def _text(form: str) -> str:

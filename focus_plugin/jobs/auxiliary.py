@@ -23,19 +23,19 @@ def make_auxiliary(
 ) -> tuple[int, int]:
     """Train vectors and write the whole fastText model (``.bin``) or the tokens' vectors alone (``.safetensors``).
 
-    Returns how many tokens have a vector, and how many there are. Raises FocusError, also if ``output`` exists.
+    Returns how many tokens have a vector of their own, and how many there are. Raises FocusError, also if ``output`` exists.
     """
     dictionary, tokenizer_file = vocabulary_files(vocabulary)
     target = read_dictionary(dictionary)
     if output.exists():
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
     if output.suffix == ".safetensors":
-        matrix = cached_vectors(existing_file(corpus), vocabulary, target, options, phase, verbose)
-        save_vectors(output, matrix, target)
+        vectors = cached_vectors(existing_file(corpus), vocabulary, target, options, phase, verbose)
+        save_vectors(output, vectors, target)
     elif output.suffix == ".bin":
         tokenizer = load_tokenizer(tokenizer_file)
         with whole_file(output) as path, phase("Encoding for fastText", existing_file(corpus).stat().st_size) as done:
-            matrix = train_vectors(corpus, tokenizer, target, options, done, model_path=path, verbose=verbose)
+            vectors = train_vectors(corpus, tokenizer, target, options, done, model_path=path, verbose=verbose)
     else:
         raise FocusError(f"{output}: auxiliary vectors are written as .bin or .safetensors.")
-    return int(matrix.any(axis=1).sum()), len(target)
+    return int((vectors.vectors.any(axis=1) & ~vectors.rare).sum()), len(target)

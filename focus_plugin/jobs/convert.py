@@ -1,37 +1,44 @@
 """From a released encoder, a target vocabulary and target text to the encoder under that vocabulary, on disk."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.cache import cached_vectors
 from focus_plugin.auxiliary.training import FastTextOptions
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.calibration import calibrated_bias, text_ids
-from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.names import OUTPUT_BIAS
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines, sha256, whole_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
-from focus_plugin.methods.matrix import MixingMatrix, save_matrix
+from focus_plugin.methods.focus import FocusOptions
+from focus_plugin.methods.matrix import MixingMatrix, as_mixing, load_matrix, save_matrix
 from focus_plugin.methods.origins import COPIED, counts
 from focus_plugin.progress import Phase, no_phase
-from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing
+from focus_plugin.report.counts import read_counts
+from focus_plugin.report.page import write_report
+from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing, require_device
 from focus_plugin.vocabulary.encoding import tokens_per_word
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.tokenizers import load_tokenizer
+from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 KIND = "encoder checkpoint"
 MATRIX = "mixing.safetensors"
+REPORT = "report.html"
+FILL = "the normal distribution of the source's rows"
 LINES_FOR_LENGTH = 100_000  # tokens per word are settled long before
 
 
@@ -40,9 +47,10 @@ class Conversion:
     """What to convert and how.
 
     The method ``focus`` needs ``corpus`` (target text to train fastText on), or one of ``auxiliary`` (a file of
-    token vectors) and ``word_vectors`` (of words). A corpus also gives the tokens per word, and the text of the
-    calibration, for which ``calibrate`` tokens of it are read, none if it is 0. device: torch's name of where the
-    mixtures and the calibration are computed.
+    token vectors), ``word_vectors`` (of words) and ``matrix`` (a mixing matrix made before, in place of the method).
+    A corpus also gives the tokens per word, and the text of the calibration, for which ``calibrate`` tokens of it
+    are read, none if it is 0. rank_bias: leave the output bias in the order of ids, as resizing a model does, rather
+    than move it with its tokens. device: torch's name of where the mixtures and the calibration are computed.
     """
 
     source: Path
@@ -50,11 +58,14 @@ class Conversion:
     corpus: Path | None
     auxiliary: Path | None
     word_vectors: Path | None
+    matrix: Path | None
     method: str
+    focus: FocusOptions
     fasttext: FastTextOptions
+    calibrate: int
+    rank_bias: bool
     seed: int
-    calibrate: int = 0
-    device: str = "cpu"
+    device: str
 
 
 def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: bool = False) -> Manifest:
@@ -63,17 +74,15 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
     dictionary, tokenizer_file = vocabulary_files(job.vocabulary)
+    require_device(job.device)
     manifest = _describe(job, phase)
     if not already_made(output, manifest):
-        target = read_dictionary(dictionary)
+        target, tokenizer = read_dictionary(dictionary), load_tokenizer(tokenizer_file)
         with phase("Reading the source checkpoint", 1):
             source = read_checkpoint(job.source)
             check_finite(job.source, source)
-        vectors = _vectors(job, target, phase, verbose)
-        with phase("Mixing", len(target)) as progress:
-            mixing = make_mixing(job.method, source.vocabulary, target, vectors, job.device, progress)
-            done = apply_mixing(source.tensors, mixing, job.seed, job.device)
-        tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source.config, done.tensors, target, tokenizer_file, phase)}
+        done = _transfer(job, source, target, phase, verbose)
+        tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source, done.tensors, target, tokenizer, phase)}
         with whole_directory(output) as directory:
             write_release(directory, source.config, tensors, dictionary, tokenizer_file)
             if done.weights is not None:
@@ -84,14 +93,12 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                 "target_tokens": len(target),
                 "source_bytes": _model_bytes(job.source),
                 "target_bytes": (directory / MODEL).stat().st_size,
+                **_lengths(job, source.tokenizer, tokenizer),
             }
-            if job.corpus:
-                new = load_tokenizer(tokenizer_file)
-                lengths = {"source_tokens_per_word": source.tokenizer, "target_tokens_per_word": new}
-                for name, tokenizer in lengths.items():
-                    if tokenizer:
-                        found[name] = tokens_per_word(islice(read_lines(job.corpus), LINES_FOR_LENGTH), tokenizer)
             write_manifest(directory, manifest, found)
+            manifest = replace(manifest, counts=found)
+            uses = read_counts(dictionary, target)
+            write_report(directory / REPORT, output.name, done.origins, source.vocabulary, target, uses, manifest, FILL)
     return made(output)
 
 
@@ -99,35 +106,45 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     parts = {"source": checkpoint_files(job.source), "vocabulary": [*vocabulary_files(job.vocabulary)]}
     if not parts["source"]:
         read_checkpoint(job.source)  # tells what is missing
-    if job.auxiliary and job.word_vectors:
-        raise FocusError("--auxiliary and --word-vectors both give the auxiliary vectors; leave out one of them.")
-    if job.auxiliary:
-        parts["auxiliary"] = [existing_file(job.auxiliary)]
-    if job.word_vectors:
-        parts["word_vectors"] = [existing_file(job.word_vectors)]
+    given = {name: getattr(job, name) for name in ("auxiliary", "word_vectors", "matrix") if getattr(job, name)}
+    if len(given) > 1:
+        raise FocusError(
+            "--auxiliary, --word-vectors and --matrix each say what to mix new tokens from; give one of them."
+        )
+    parts |= {name: [existing_file(path)] for name, path in given.items()}
     if job.corpus:
         parts["corpus"] = [existing_file(job.corpus)]
-    options: dict[str, object] = {"method": job.method, "seed": job.seed, "calibrate": job.calibrate}
-    if job.method == "focus":
-        if not (job.corpus or job.auxiliary or job.word_vectors):
+    options: dict[str, object] = {"seed": job.seed, "calibrate": job.calibrate, "rank_bias": job.rank_bias}
+    if not job.matrix:
+        options |= {"method": job.method, "focus": asdict(job.focus)}
+    if job.method == "focus" and not given:
+        if not job.corpus:
             raise FocusError(
                 "FOCUS needs auxiliary vectors: give --corpus (target text), or a file of them as --auxiliary (of "
                 "tokens) or --word-vectors (of words)."
             )
-        if not (job.auxiliary or job.word_vectors):
-            options["fasttext"] = asdict(job.fasttext)
+        options["fasttext"] = asdict(job.fasttext)
     with phase("Reading the input", sum(path.stat().st_size for paths in parts.values() for path in paths)) as progress:
         inputs = {
-            name if name in ("corpus", "auxiliary", "word_vectors") else f"{name}/{path.name}": sha256(path, progress)
+            f"{name}/{path.name}" if name in ("source", "vocabulary") else name: sha256(path, progress)
             for name, paths in parts.items()
             for path in paths
         }
-    return describe(KIND, options, inputs, ("torch", "numpy", "entmax", "sentencepiece", "fasttext-numpy2"))
+    return describe(KIND, options, inputs, ("torch", "numpy", "sentencepiece", "fasttext-numpy2"))
 
 
-def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -> np.ndarray | None:
-    if job.method != "focus":
-        return None
+def _transfer(job: Conversion, source: Checkpoint, target: Vocabulary, phase: Phase, verbose: bool) -> Transfer:
+    if job.matrix:
+        mixing = as_mixing(job.matrix, load_matrix(job.matrix), source.vocabulary, target)
+        with phase("Mixing", 1):
+            return apply_mixing(source.tensors, mixing, job.seed)
+    vectors = _vectors(job, target, phase, verbose) if job.method == "focus" else None
+    with phase("Mixing", len(target)) as progress:
+        mixing = make_mixing(job.method, source.vocabulary, target, vectors, job.focus, job.device, progress)
+        return apply_mixing(source.tensors, mixing, job.seed, job.device)
+
+
+def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -> TokenVectors:
     if job.auxiliary:
         return load_vectors(job.auxiliary, target)
     if job.word_vectors:
@@ -138,18 +155,21 @@ def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -
 
 def _bias(
     job: Conversion,
-    config: EncoderConfig,
+    source: Checkpoint,
     tensors: Mapping[str, Tensor],
     target: Vocabulary,
-    tokenizer_file: Path,
+    tokenizer: Tokenizer,
     phase: Phase,
 ) -> Tensor:
+    if job.rank_bias:
+        kept = source.tensors[OUTPUT_BIAS][: len(target)]
+        return torch.nn.functional.pad(kept, (0, len(target) - len(kept)))
     if not (job.corpus and job.calibrate):
         return tensors[OUTPUT_BIAS]
-    text = text_ids(job.corpus, load_tokenizer(tokenizer_file), target, job.seed)
+    text = text_ids(job.corpus, tokenizer, target, job.seed)
     with phase("Calibrating", job.calibrate) as progress:
         return calibrated_bias(
-            config, tensors, target, text, job.calibrate, seed=job.seed, device=job.device, progress=progress
+            source.config, tensors, target, text, job.calibrate, seed=job.seed, device=job.device, progress=progress
         )
 
 
@@ -157,6 +177,14 @@ def _matrix(source: Vocabulary, target: Vocabulary, done: Transfer) -> MixingMat
     assert done.weights is not None
     copied = np.where(done.origins.kind == COPIED, done.origins.anchors[:, 0], -1)
     return MixingMatrix(source.tokens, target.tokens, copied, done.weights, done.origins.similarity)
+
+
+def _lengths(job: Conversion, old: Tokenizer | None, new: Tokenizer) -> dict[str, float]:
+    if not job.corpus:
+        return {}
+    tokenizers = {"source_tokens_per_word": old, "target_tokens_per_word": new}
+    lines = [*islice(read_lines(job.corpus), LINES_FOR_LENGTH)]
+    return {name: tokens_per_word(lines, tokenizer) for name, tokenizer in tokenizers.items() if tokenizer}
 
 
 def _model_bytes(source: Path) -> int:

@@ -1,49 +1,62 @@
 """FOCUS: new tokens as sparse mixtures of overlapping ones (Dobler & de Melo, EMNLP 2023, section 3)."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.methods.mixing import Block, Mixing
 from focus_plugin.methods.sparsemax import sparsemax
-from focus_plugin.vocabulary.overlap import overlap
+from focus_plugin.vocabulary.overlap import EXACT, Matching, overlap
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 BLOCK_ROWS = 256  # similarities of so many rows to 20,000 anchors still fit a processor's cache
 
 
+@dataclass(frozen=True)
+class FocusOptions:
+    """matching: which tokens overlap. rare: mix tokens that are too rare for a vector of their own by the vector of
+    their n-grams, rather than leave them to the fill. special_anchors: let special tokens with a vector, which is
+    fastText's line end, take part in mixtures."""
+
+    matching: Matching = EXACT
+    rare: bool = True
+    special_anchors: bool = False
+
+
+DEFAULT = FocusOptions()
+
+
 def focus(
     source: Vocabulary,
     target: Vocabulary,
-    auxiliary: np.ndarray,
-    *,
-    special_anchors: bool = False,
+    auxiliary: TokenVectors,
+    options: FocusOptions = DEFAULT,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Mixing:
     """The mixing matrix of FOCUS.
 
-    ``auxiliary``: shape (target, dimension), float32, static vectors of the target tokens; a row of zeros says
-    that the token has none. Overlapping tokens keep their rows. A new token with a vector is weighted over the
-    overlapping tokens with a vector by the sparsemax of the cosine similarities. ``special_anchors``: let special
-    tokens with a vector take part in mixtures, as the authors' package does. The blocks are computed on
-    ``device``; ``progress`` is called with the number of rows done. Raises FocusError if no overlapping token has
-    a vector.
+    Overlapping tokens keep their rows. A new token with an auxiliary vector is weighted over the overlapping tokens
+    with a vector of their own by the sparsemax of the cosine similarities. The blocks are computed on ``device``;
+    ``progress`` is called with the number of rows done. Raises FocusError if no overlapping token has a vector.
     """
-    copied = overlap(source, target)
-    known = np.any(auxiliary != 0, axis=1)
-    anchors = np.flatnonzero(known & (copied >= 0) & (special_anchors | ~target.special))
-    new = np.flatnonzero(known & (copied < 0) & ~target.special)
+    copied = overlap(source, target, options.matching)
+    known = np.any(auxiliary.vectors != 0, axis=1)
+    anchors = np.flatnonzero(known & ~auxiliary.rare & (copied >= 0) & (options.special_anchors | ~target.special))
+    new = np.flatnonzero(known & (options.rare | ~auxiliary.rare) & (copied < 0) & ~target.special)
     if len(new) and not len(anchors):
         raise FocusError(
             "No token that both vocabularies hold has an auxiliary vector, so FOCUS has nothing to mix. Check that "
             "the auxiliary vectors were made with the target vocabulary, and that source and target share a script."
         )
-    blocks = _blocks(_unit(auxiliary[new], device), _unit(auxiliary[anchors], device), new, progress)
+    vectors = auxiliary.vectors
+    blocks = _blocks(_unit(vectors[new], device), _unit(vectors[anchors], device), new, progress)
     return Mixing(copied, copied[anchors], blocks)
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from focus_plugin.methods.mixing import Mixing
-from focus_plugin.vocabulary.overlap import overlap
+from focus_plugin.vocabulary.overlap import EXACT, Matching, overlap
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
-def random(source: Vocabulary, target: Vocabulary) -> Mixing:
+def random(source: Vocabulary, target: Vocabulary, matching: Matching = EXACT) -> Mixing:
     """The mixing matrix without mixtures."""
-    return Mixing(overlap(source, target), np.empty(0, np.int64), iter(()))
+    return Mixing(overlap(source, target, matching), np.empty(0, np.int64), iter(()))

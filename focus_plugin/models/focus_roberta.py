@@ -58,10 +58,10 @@ class FocusRobertaModel(RobertaModel):
         if not getattr(args, "focus_built", False):
             # The mark is saved with every checkpoint: what is built from one takes its weights from there.
             args.focus_built = True
-            if args.cpu or not torch.cuda.is_available():
-                torch.set_float32_matmul_precision(args.cpu_matmul_precision)
             if args.focus_source:
                 load_on_every_rank(model, lambda: _first_weights(args, task))
+            if args.cpu or not torch.cuda.is_available():
+                torch.set_float32_matmul_precision(args.cpu_matmul_precision)  # after the mixtures were computed
         return model
 
 

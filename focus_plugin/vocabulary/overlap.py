@@ -20,7 +20,10 @@ class Matching:
     fuzzy: bool = False
 
 
-def overlap(source: Vocabulary, target: Vocabulary, matching: Matching = Matching()) -> np.ndarray:
+EXACT = Matching()
+
+
+def overlap(source: Vocabulary, target: Vocabulary, matching: Matching = EXACT) -> np.ndarray:
     """For every target token the id of the source token that it is the same as, or -1.
 
     Shape (target,), int64. Section 3.1 of the FOCUS paper. A token of the same canonical form comes before one of

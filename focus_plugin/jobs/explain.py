@@ -1,0 +1,36 @@
+"""Which source tokens a target token is made of, in lines for a reader."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from focus_plugin.errors import FocusError
+from focus_plugin.jobs.convert import MATRIX
+from focus_plugin.methods.matrix import MixingMatrix, load_matrix, mixture
+
+
+def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
+    """Yield, for each of ``tokens``, a line on it and one for each of its source tokens with their weights.
+
+    ``path``: a directory of focus convert, or the mixing matrix in it. Raises FocusError for a token that the target
+    vocabulary does not hold.
+    """
+    path = path / MATRIX if path.is_dir() else path
+    matrix = load_matrix(path)
+    ids = {token: i for i, token in enumerate(matrix.target)}
+    for token in tokens:
+        if token not in ids:
+            marked = f"▁{token}"
+            hint = f" Words start with ▁: there is {marked!r}." if marked in ids else ""
+            raise FocusError(f"{path}: the target vocabulary has no token {token!r}.{hint}")
+        yield from _lines(matrix, ids[token])
+
+
+def _lines(matrix: MixingMatrix, row: int) -> Iterator[str]:
+    token, parts = matrix.target[row], mixture(matrix, row)
+    if matrix.copied[row] >= 0:
+        yield f"{token}: copied from {parts[0][0]}."
+    elif not parts:
+        yield f"{token}: filled, since it has no auxiliary vector."
+    else:
+        yield f"{token}: a mixture of {len(parts)}; the most similar has a cosine of {matrix.similarity[row]:.3f}."
+        yield from (f"{weight:8.4f}  {name}" for name, weight in parts)
