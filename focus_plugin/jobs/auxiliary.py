@@ -23,7 +23,8 @@ def make_auxiliary(
 ) -> tuple[int, int]:
     """Train vectors and write the whole fastText model (``.bin``) or the tokens' vectors alone (``.safetensors``).
 
-    Returns how many tokens have a vector of their own, and how many there are. Raises FocusError, also if ``output`` exists.
+    Returns how many tokens have a vector of their own, and how many there are. Raises FocusError, also if
+    ``output`` exists.
     """
     dictionary, tokenizer_file = vocabulary_files(vocabulary)
     target = read_dictionary(dictionary)
