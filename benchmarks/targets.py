@@ -44,7 +44,8 @@ def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> d
     found: dict[str, object] = {}
     for method in ("random", "focus"):
         source = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
-        run(commands, "focus", "convert", *source, "--method", method, "--output", work / method)
+        plain = ("--method", method, "--fill", "normal", "--calibrate", 0)
+        run(commands, "focus", "convert", *source, *plain, "--output", work / method)
         base = ("focus", "train", work / "data", "--init", work / method, "--output", work / f"{method}.lapt")
         schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
         run(commands, *base, *schedule, "--validations", 6, "--", "--tokens-per-sample", LENGTH)

@@ -50,7 +50,7 @@ def align(found: NamedVectors, target: Vocabulary) -> TokenVectors:
     _put(matrix, found.words, found.vectors, target)
     if found.rare_vectors is not None:
         rare[_put(matrix, found.rare, found.rare_vectors, target)] = True
-    return TokenVectors(matrix, rare)
+    return TokenVectors(matrix, rare & matrix.any(axis=1))
 
 
 def _put(matrix: np.ndarray, words: list[str], vectors: np.ndarray, target: Vocabulary) -> np.ndarray:

@@ -1,0 +1,78 @@
+"""The table of docs/results.md on starts: masked-LM loss before and after equal short training, over seeds.
+
+    python benchmarks/starts.py --text DIR --source DIR --work DIR --languages swa xho --seeds 1 2 3 --updates 200
+
+`--text` has LANG.train.txt and LANG.valid.txt. The starts: overlap copied and the rest random; the authors' package
+(`--paper`); FOCUS without rare tokens and calibration; each of these two alone; both, which is the default. Only the
+authors' and the default are trained. What is in `--work` already is used again. Prints Markdown.
+"""
+
+import argparse
+import re
+from pathlib import Path
+from statistics import mean
+
+from targets import LENGTH, run
+
+PLAIN = ("--fill", "normal", "--calibrate", 0)
+STARTS: dict[str, tuple[object, ...]] = {
+    "random": ("--method", "random", "--calibrate", 0),
+    "paper": ("--paper",),
+    "plain": PLAIN,
+    "ngrams": ("--fill", "ngrams", "--calibrate", 0),
+    "calibrated": ("--fill", "normal"),
+    "default": (),
+}
+TRAINED = ("paper", "default")
+
+
+def losses(arguments: argparse.Namespace, language: str, seed: int, commands: list[str]) -> dict[str, float]:
+    """The loss of every start, and after training (``START.trained``), in nats."""
+    work = arguments.work / language
+    train, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
+    run(commands, "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
+    prepared = ("--vocab", work / "vocab", "--train", train, "--valid", valid, "--output", work / "data")
+    run(commands, "focus", "prepare", *prepared)
+    found = {}
+    for name, options in STARTS.items():
+        start = work / f"{name}.{seed}"
+        given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
+        run(commands, "focus", "convert", *given, *options, "--seed", seed, "--output", start)
+        found[name] = loss(commands, work / "data", start)
+        if name in TRAINED and arguments.updates:
+            schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
+            job = ("focus", "train", work / "data", "--init", start, "--output", f"{start}.trained", *schedule)
+            run(commands, *job, "--seed", seed, "--validations", 4, "--", "--tokens-per-sample", LENGTH)
+            found[f"{name}.trained"] = loss(commands, work / "data", Path(f"{start}.trained"))
+    return found
+
+
+def loss(commands: list[str], data: Path, model: Path) -> float:
+    """What ``focus evaluate`` says, in nats."""
+    told = run(commands, "focus", "evaluate", data, "--model", model, "--tokens-per-sample", LENGTH)
+    return float(re.search(r"loss ([\d.]+) nats", told)[1])
+
+
+def main() -> None:
+    """Run everything and print the Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("text", "source", "work"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--languages", nargs="+", required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, required=True)
+    parser.add_argument("--updates", type=int, default=200)
+    arguments = parser.parse_args()
+    found = {
+        language: [losses(arguments, language, seed, []) for seed in arguments.seeds]
+        for language in arguments.languages
+    }
+    print("| | " + " | ".join(f"{language}, mean | seeds" for language in found) + " |")
+    print("|---|" + "---:|---:|" * len(found))
+    for name in next(iter(found.values()))[0]:
+        values = [[one[name] for one in runs] for runs in found.values()]
+        cells = (f"{mean(column):.3f} | {' / '.join(f'{value:.3f}' for value in column)}" for column in values)
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
