@@ -15,6 +15,7 @@ import torch
 from commands import refuse, run
 from fairseq.models.roberta import XLMRModel
 from sklearn.metrics import accuracy_score, f1_score
+from tokenizer_kinds import byte_level, unigram
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release import load_fairseq
@@ -281,6 +282,65 @@ def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
     want = read_checkpoint(tmp_path / "converted").tensors
     saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
     assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
+
+
+def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, tmp_path):
+    text, tokenizer, vocabulary = chain / "swa.train.txt", tmp_path / "t.json", tmp_path / "vocab"
+    byte_level(text.read_text().splitlines(), 1200).save(str(tokenizer))
+    run("focus", "vocab", "--tokenizer", tokenizer, "--input", text, "--output", vocabulary)
+    made = ("--source", SAMPLE / "source", "--vocab", vocabulary, "--corpus", text, "--dim", 50)
+    run("focus", "convert", *made, "--output", tmp_path / "focus")
+    run("focus", "convert", *made, "--method", "random", "--output", tmp_path / "random")
+    prepared = ("--train", text, "--valid", chain / "swa.valid.txt", "--output", tmp_path / "data")
+    run("focus", "prepare", "--vocab", vocabulary, *prepared)
+    assert counts(tmp_path / "data")["valid"]["unknown"] == 0
+    assert counts(tmp_path / "focus")["overlap"] > 200, "words of the source start with another mark"
+    assert loss(tmp_path, tmp_path / "focus") < loss(tmp_path, tmp_path / "random") - 0.3
+    run("focus", "train", tmp_path / "data", "--init", tmp_path / "focus", "--output", tmp_path / "lapt", *SHORT)
+    assert loss(tmp_path, tmp_path / "lapt") < loss(tmp_path, tmp_path / "focus")
+    tables = ("--train", chain / "topic.swa.train.tsv", "--valid", chain / "topic.swa.valid.tsv", "--truncate", "--cpu")
+    base = ("focus", "finetune", "classification", "--model", tmp_path / "lapt", "--output", tmp_path / "topic")
+    run(*base, *tables, "--epochs", 1)
+    for name in ("vocab", "focus", "data", "lapt", "topic"):
+        assert "    tokenizer.json: " in run("focus", "inspect", tmp_path / name).stdout
+        assert (tmp_path / name / "tokenizer.json").read_bytes() == tokenizer.read_bytes()
+    export = ("focus", "export", "--onnx", "--model", tmp_path / "topic", "--output", tmp_path / "onnx")
+    refuse(*export, says="is tokenized by tokenizer.json; what is served needs a SentencePiece model")
+
+
+def test_fairseq_train_knows_the_kind_of_the_tokens(chain, tmp_path):
+    """It converts to a byte-level vocabulary as focus convert does."""
+    text, vocabulary = chain / "swa.train.txt", tmp_path / "vocab"
+    byte_level(text.read_text().splitlines(), 1200).save(str(tmp_path / "t.json"))
+    run("focus", "vocab", "--tokenizer", tmp_path / "t.json", "--input", text, "--output", vocabulary)
+    made = ("--source", SAMPLE / "source", "--vocab", vocabulary, "--method", "random", "--output", tmp_path / "made")
+    run("focus", "convert", *made)
+    run("focus", "prepare", "--vocab", vocabulary, "--train", text, "--valid", text, "--output", tmp_path / "data")
+    plugin = ("--user-dir", "focus_plugin", "--task", "focus_masked_lm", "--arch", "focus_roberta")
+    initialization = ("--focus-source", SAMPLE / "source", "--focus-method", "random")
+    training = ("--criterion", "masked_lm", "--optimizer", "adam", "--lr", 0, "--max-tokens", 512, "--max-update", 1)
+    short = ("--tokens-per-sample", 64, "--save-dir", tmp_path / "saved", "--cpu")
+    run("fairseq-train", tmp_path / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
+    saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
+    assert all(torch.equal(saved[name], tensor) for name, tensor in read_checkpoint(tmp_path / "made").tensors.items())
+
+
+def test_a_unigram_tokenizer_is_exported(chain, tmp_path):
+    text = chain / "swa.train.txt"
+    unigram(text.read_text().splitlines(), 1200).save(str(tmp_path / "t.json"))
+    vocab = ("focus", "vocab", "--input", text, "--output", tmp_path / "vocab")
+    run(*vocab, "--tokenizer", tmp_path / "t.json")
+    again = (tmp_path / "vocab" / "focus.json").stat().st_mtime_ns
+    run(*vocab, "--tokenizer", tmp_path / "t.json")
+    assert (tmp_path / "vocab" / "focus.json").stat().st_mtime_ns == again, "a second run does nothing"
+    for options in ((), ("--tokenizer", tmp_path / "t.json", "--size", 900)):
+        done = run(*vocab, *options, check=False)
+        assert done.returncode == 2
+        assert "Give either --size" in done.stderr
+    made = ("--source", SAMPLE / "source", "--vocab", tmp_path / "vocab", "--method", "random")
+    run("focus", "convert", *made, "--output", tmp_path / "model")
+    run("focus", "export", "--onnx", "--model", tmp_path / "model", "--output", tmp_path / "onnx")
+    assert counts(tmp_path / "onnx")["largest_difference_to_pytorch"] < 1e-4
 
 
 def test_too_little_text_to_evaluate_on_is_told(chain, tmp_path):
