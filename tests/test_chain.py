@@ -61,6 +61,20 @@ def exported(chain, topic) -> Path:
     return chain / "onnx"
 
 
+@pytest.fixture(scope="module")
+def byte_level_chain(chain, tmp_path_factory) -> Path:
+    """As ``chain``, with a byte-level tokenizer as it is published in place of a vocabulary trained here."""
+    work, text = tmp_path_factory.mktemp("byte-level"), chain / "swa.train.txt"
+    byte_level(text.read_text().splitlines(), 1200).save(str(work / "t.json"))
+    run("focus", "vocab", "--tokenizer", work / "t.json", "--input", text, "--output", work / "vocab")
+    for method in ("focus", "random"):
+        base = ("focus", "convert", "--source", SAMPLE / "source", "--vocab", work / "vocab", "--corpus", text)
+        run(*base, "--dim", 50, "--method", method, "--output", work / method)
+    prepared = ("--train", text, "--valid", chain / "swa.valid.txt", "--output", work / "data")
+    run("focus", "prepare", "--vocab", work / "vocab", *prepared)
+    return work
+
+
 def loss(chain: Path, model: Path) -> float:
     told = run("focus", "evaluate", chain / "data", "--model", model, "--cpu").stdout
     return float(re.search(r"loss ([\d.]+) nats", told)[1])
@@ -284,45 +298,33 @@ def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
     assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
 
 
-def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, tmp_path):
-    text, tokenizer, vocabulary = chain / "swa.train.txt", tmp_path / "t.json", tmp_path / "vocab"
-    byte_level(text.read_text().splitlines(), 1200).save(str(tokenizer))
-    run("focus", "vocab", "--tokenizer", tokenizer, "--input", text, "--output", vocabulary)
-    made = ("--source", SAMPLE / "source", "--vocab", vocabulary, "--corpus", text, "--dim", 50)
-    run("focus", "convert", *made, "--output", tmp_path / "focus")
-    run("focus", "convert", *made, "--method", "random", "--output", tmp_path / "random")
-    prepared = ("--train", text, "--valid", chain / "swa.valid.txt", "--output", tmp_path / "data")
-    run("focus", "prepare", "--vocab", vocabulary, *prepared)
-    assert counts(tmp_path / "data")["valid"]["unknown"] == 0
-    assert counts(tmp_path / "focus")["overlap"] > 200, "words of the source start with another mark"
-    assert loss(tmp_path, tmp_path / "focus") < loss(tmp_path, tmp_path / "random") - 0.3
-    run("focus", "train", tmp_path / "data", "--init", tmp_path / "focus", "--output", tmp_path / "lapt", *SHORT)
-    assert loss(tmp_path, tmp_path / "lapt") < loss(tmp_path, tmp_path / "focus")
+def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, byte_level_chain):
+    work = byte_level_chain
+    assert counts(work / "data")["valid"]["unknown"] == 0
+    assert counts(work / "focus")["overlap"] > 200, "words of the source start with another mark"
+    assert loss(work, work / "focus") < loss(work, work / "random") - 0.3
+    run("focus", "train", work / "data", "--init", work / "focus", "--output", work / "lapt", *SHORT)
+    assert loss(work, work / "lapt") < loss(work, work / "focus")
     tables = ("--train", chain / "topic.swa.train.tsv", "--valid", chain / "topic.swa.valid.tsv", "--truncate", "--cpu")
-    base = ("focus", "finetune", "classification", "--model", tmp_path / "lapt", "--output", tmp_path / "topic")
+    base = ("focus", "finetune", "classification", "--model", work / "lapt", "--output", work / "topic")
     run(*base, *tables, "--epochs", 1)
     for name in ("vocab", "focus", "data", "lapt", "topic"):
-        assert "    tokenizer.json: " in run("focus", "inspect", tmp_path / name).stdout
-        assert (tmp_path / name / "tokenizer.json").read_bytes() == tokenizer.read_bytes()
-    export = ("focus", "export", "--onnx", "--model", tmp_path / "topic", "--output", tmp_path / "onnx")
+        assert (work / name / "tokenizer.json").read_bytes() == (work / "t.json").read_bytes()
+    assert "    tokenizer.json: " in run("focus", "inspect", work / "topic").stdout
+    export = ("focus", "export", "--onnx", "--model", work / "topic", "--output", work / "onnx")
     refuse(*export, says="is tokenized by tokenizer.json; what is served needs a SentencePiece model")
 
 
-def test_fairseq_train_knows_the_kind_of_the_tokens(chain, tmp_path):
+def test_fairseq_train_knows_the_kind_of_the_tokens(byte_level_chain, tmp_path):
     """It converts to a byte-level vocabulary as focus convert does."""
-    text, vocabulary = chain / "swa.train.txt", tmp_path / "vocab"
-    byte_level(text.read_text().splitlines(), 1200).save(str(tmp_path / "t.json"))
-    run("focus", "vocab", "--tokenizer", tmp_path / "t.json", "--input", text, "--output", vocabulary)
-    made = ("--source", SAMPLE / "source", "--vocab", vocabulary, "--method", "random", "--output", tmp_path / "made")
-    run("focus", "convert", *made)
-    run("focus", "prepare", "--vocab", vocabulary, "--train", text, "--valid", text, "--output", tmp_path / "data")
     plugin = ("--user-dir", "focus_plugin", "--task", "focus_masked_lm", "--arch", "focus_roberta")
     initialization = ("--focus-source", SAMPLE / "source", "--focus-method", "random")
     training = ("--criterion", "masked_lm", "--optimizer", "adam", "--lr", 0, "--max-tokens", 512, "--max-update", 1)
     short = ("--tokens-per-sample", 64, "--save-dir", tmp_path / "saved", "--cpu")
-    run("fairseq-train", tmp_path / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
+    run("fairseq-train", byte_level_chain / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
+    want = read_checkpoint(byte_level_chain / "random").tensors
     saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
-    assert all(torch.equal(saved[name], tensor) for name, tensor in read_checkpoint(tmp_path / "made").tensors.items())
+    assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
 
 
 def test_a_unigram_tokenizer_is_exported(chain, tmp_path):
