@@ -15,6 +15,7 @@ import torch
 from commands import refuse, run
 from fairseq.models.roberta import XLMRModel
 from sklearn.metrics import accuracy_score, f1_score
+from tokenizer_kinds import byte_level, unigram
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release import load_fairseq
@@ -58,6 +59,20 @@ def topic(chain, trained) -> Path:
 def exported(chain, topic) -> Path:
     run("focus", "export", "--onnx", "--model", topic, "--output", chain / "onnx")
     return chain / "onnx"
+
+
+@pytest.fixture(scope="module")
+def byte_level_chain(chain, tmp_path_factory) -> Path:
+    """As ``chain``, with a byte-level tokenizer as it is published in place of a vocabulary trained here."""
+    work, text = tmp_path_factory.mktemp("byte-level"), chain / "swa.train.txt"
+    byte_level(text.read_text().splitlines(), 1200).save(str(work / "t.json"))
+    run("focus", "vocab", "--tokenizer", work / "t.json", "--input", text, "--output", work / "vocab")
+    for method in ("focus", "random"):
+        base = ("focus", "convert", "--source", SAMPLE / "source", "--vocab", work / "vocab", "--corpus", text)
+        run(*base, "--dim", 50, "--method", method, "--output", work / method)
+    prepared = ("--train", text, "--valid", chain / "swa.valid.txt", "--output", work / "data")
+    run("focus", "prepare", "--vocab", work / "vocab", *prepared)
+    return work
 
 
 def loss(chain: Path, model: Path) -> float:
@@ -281,6 +296,53 @@ def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
     want = read_checkpoint(tmp_path / "converted").tensors
     saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
     assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
+
+
+def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, byte_level_chain):
+    work = byte_level_chain
+    assert counts(work / "data")["valid"]["unknown"] == 0
+    assert counts(work / "focus")["overlap"] > 200, "words of the source start with another mark"
+    assert loss(work, work / "focus") < loss(work, work / "random") - 0.3
+    run("focus", "train", work / "data", "--init", work / "focus", "--output", work / "lapt", *SHORT)
+    assert loss(work, work / "lapt") < loss(work, work / "focus")
+    tables = ("--train", chain / "topic.swa.train.tsv", "--valid", chain / "topic.swa.valid.tsv", "--truncate", "--cpu")
+    base = ("focus", "finetune", "classification", "--model", work / "lapt", "--output", work / "topic")
+    run(*base, *tables, "--epochs", 1)
+    for name in ("vocab", "focus", "data", "lapt", "topic"):
+        assert (work / name / "tokenizer.json").read_bytes() == (work / "t.json").read_bytes()
+    assert "    tokenizer.json: " in run("focus", "inspect", work / "topic").stdout
+    export = ("focus", "export", "--onnx", "--model", work / "topic", "--output", work / "onnx")
+    refuse(*export, says="is tokenized by tokenizer.json; what is served needs a SentencePiece model")
+
+
+def test_fairseq_train_knows_the_kind_of_the_tokens(byte_level_chain, tmp_path):
+    """It converts to a byte-level vocabulary as focus convert does."""
+    plugin = ("--user-dir", "focus_plugin", "--task", "focus_masked_lm", "--arch", "focus_roberta")
+    initialization = ("--focus-source", SAMPLE / "source", "--focus-method", "random")
+    training = ("--criterion", "masked_lm", "--optimizer", "adam", "--lr", 0, "--max-tokens", 512, "--max-update", 1)
+    short = ("--tokens-per-sample", 64, "--save-dir", tmp_path / "saved", "--cpu")
+    run("fairseq-train", byte_level_chain / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
+    want = read_checkpoint(byte_level_chain / "random").tensors
+    saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
+    assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
+
+
+def test_a_unigram_tokenizer_is_exported(chain, tmp_path):
+    text = chain / "swa.train.txt"
+    unigram(text.read_text().splitlines(), 1200).save(str(tmp_path / "t.json"))
+    vocab = ("focus", "vocab", "--input", text, "--output", tmp_path / "vocab")
+    run(*vocab, "--tokenizer", tmp_path / "t.json")
+    again = (tmp_path / "vocab" / "focus.json").stat().st_mtime_ns
+    run(*vocab, "--tokenizer", tmp_path / "t.json")
+    assert (tmp_path / "vocab" / "focus.json").stat().st_mtime_ns == again, "a second run does nothing"
+    for options in ((), ("--tokenizer", tmp_path / "t.json", "--size", 900)):
+        done = run(*vocab, *options, check=False)
+        assert done.returncode == 2
+        assert "Give either --size" in done.stderr
+    made = ("--source", SAMPLE / "source", "--vocab", tmp_path / "vocab", "--method", "random")
+    run("focus", "convert", *made, "--output", tmp_path / "model")
+    run("focus", "export", "--onnx", "--model", tmp_path / "model", "--output", tmp_path / "onnx")
+    assert counts(tmp_path / "onnx")["largest_difference_to_pytorch"] < 1e-4
 
 
 def test_too_little_text_to_evaluate_on_is_told(chain, tmp_path):
