@@ -1,6 +1,6 @@
 """The table of docs/results.md on starts: masked-LM loss before and after equal short training, over seeds.
 
-    python benchmarks/starts.py --text DIR --source DIR --work DIR --languages swa xho --seeds 1 2 3 --updates 200
+    python benchmarks/starts.py --text DIR --source DIR --work DIR --languages swa xho --seeds 1 2 3 --updates 100
 
 `--text` has LANG.train.txt and LANG.valid.txt. The starts: overlap copied and the rest random; the authors' package
 (`--paper`); FOCUS without rare tokens and calibration; each of these two alone; both, which is the default. Only the
@@ -42,7 +42,7 @@ def losses(arguments: argparse.Namespace, language: str, seed: int, commands: li
         if name in TRAINED and arguments.updates:
             schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
             job = ("focus", "train", work / "data", "--init", start, "--output", f"{start}.trained", *schedule)
-            run(commands, *job, "--seed", seed, "--validations", 4, "--", "--tokens-per-sample", LENGTH)
+            run(commands, *job, "--seed", seed, "--validations", 2, "--", "--tokens-per-sample", LENGTH)
             found[f"{name}.trained"] = loss(commands, work / "data", Path(f"{start}.trained"))
     return found
 
@@ -60,7 +60,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--seeds", nargs="+", type=int, required=True)
-    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--updates", type=int, default=100)
     arguments = parser.parse_args()
     found = {
         language: [losses(arguments, language, seed, []) for seed in arguments.seeds]
