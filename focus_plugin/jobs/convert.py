@@ -30,7 +30,7 @@ from focus_plugin.report.counts import read_counts
 from focus_plugin.report.page import write_report
 from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing, require_device
 from focus_plugin.vocabulary.encoding import tokens_per_word
-from focus_plugin.vocabulary.files import vocabulary_files
+from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -130,7 +130,8 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
             for name, paths in parts.items()
             for path in paths
         }
-    return describe(KIND, options, inputs, ("torch", "numpy", "sentencepiece", "fasttext-numpy2"))
+    packages = ("torch", "numpy", "fasttext-numpy2", tokenizer_package(vocabulary_files(job.vocabulary)[1]))
+    return describe(KIND, options, inputs, packages)
 
 
 def _transfer(job: Conversion, source: Checkpoint, target: Vocabulary, phase: Phase, verbose: bool) -> Transfer:
