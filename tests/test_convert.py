@@ -71,6 +71,14 @@ def test_all_but_the_vocabulary_is_unchanged(converted, release):
     for token in set(source.vocabulary.tokens) & set(target.vocabulary.tokens):
         row, origin = target.vocabulary.ids[token], source.vocabulary.ids[token]
         assert torch.equal(target.tensors[EMBEDDING][row], source.tensors[EMBEDDING][origin])
+
+
+def test_without_calibration_the_bias_moves_with_its_tokens(release, vocabulary, target_text, tmp_path):
+    output = tmp_path / "moved"
+    convert(release, vocabulary, target_text, output, "--calibrate", 0)
+    source, target = read_checkpoint(release), read_checkpoint(output)
+    for token in set(source.vocabulary.tokens) & set(target.vocabulary.tokens):
+        row, origin = target.vocabulary.ids[token], source.vocabulary.ids[token]
         assert target.tensors[OUTPUT_BIAS][row] == source.tensors[OUTPUT_BIAS][origin]
 
 
