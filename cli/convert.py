@@ -13,6 +13,7 @@ PAPER = {"dim": 100, "epochs": 3, "min_count": 10, "seed": 42, "fill": "normal",
 @click.command("convert")
 @click.option("--source", required=True, type=Path, help="XLM-R as fairseq or Hugging Face released it: a directory.")
 @click.option("--vocab", required=True, type=Path, help="Directory made by focus vocab.")
+@click.option("--extend", is_flag=True, help="Keep the source's vocabulary and append what it lacks of --vocab.")
 @click.option("--corpus", type=Path, help="Target text, to train the auxiliary vectors on.")
 @click.option("--auxiliary", type=Path, help="Token vectors instead: .bin or .vec of fastText, .npz, .safetensors.")
 @click.option("--word-vectors", type=Path, help="Word vectors instead: .bin or .vec of fastText, as cc.sw.300.bin.")
@@ -43,6 +44,7 @@ def command(
     context: click.Context,
     source: Path,
     vocab: Path,
+    extend: bool,
     corpus: Path | None,
     auxiliary: Path | None,
     word_vectors: Path | None,
@@ -62,7 +64,7 @@ def command(
     seed: int,
     quiet: bool,
 ) -> None:
-    """Give a multilingual encoder the target vocabulary."""
+    """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
     from focus_plugin.auxiliary.training import FastTextOptions
     from focus_plugin.jobs.convert import REPORT, Conversion, convert
     from focus_plugin.methods.focus import FocusOptions
@@ -76,6 +78,7 @@ def command(
     job = Conversion(
         source=source,
         vocabulary=vocab,
+        extend=extend,
         corpus=corpus,
         auxiliary=auxiliary,
         word_vectors=word_vectors,
@@ -95,6 +98,8 @@ def command(
         f"{counts['mean_support']:.1f} on average, {counts['filled']} filled.",
         f"{counts['source_bytes'] / 1e6:.1f} MB before, {counts['target_bytes'] / 1e6:.1f} MB after.",
     )
+    if extend:
+        tell(quiet, f"{counts['kept']} tokens of the source kept, {counts['appended']} appended.")
     if "source_tokens_per_word" in counts:
         before, after = counts["source_tokens_per_word"], counts["target_tokens_per_word"]
         tell(quiet, f"{before:.2f} tokens per word before, {after:.2f} after.")

@@ -19,7 +19,7 @@ COMMANDS = {
     "train": "Continue the pretraining of a converted encoder.",
     "evaluate": "Measure the masked-LM loss of an encoder on prepared text.",
     "finetune": "Fine-tune an encoder for a task.",
-    "export": "Export a model for serving.",
+    "export": "Export a model for serving, or for transformers.",
     "predict": "Run an exported model over a file of texts.",
     "inspect": "Say what a directory holds.",
 }

@@ -36,6 +36,7 @@ def calibrated_bias(
     text: np.ndarray,
     tokens: int,
     *,
+    kept: np.ndarray,
     seed: int,
     device: str = "cpu",
     progress: Progress = silent,
@@ -44,7 +45,9 @@ def calibrated_bias(
 
     ``text``: token ids of target text, shape (any,); its frequencies, plus one for every token, are the aim.
     ``tokens``: how many of them the model reads, in blocks drawn by ``seed``. Special tokens keep their bias and,
-    together, their probability. ``progress`` is called with the number of tokens read.
+    together, their probability. Tokens that are ``kept``, shape (vocabulary,), bool, keep their bias too: against each
+    other they are predicted as before, and together as often as they occur. ``progress`` is called with the number
+    of tokens read.
     """
     blocks = _blocks(text, vocabulary, min(LENGTH, config.max_positions), tokens, seed)
     there = {name: tensor.to(device) for name, tensor in tensors.items()}
@@ -62,8 +65,12 @@ def calibrated_bias(
     frequency[special] = 0
     wanted = frequency / frequency.sum() * said[~special].sum() / max(positions, 1)
     change = torch.log(wanted) - torch.log(said / max(positions, 1))
+    same = torch.from_numpy(kept) & ~special
+    if same.any():  # only differences of biases count
+        change -= torch.log(wanted[same].sum()) - torch.log(said[same].sum() / max(positions, 1))
+    fitted = ~special & ~same
     bias = tensors[OUTPUT_BIAS].clone()
-    bias[~special] += change[~special].float()
+    bias[fitted] += change[fitted].float()
     return bias
 
 

@@ -1,6 +1,7 @@
 """Encoders in a Hugging Face directory: ``config.json``, weights and tokenizer files."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,20 @@ import torch
 from torch import Tensor
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble
-from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING, POSITIONS, from_hugging_face
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.names import (
+    EMBEDDING,
+    OUTPUT_BIAS,
+    OUTPUT_EMBEDDING,
+    POSITIONS,
+    from_hugging_face,
+    to_hugging_face,
+)
 from focus_plugin.checkpoint.weights import load_pickled, load_safetensors
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.files import SENTENCEPIECE
+from focus_plugin.files import write_json
+from focus_plugin.vocabulary.files import SENTENCEPIECE, TOKENIZER_JSON
+from focus_plugin.vocabulary.huggingface import hugging_face_unigram
 from focus_plugin.vocabulary.readers import read_sentencepiece, read_tokenizer_json, read_vocab_json
 from focus_plugin.vocabulary.tokenizers import (
     Tokenizer,
@@ -19,9 +30,10 @@ from focus_plugin.vocabulary.tokenizers import (
     hugging_face_tokenizer,
     sentencepiece_tokenizer,
 )
-from focus_plugin.vocabulary.vocabulary import Vocabulary
+from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, Vocabulary
 
 CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
 # What transformers assumes where config.json is silent, and what an encoder must have to be the same in fairseq.
 _EXPECTED: dict[str, tuple[object, tuple[object, ...]]] = {
     "model_type": (None, ("xlm-roberta", "roberta")),
@@ -45,6 +57,66 @@ def read_huggingface(directory: Path) -> Checkpoint:
     return assemble(directory, tensors, vocabulary, tokenizer, config["num_attention_heads"])
 
 
+def write_huggingface(
+    directory: Path,
+    config: EncoderConfig,
+    tensors: Mapping[str, Tensor],
+    vocabulary: Vocabulary,
+    tokenizer: Path,
+    labels: Sequence[str] = (),
+) -> None:
+    """Write an encoder as transformers has XLM-R: ``config.json``, ``model.safetensors`` and the tokenizer's files.
+
+    ``tensors``: under fairseq's names. With ``labels`` they hold a head of that many classes and the model is one for
+    classification, which in transformers has no masked-LM head; without, it is a masked LM. ``tokenizer``: the
+    SentencePiece model of ``vocabulary``. Raises FocusError where it is of a kind that transformers lacks.
+    """
+    from safetensors.torch import save_file
+
+    library = hugging_face_unigram(tokenizer, vocabulary)
+    unwanted = (() if config.untied else (OUTPUT_EMBEDDING,)) if not labels else ("encoder.lm_head.",)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(unwanted))}
+    weights = {name: tensor.contiguous() for name, tensor in to_hugging_face(kept).items()}
+    weights["roberta.embeddings.token_type_embeddings.weight"] = torch.zeros(1, config.width)
+    if config.untied and not labels:
+        weights["lm_head.decoder.bias"] = weights["lm_head.bias"].clone()  # another tensor there, where not tied
+    save_file(weights, directory / WEIGHTS, {"format": "pt"})
+    write_json(directory / CONFIG, _config(config, vocabulary, labels))
+    library.save(str(directory / TOKENIZER_JSON))
+    special = {"bos": BEGIN, "eos": END, "unk": UNKNOWN, "sep": END, "pad": PAD, "cls": BEGIN, "mask": MASK}
+    named = {f"{name}_token": token for name, token in special.items()}
+    write_json(directory / "special_tokens_map.json", named)
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.max_positions}
+    settings |= {"model_input_names": ["input_ids", "attention_mask"], "clean_up_tokenization_spaces": False}
+    write_json(directory / "tokenizer_config.json", {**settings, **named})
+    (directory / tokenizer.name).write_bytes(tokenizer.read_bytes())
+
+
+def _config(config: EncoderConfig, vocabulary: Vocabulary, labels: Sequence[str]) -> dict[str, object]:
+    kind = "SequenceClassification" if labels else "MaskedLM"
+    written: dict[str, object] = {
+        "architectures": [f"XLMRobertaFor{kind}"],
+        "model_type": "xlm-roberta",
+        "vocab_size": len(vocabulary),
+        "hidden_size": config.width,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.feedforward,
+        "hidden_act": "gelu",
+        "max_position_embeddings": config.max_positions + 2,
+        "type_vocab_size": 1,
+        "layer_norm_eps": 1e-5,
+        "bos_token_id": vocabulary.ids[BEGIN],
+        "pad_token_id": vocabulary.ids[PAD],
+        "eos_token_id": vocabulary.ids[END],
+        "tie_word_embeddings": not config.untied,
+    }
+    if labels:
+        written["id2label"] = {str(i): label for i, label in enumerate(labels)}
+        written["label2id"] = {label: i for i, label in enumerate(labels)}
+    return written
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
@@ -60,11 +132,11 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_weights(directory: Path) -> dict[str, Tensor]:
-    if (path := directory / "model.safetensors").is_file():
+    if (path := directory / WEIGHTS).is_file():
         return load_safetensors(path)
     if (path := directory / "pytorch_model.bin").is_file():
         return load_pickled(path)
-    raise FocusError(f"{directory}: has neither model.safetensors nor pytorch_model.bin.")
+    raise FocusError(f"{directory}: has neither {WEIGHTS} nor pytorch_model.bin.")
 
 
 def _fold_token_types(weights: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
@@ -75,7 +147,7 @@ def _fold_token_types(weights: dict[str, Tensor], tensors: dict[str, Tensor]) ->
 
 
 def _read_tokenizer(directory: Path) -> tuple[Vocabulary, Tokenizer]:
-    if (path := directory / "tokenizer.json").is_file():
+    if (path := directory / TOKENIZER_JSON).is_file():
         return read_tokenizer_json(path), hugging_face_tokenizer(path)
     if (path := directory / SENTENCEPIECE).is_file():
         return read_sentencepiece(path), sentencepiece_tokenizer(path)

@@ -56,6 +56,21 @@ def from_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
+def to_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The other way round, with the prefix of XLM-R's classes; a head for classification is renamed too."""
+    names = {ours: theirs for theirs, ours in _HUGGING_FACE.items()}
+    renamed = {}
+    for name, tensor in tensors.items():
+        pattern = re.sub(r"\.\d+\.", ".{}.", name)
+        number = re.search(r"\.(\d+)\.", name)
+        stem, _, part = pattern.rpartition(".")
+        target = names.get(pattern) or (f"{names[stem]}.{part}" if stem in names else pattern)
+        target = re.sub(r"^classification_heads\.\w+\.", "classifier.", target)
+        prefix = "roberta." if target.startswith(("embeddings.", "encoder.")) else ""
+        renamed[prefix + target.format(number[1] if number else "")] = tensor
+    return renamed
+
+
 def from_old_fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Today's fairseq names for those of its releases since 2019.
 

@@ -1,6 +1,8 @@
 """From a released encoder, a target vocabulary and target text to the encoder under that vocabulary, on disk."""
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,17 +24,19 @@ from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines, sha256, whole_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.methods.extension import extended
 from focus_plugin.methods.focus import FocusOptions
 from focus_plugin.methods.matrix import MixingMatrix, as_mixing, load_matrix, save_matrix
-from focus_plugin.methods.origins import COPIED, counts
+from focus_plugin.methods.origins import COPIED, Origins, counts
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.report.counts import read_counts
 from focus_plugin.report.page import write_report
 from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing, require_device
-from focus_plugin.vocabulary.encoding import tokens_per_word
+from focus_plugin.vocabulary.encoding import count_pieces, tokens_per_word
+from focus_plugin.vocabulary.extension import extend_vocabulary
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
+from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 KIND = "encoder checkpoint"
@@ -46,6 +50,7 @@ LINES_FOR_LENGTH = 100_000  # tokens per word are settled long before
 class Conversion:
     """What to convert and how.
 
+    extend: keep the source's vocabulary and append the tokens of ``vocabulary`` it lacks, rather than replace it.
     The method ``focus`` needs ``corpus`` (target text to train fastText on), or one of ``auxiliary`` (a file of
     token vectors), ``word_vectors`` (of words) and ``matrix`` (a mixing matrix made before, in place of the method).
     A corpus also gives the tokens per word, and the text of the calibration, for which ``calibrate`` tokens of it
@@ -55,6 +60,7 @@ class Conversion:
 
     source: Path
     vocabulary: Path
+    extend: bool
     corpus: Path | None
     auxiliary: Path | None
     word_vectors: Path | None
@@ -73,33 +79,46 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
 
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
-    dictionary, tokenizer_file = vocabulary_files(job.vocabulary)
+    vocabulary_files(job.vocabulary)  # tells what is missing
     require_device(job.device)
     manifest = _describe(job, phase)
     if not already_made(output, manifest):
-        target, tokenizer = read_dictionary(dictionary), load_tokenizer(tokenizer_file)
         with phase("Reading the source checkpoint", 1):
             source = read_checkpoint(job.source)
             check_finite(job.source, source)
-        done = _transfer(job, source, target, phase, verbose)
-        tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source, done.tensors, target, tokenizer, phase)}
-        with whole_directory(output) as directory:
-            write_release(directory, source.config, tensors, dictionary, tokenizer_file)
-            if done.weights is not None:
-                save_matrix(directory / MATRIX, _matrix(source.vocabulary, target, done))
-            found = {
-                **counts(done.origins),
-                "source_tokens": len(source.vocabulary),
-                "target_tokens": len(target),
-                "source_bytes": _model_bytes(job.source),
-                "target_bytes": (directory / MODEL).stat().st_size,
-                **_lengths(job, source.tokenizer, tokenizer),
-            }
-            write_manifest(directory, manifest, found)
-            manifest = replace(manifest, counts=found)
-            uses = read_counts(dictionary, target)
-            write_report(directory / REPORT, output.name, done.origins, source.vocabulary, target, uses, manifest, FILL)
+        with _target_files(job, source.vocabulary) as (dictionary, tokenizer_file):
+            target, tokenizer = read_dictionary(dictionary), load_tokenizer(tokenizer_file)
+            done = _transfer(job, source, target, phase, verbose)
+            tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source, done.tensors, target, tokenizer, phase)}
+            with whole_directory(output) as directory:
+                write_release(directory, source.config, tensors, dictionary, tokenizer_file)
+                if done.weights is not None:
+                    save_matrix(directory / MATRIX, _matrix(source.vocabulary, target, done))
+                found = {
+                    **counts(done.origins),
+                    **_extension_counts(job, source.vocabulary, target, done.origins),
+                    "source_tokens": len(source.vocabulary),
+                    "target_tokens": len(target),
+                    "source_bytes": _model_bytes(job.source),
+                    "target_bytes": (directory / MODEL).stat().st_size,
+                    **_lengths(job, source.tokenizer, tokenizer),
+                }
+                write_manifest(directory, manifest, found)
+                manifest = replace(manifest, counts=found)
+                uses = _uses(job, dictionary, target, tokenizer)
+                tokens = (source.vocabulary, target, uses)
+                write_report(directory / REPORT, output.name, done.origins, *tokens, manifest, FILL)
     return made(output)
+
+
+@contextmanager
+def _target_files(job: Conversion, source: Vocabulary) -> Iterator[tuple[Path, Path]]:
+    """``dict.txt`` and the tokenizer's file of the target vocabulary."""
+    if not job.extend:
+        yield vocabulary_files(job.vocabulary)
+        return
+    with tempfile.TemporaryDirectory(prefix="focus-") as directory:
+        yield extend_vocabulary(job.source, source, job.vocabulary, Path(directory))
 
 
 def _describe(job: Conversion, phase: Phase) -> Manifest:
@@ -114,7 +133,12 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     parts |= {name: [existing_file(path)] for name, path in given.items()}
     if job.corpus:
         parts["corpus"] = [existing_file(job.corpus)]
-    options: dict[str, object] = {"seed": job.seed, "calibrate": job.calibrate, "rank_bias": job.rank_bias}
+    options: dict[str, object] = {
+        "extend": job.extend,
+        "seed": job.seed,
+        "calibrate": job.calibrate,
+        "rank_bias": job.rank_bias,
+    }
     if not job.matrix:
         options |= {"method": job.method, "focus": asdict(job.focus)}
     if job.method == "focus" and not given:
@@ -139,9 +163,13 @@ def _transfer(job: Conversion, source: Checkpoint, target: Vocabulary, phase: Ph
         mixing = as_mixing(job.matrix, load_matrix(job.matrix), source.vocabulary, target)
         with phase("Mixing", 1):
             return apply_mixing(source.tensors, mixing, job.seed)
-    vectors = _vectors(job, target, phase, verbose) if job.method == "focus" else None
-    with phase("Mixing", len(target)) as progress:
-        mixing = make_mixing(job.method, source.vocabulary, target, vectors, job.focus, job.device, progress)
+    # what a language's tokens are made of is found among them alone, also where they extend a vocabulary
+    language = read_dictionary(vocabulary_files(job.vocabulary)[0])
+    vectors = _vectors(job, language, phase, verbose) if job.method == "focus" else None
+    with phase("Mixing", len(language)) as progress:
+        mixing = make_mixing(job.method, source.vocabulary, language, vectors, job.focus, job.device, progress)
+        if job.extend:
+            mixing = extended(mixing, source.vocabulary, language, target)
         return apply_mixing(source.tensors, mixing, job.seed, job.device)
 
 
@@ -162,16 +190,48 @@ def _bias(
     tokenizer: Tokenizer,
     phase: Phase,
 ) -> Tensor:
+    kept = np.array([job.extend and token in source.vocabulary.ids for token in target.tokens])
     if job.rank_bias:
-        kept = source.tensors[OUTPUT_BIAS][: len(target)]
-        return torch.nn.functional.pad(kept, (0, len(target) - len(kept)))
+        return _resized(source.tensors[OUTPUT_BIAS], tensors[OUTPUT_BIAS], kept)
     if not (job.corpus and job.calibrate):
         return tensors[OUTPUT_BIAS]
     text = text_ids(job.corpus, tokenizer, target, job.seed)
     with phase("Calibrating", job.calibrate) as progress:
         return calibrated_bias(
-            source.config, tensors, target, text, job.calibrate, seed=job.seed, device=job.device, progress=progress
+            source.config,
+            tensors,
+            target,
+            text,
+            job.calibrate,
+            kept=kept,
+            seed=job.seed,
+            device=job.device,
+            progress=progress,
         )
+
+
+def _resized(source: Tensor, moved: Tensor, kept: np.ndarray) -> Tensor:
+    """The output bias as resizing a model leaves it; of an extended vocabulary only ``<mask>`` is then elsewhere."""
+    if kept.any():
+        return moved.masked_fill(torch.from_numpy(~kept), 0)
+    return torch.nn.functional.pad(source[: len(moved)], (0, max(len(moved) - len(source), 0)))
+
+
+def _extension_counts(job: Conversion, source: Vocabulary, target: Vocabulary, origins: Origins) -> dict[str, int]:
+    if not job.extend:
+        return {}
+    copied = int((origins.kind == COPIED).sum())
+    return {"kept": len(source), "appended": len(target) - len(source), "appended_copied": copied - len(source)}
+
+
+def _uses(job: Conversion, dictionary: Path, target: Vocabulary, tokenizer: Tokenizer) -> np.ndarray | None:
+    """How often each token occurs; the counts of an extended dictionary are those of different texts."""
+    if not job.extend:
+        return read_counts(dictionary, target)
+    if not job.corpus:
+        return None
+    counted = count_pieces(job.corpus, tokenizer).pieces
+    return np.bincount(piece_ids(tokenizer, target), counted, len(target)).astype(np.int64)
 
 
 def _matrix(source: Vocabulary, target: Vocabulary, done: Transfer) -> MixingMatrix:

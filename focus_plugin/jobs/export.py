@@ -68,10 +68,18 @@ def export_onnx(job: Export, output: Path) -> Manifest:
     return made(output)
 
 
+def read_head_labels(model: Path, checkpoint: Checkpoint) -> tuple[str, ...] | None:
+    """The labels of the classes of a checkpoint's head, None if it has no head; FocusError if they do not fit."""
+    if not checkpoint.heads:
+        return None
+    labels = tuple(read_lines(model / LABELS))
+    if len(labels) != len(checkpoint.heads[f"classification_heads.{HEAD}.out_proj.bias"]):
+        raise FocusError(f"{model / LABELS}: has {len(labels)} labels, but the model's head another number.")
+    return labels
+
+
 def _config(job: Export, checkpoint: Checkpoint) -> ExportConfig:
-    labels = tuple(read_lines(job.model / LABELS)) if checkpoint.heads else None
-    if labels is not None and len(labels) != len(checkpoint.heads[f"classification_heads.{HEAD}.out_proj.bias"]):
-        raise FocusError(f"{job.model / LABELS}: has {len(labels)} labels, but the model's head another number.")
+    labels = read_head_labels(job.model, checkpoint)
     ids = checkpoint.vocabulary.ids
     return ExportConfig(
         kind="classification" if labels else "embedding",

@@ -1,0 +1,35 @@
+"""From a checkpoint directory to one that transformers loads."""
+
+from pathlib import Path
+
+from focus_plugin.checkpoint.huggingface import write_huggingface
+from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
+from focus_plugin.errors import FocusError
+from focus_plugin.files import sha256, whole_directory
+from focus_plugin.jobs.export import read_head_labels
+from focus_plugin.jobs.finetune import LABELS
+from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+
+KIND = "Hugging Face model"
+
+
+def export_huggingface(model: Path, output: Path) -> Manifest:
+    """Write the directory, of a model for classification if ``model`` has a head, unless ``output`` holds it.
+
+    Raises FocusError for a model whose tokenizer is not a SentencePiece unigram model.
+    """
+    require_release(model)
+    _, tokenizer = vocabulary_files(model)
+    if tokenizer.name != SENTENCEPIECE:
+        raise FocusError(f"{model}: is tokenized by {tokenizer.name}; only SentencePiece unigram models are exported.")
+    inputs = {path.name: sha256(path) for path in (*checkpoint_files(model), model / LABELS) if path.is_file()}
+    manifest = describe(KIND, {}, inputs, ("torch", "safetensors", "tokenizers"))
+    if not already_made(output, manifest):
+        checkpoint = read_checkpoint(model)
+        labels = read_head_labels(model, checkpoint) or ()
+        tensors = {**checkpoint.tensors, **checkpoint.heads}
+        with whole_directory(output) as directory:
+            write_huggingface(directory, checkpoint.config, tensors, checkpoint.vocabulary, tokenizer, labels)
+            write_manifest(directory, manifest, {"tokens": len(checkpoint.vocabulary), "labels": list(labels)})
+    return made(output)

@@ -1,0 +1,75 @@
+"""A SentencePiece unigram model as the ``tokenizer.json`` that cuts text as it does."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sentencepiece import sentencepiece_model_pb2
+
+from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
+from focus_plugin.vocabulary.forms import WORD_START
+from focus_plugin.vocabulary.readers import load_sentencepiece, text_pieces
+from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, SPECIALS, UNKNOWN, Vocabulary
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
+_Piece = _protobuf.ModelProto.SentencePiece
+
+
+def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
+    """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary`` and ``<s> </s>`` around a text.
+
+    It cuts text as SentencePiece does, but for the choice among equally good cuts and for one fault of the library's normalization, which transformers' own
+    XLM-R tokenizer has too: a combining mark is lost behind a character that normalization replaces, unless the two
+    have a composed form; in news of 26 languages in one line of 13,000. Raises FocusError for a model of another
+    kind, and for a vocabulary of other tokens than the model's.
+    """
+    import tokenizers
+    from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
+
+    _check_tokens(path, vocabulary)
+    model = _protobuf.ModelProto.FromString(path.read_bytes())
+    split = _splits_at_spaces(path, model)
+    scores = {piece.piece: piece.score for piece in model.pieces if piece.piece not in SPECIALS}
+    scored = [(token, scores.get(token, 0.0)) for token in vocabulary.tokens]
+    library = tokenizers.Tokenizer(tokenizers.models.Unigram(scored, vocabulary.ids[UNKNOWN], False))
+    rules = model.normalizer_spec
+    prefix = [normalizers.Prepend(WORD_START)] if rules.add_dummy_prefix else []
+    single = [normalizers.Replace(Regex("^ +| +$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+    spaces = [*(single if rules.remove_extra_whitespaces else ()), normalizers.Replace(" ", WORD_START)]
+    characters = [normalizers.Precompiled(rules.precompiled_charsmap)] if rules.precompiled_charsmap else []
+    library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
+    library.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=split)
+    library.decoder = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
+    library.add_special_tokens([tokenizers.AddedToken(token, lstrip=token == MASK) for token in SPECIALS])
+    library.post_processor = processors.TemplateProcessing(
+        single=f"{BEGIN} $A {END}",
+        pair=f"{BEGIN} $A {END} {END} $B {END}",
+        special_tokens=[(token, vocabulary.ids[token]) for token in (BEGIN, END)],
+    )
+    return library
+
+
+def _check_tokens(path: Path, vocabulary: Vocabulary) -> None:
+    text = {token for token in vocabulary.tokens if token not in SPECIALS}
+    if different := sorted(text.symmetric_difference(text_pieces(load_sentencepiece(path)))):
+        raise FocusError(f"{path}: has other pieces than {DICTIONARY} beside it, such as {different[0]!r}.")
+
+
+def _splits_at_spaces(path: Path, model: Any) -> bool:
+    """Whether no piece goes on over a space, so that words can be cut, and cut pieces be remembered, one by one.
+
+    Raises FocusError for kinds of pieces that the library's Unigram has not.
+    """
+    crossing = [piece for piece in model.pieces if WORD_START in piece.piece[1:]]
+    split = all(piece.type == _Piece.UNUSED for piece in crossing)
+    known = (_Piece.NORMAL, _Piece.UNKNOWN, _Piece.CONTROL)
+    other = any(piece.type not in known for piece in model.pieces if not (split and piece in crossing))
+    if model.trainer_spec.model_type != _protobuf.TrainerSpec.UNIGRAM or other:
+        raise FocusError(
+            f"{path}: is not a plain unigram model, but of another type or with bytes, unused or user-defined pieces; "
+            f"Hugging Face's library has no {SENTENCEPIECE} of that kind."
+        )
+    return split

@@ -1,0 +1,253 @@
+"""``focus export --hf`` against transformers, fairseq and SentencePiece."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import sentencepiece
+import torch
+from commands import refuse, run
+from fairseq.models.roberta import XLMRModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sources import write_text
+from tokenizer_kinds import byte_level
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    XLMRobertaForMaskedLM,
+    XLMRobertaForSequenceClassification,
+)
+
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING
+from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.errors import FocusError
+from focus_plugin.jobs.export_huggingface import export_huggingface
+from focus_plugin.vocabulary.extension import extend_vocabulary
+from focus_plugin.vocabulary.files import write_dictionary
+from focus_plugin.vocabulary.huggingface import hugging_face_unigram
+from focus_plugin.vocabulary.readers import read_dictionary, read_sentencepiece
+from focus_plugin.vocabulary.vocabulary import SPECIALS
+
+MODEL = "sentencepiece.bpe.model"
+ODD = [
+    "",
+    " ",
+    " \t \r\n ",
+    "a",
+    "  Bata   chapa\tda .  ",
+    "\xa0bata\u3000chapa\u2009da\u200b\ufeffga",
+    "bata\x00chapa\x07da\x1b\x7f\x85ga\u2028da",
+    "😀 bata👍🏽👩‍👩‍👧🇰🇪 😀😀chapa",
+    "e\u0301 é ẹ̀ o\u0323\u0301 n\u0303 i\u0307 ŋ̀",
+    "ﬁ ½ Å Ａｂ ｶﾞ ㎏ … ① ℃ ﷺ",
+    "▁bata ▁ ▁▁chapa▁",
+    "bataчапаdaबताجا東京서울ትግ",
+    "BATA cHaPa 1234 12.5 -- ?!?! <bata> </bata> <0x41>",
+    "\u202ebata\u200f chapa\u00adda",
+    "ga" * 300,
+    "x" * 500,
+]
+
+
+@pytest.fixture(scope="module")
+def exported(directory, release) -> Path:
+    run("focus", "export", "--hf", "--model", release, "--output", directory / "release.hf")
+    return directory / "release.hf"
+
+
+@pytest.fixture(scope="module")
+def untied(directory, release) -> Path:
+    output = Path(shutil.copytree(release, directory / "untied.hf.source"))
+    state = torch.load(output / "model.pt")
+    state["cfg"]["model"]["untie_weights_roberta"] = True
+    state["model"][OUTPUT_EMBEDDING] = 2 * state["model"][EMBEDDING] + 0.1
+    torch.save(state, output / "model.pt")
+    return output
+
+
+@pytest.fixture(scope="module")
+def classifier(directory, release) -> Path:
+    output = Path(shutil.copytree(release, directory / "classifier"))
+    state = torch.load(output / "model.pt")
+    draw = torch.Generator().manual_seed(5)
+    for part, rows in (("dense", 32), ("out_proj", 3)):
+        state["model"][f"classification_heads.classification.{part}.weight"] = torch.randn(rows, 32, generator=draw)
+        state["model"][f"classification_heads.classification.{part}.bias"] = torch.randn(rows, generator=draw)
+    torch.save(state, output / "model.pt")
+    (output / "labels.txt").write_text("health\nsport\nworld news\n")
+    return output
+
+
+@pytest.fixture(scope="module")
+def lines(target_text) -> list[str]:
+    return target_text.read_text().splitlines()[:8]
+
+
+def batch(directory: Path, lines: list[str]) -> dict[str, torch.Tensor]:
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    return tokenizer(lines, padding=True, truncation=True, return_tensors="pt")
+
+
+@torch.inference_mode()
+def check_masked_lm(exported: Path, release: Path, lines: list[str]) -> None:
+    model = AutoModelForMaskedLM.from_pretrained(exported).eval()
+    assert type(model) is XLMRobertaForMaskedLM
+    given = batch(exported, lines)
+    reference = XLMRModel.from_pretrained(str(release)).eval()
+    hidden, _ = reference.model(given["input_ids"], features_only=True)
+    logits, _ = reference.model(given["input_ids"])
+    real = given["attention_mask"].bool()
+    assert not real.all(), "a batch with padding"
+    got = model(**given, output_hidden_states=True)
+    torch.testing.assert_close(got.logits[real], logits[real], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(got.hidden_states[-1][real], hidden[real], atol=1e-5, rtol=0)
+    encoder = AutoModel.from_pretrained(exported).eval()
+    torch.testing.assert_close(encoder(**given).last_hidden_state[real], hidden[real], atol=1e-5, rtol=0)
+
+
+def test_masked_lm_says_what_fairseq_says(exported, release, lines):
+    check_masked_lm(exported, release, lines)
+
+
+def test_an_output_embedding_of_its_own_is_kept(untied, lines, tmp_path):
+    export_huggingface(untied, tmp_path / "hf")
+    check_masked_lm(tmp_path / "hf", untied, lines)
+
+
+@torch.inference_mode()
+def test_a_classifier_says_what_fairseq_says(classifier, lines, tmp_path):
+    export_huggingface(classifier, tmp_path / "hf")
+    model, told = AutoModelForSequenceClassification.from_pretrained(tmp_path / "hf", output_loading_info=True)
+    assert type(model.eval()) is XLMRobertaForSequenceClassification
+    assert not told["missing_keys"]
+    assert not told["unexpected_keys"]
+    assert model.config.id2label == {0: "health", 1: "sport", 2: "world news"}
+    reference = XLMRModel.from_pretrained(str(classifier)).eval()
+    for line in lines:
+        want = reference.predict("classification", reference.encode(line)[:64], return_logits=True)
+        torch.testing.assert_close(model(**batch(tmp_path / "hf", [line])).logits, want, atol=1e-5, rtol=1e-5)
+
+
+def test_no_weight_is_missing_or_left_over(exported):
+    _, told = AutoModelForMaskedLM.from_pretrained(exported, output_loading_info=True)
+    assert not told["missing_keys"]
+    assert not told["unexpected_keys"]
+
+
+def test_it_is_read_back_bit_for_bit(exported, untied, release, tmp_path):
+    export_huggingface(untied, tmp_path / "untied")
+    for source, written in ((release, exported), (untied, tmp_path / "untied")):
+        want, got = read_checkpoint(source), read_checkpoint(written)
+        assert got.config == want.config
+        assert got.vocabulary == want.vocabulary
+        assert all(torch.equal(got.tensors[name], tensor) for name, tensor in want.tensors.items())
+
+
+def want_ids(directory: Path, lines: list[str]) -> list[list[int]]:
+    ids = read_dictionary(directory / "dict.txt").ids
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(directory / MODEL))
+    return [[0, *(ids.get(piece, 3) for piece in line), 2] for line in processor.encode(lines, out_type=str)]
+
+
+def test_odd_text_gets_the_ids_of_sentencepiece(exported, release, target_text):
+    lines = [*ODD, *target_text.read_text().splitlines()[:500]]
+    tokenizer = AutoTokenizer.from_pretrained(exported)
+    assert tokenizer(lines)["input_ids"] == want_ids(release, lines)
+    assert tokenizer.model_max_length == 64
+    assert tokenizer.decode(tokenizer(lines[-1])["input_ids"], skip_special_tokens=True) == lines[-1]
+
+
+def test_a_mask_in_the_text_is_the_mask(exported):
+    tokenizer = AutoTokenizer.from_pretrained(exported)
+    ids = tokenizer("ba <mask> da")["input_ids"]
+    assert tokenizer.mask_token_id == len(tokenizer) - 1
+    assert ids == [*tokenizer("ba")["input_ids"][:-1], tokenizer.mask_token_id, *tokenizer("da")["input_ids"][1:]]
+    named = [tokenizer.cls_token, tokenizer.pad_token, tokenizer.sep_token, tokenizer.unk_token, tokenizer.mask_token]
+    assert named == list(SPECIALS)
+    assert [tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id] == [
+        *range(4)
+    ]
+    pair = tokenizer("ba", "da")["input_ids"]
+    assert pair == [*tokenizer("ba")["input_ids"], 2, *tokenizer("da")["input_ids"][1:]]
+
+
+@pytest.fixture(scope="module")
+def extension(directory, release, vocabulary):
+    """The tokenizer of an extended vocabulary, and its directory."""
+    output = directory / "extension.files"
+    output.mkdir()
+    files = extend_vocabulary(release, read_dictionary(release / "dict.txt"), vocabulary, output)
+    return hugging_face_unigram(files[1], read_dictionary(files[0])), output
+
+
+# Without what the library loses: marks and what else joins the character before it; and without names of specials.
+CHARACTERS = st.characters(exclude_categories=("Mn", "Mc", "Me", "Cf", "Cs"), exclude_characters="ﾞﾟำຳ<\r")
+WORDS = st.sampled_from([" ", "  ", "▁", "bata", "Chapa", "ga", "da.", "\t", "😀", "①", "ﬁ"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(WORDS, CHARACTERS.filter(lambda c: not 0x1100 <= ord(c) <= 0x11FF)), max_size=20))
+def test_any_text_gets_the_ids_of_sentencepiece(extension, parts):
+    library, directory = extension
+    text = "".join(parts)
+    # Of cuts that are equally good, as a|a|aa and aa|a|a, the two choose differently.
+    assert sorted(library.encode(text).ids) == sorted(want_ids(directory, [text])[0])
+
+
+def test_pieces_that_cross_spaces_are_used(tmp_path):
+    text = write_text(tmp_path / "text.txt", 500, seed=3, words=40)
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text),
+        model_prefix=str(tmp_path / "sentencepiece.bpe"),
+        vocab_size=250,
+        split_by_whitespace=False,
+        add_dummy_prefix=False,
+        normalization_rule_name="identity",
+        minloglevel=2,
+    )
+    vocabulary = read_sentencepiece(tmp_path / MODEL)
+    write_dictionary(tmp_path / "dict.txt", ((token, 1) for token in vocabulary.tokens[4:-1]))
+    lines = [*text.read_text().splitlines()[:200], *ODD]
+    want = want_ids(tmp_path, lines)
+    assert any("▁" in vocabulary.tokens[i][1:] for ids in want for i in ids)
+    found = hugging_face_unigram(tmp_path / MODEL, vocabulary).encode_batch(lines)
+    assert [sorted(line.ids) for line in found] == [sorted(ids) for ids in want]
+
+
+def test_the_command_writes_the_same_twice_and_says_what_it_needs(exported, release, tmp_path):
+    again = export_huggingface(release, tmp_path / "again")
+    for path in exported.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    assert again.counts["tokens"] == len(read_dictionary(release / "dict.txt"))
+    assert run("focus", "inspect", exported).stdout.splitlines()[0] == f"{exported}: Hugging Face model"
+    done = run("focus", "export", "--model", release, "--output", tmp_path / "out", check=False)
+    assert done.returncode == 2
+    assert "--onnx or --hf" in done.stderr
+    refuse("focus", "export", "--hf", "--model", exported, "--output", tmp_path / "out", says="has no model.pt")
+
+
+def test_what_transformers_lacks_is_told(classifier, source_text, release, tmp_path):
+    def refused(source: Path, says: str) -> None:
+        with pytest.raises(FocusError, match=says):
+            export_huggingface(source, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    short = Path(shutil.copytree(classifier, tmp_path / "short"))
+    (short / "labels.txt").write_text("health\nsport\n")
+    refused(short, "labels.txt: has 2 labels")
+    other = Path(shutil.copytree(release, tmp_path / "other"))
+    dictionary = (other / "dict.txt").read_text().splitlines()
+    (other / "dict.txt").write_text("\n".join([*dictionary[:-1], "strange 1"]) + "\n")
+    refused(other, "has other pieces than dict.txt")
+    kind = Path(shutil.copytree(release, tmp_path / "kind"))
+    (kind / MODEL).unlink()
+    byte_level(source_text.read_text().splitlines(), 500).save(str(kind / "tokenizer.json"))
+    refused(kind, "is tokenized by tokenizer.json")
+    prefix = tmp_path / "bytes"
+    settings = {"input": str(source_text), "model_prefix": str(prefix), "vocab_size": 500, "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.train(**settings, byte_fallback=True)
+    with pytest.raises(FocusError, match=r"bytes.model: is not a plain unigram model"):
+        hugging_face_unigram(prefix.with_suffix(".model"), read_sentencepiece(prefix.with_suffix(".model")))
