@@ -17,6 +17,7 @@ from statistics import median
 from focus_plugin.files import read_lines
 from focus_plugin.vocabulary.encoding import batches, write_pieces
 from focus_plugin.vocabulary.readers import load_sentencepiece
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--turns", type=int, default=9)
     arguments = parser.parse_args()
-    processor = load_sentencepiece(arguments.model)
+    processor, tokenizer = load_sentencepiece(arguments.model), load_tokenizer(arguments.model)
     lines = list(batches(read_lines(arguments.text)))
 
     def alone() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "pieces.txt"
         turns = [
-            (seconds(alone), seconds(lambda: write_pieces(arguments.text, processor, output)))
+            (seconds(alone), seconds(lambda: write_pieces(arguments.text, tokenizer, output)))
             for _ in range(arguments.turns)
         ]
     for first, second in turns:

@@ -13,6 +13,7 @@ from sources import SYLLABLES, write_text
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.training import FastTextOptions
 from focus_plugin.auxiliary.vectors import load_vectors
@@ -23,6 +24,7 @@ from focus_plugin.jobs.vocabulary import make_vocabulary
 from focus_plugin.vocabulary.encoding import BATCH_LINES, write_pieces
 from focus_plugin.vocabulary.files import SENTENCEPIECE
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary, read_tokenizer_json
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
 OPTIONS = FastTextOptions(dimension=16, minimum_count=5)
@@ -66,7 +68,8 @@ def test_pieces_are_written_as_sentencepiece_cuts_them(vocabulary, target_text, 
     (tmp_path / "text.txt").write_text("\n".join(lines))
     processor = load_sentencepiece(vocabulary / SENTENCEPIECE)
     progress: list[int] = []
-    write_pieces(tmp_path / "text.txt", processor, tmp_path / "pieces.txt", progress.append)
+    tokenizer = load_tokenizer(vocabulary / SENTENCEPIECE)
+    write_pieces(tmp_path / "text.txt", tokenizer, tmp_path / "pieces.txt", progress.append)
     cut = (processor.encode(line, out_type=str) for line in lines)
     assert (tmp_path / "pieces.txt").read_text() == "".join(" ".join(pieces) + "\n" for pieces in cut if pieces)
     assert sum(progress) == (tmp_path / "text.txt").stat().st_size
@@ -74,18 +77,20 @@ def test_pieces_are_written_as_sentencepiece_cuts_them(vocabulary, target_text, 
 
 def test_a_model_gives_fasttexts_own_vectors(token_model, target):
     model = fasttext.load_model(str(token_model))
-    matrix = load_vectors(token_model, target)
+    loaded = load_vectors(token_model, target)
     words = set(model.get_words())
     assert "</s>" in words, "fastText's line end, which is none of the target's"
-    for token, row, special in zip(target.tokens, matrix, target.special, strict=True):
-        known = token in words and not special
+    for token, row, rare in zip(target.tokens, loaded.vectors, loaded.rare, strict=True):
+        known = token in words or token not in SPECIALS
         np.testing.assert_array_equal(row, model.get_word_vector(token) if known else np.zeros(16))
-    assert 100 < np.count_nonzero(matrix.any(axis=1)) < len(target) - len(SPECIALS)
+        assert rare == (known and token not in words)
+    assert 0 < np.count_nonzero(loaded.rare) < len(target) - 100
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "float64"])
 def test_every_kind_of_file_gives_the_same_matrix(token_model, target, tmp_path, precision):
-    want = load_vectors(token_model, target).astype(precision)
+    loaded = load_vectors(token_model, target)
+    want = np.where(loaded.rare[:, None], 0, loaded.vectors).astype(precision)
     known = np.flatnonzero(want.any(axis=1))[::-1]
     tokens = np.array(target.tokens)[known]
     np.savez(tmp_path / "named.npz", tokens=tokens, vectors=want[known])
@@ -93,17 +98,12 @@ def test_every_kind_of_file_gives_the_same_matrix(token_model, target, tmp_path,
     metadata = {"tokens": json.dumps(tokens.tolist())}
     save_file({"vectors": np.ascontiguousarray(want[known])}, tmp_path / "named.safetensors", metadata)
     save_file({"embeddings": want}, tmp_path / "rows.safetensors")
-    save_vectors(tmp_path / "own.safetensors", want.astype(np.float32), target)
+    save_vectors(tmp_path / "own.safetensors", TokenVectors.of(want.astype(np.float32)), target)
     write_vec(tmp_path / "text.vec", fasttext.load_model(str(token_model)))
     for path in tmp_path.iterdir():
-        matrix = load_vectors(path, target)
+        matrix = load_vectors(path, target).vectors
         assert matrix.dtype == np.float32
         np.testing.assert_allclose(matrix, want, atol=1e-3 if path.suffix == ".vec" else 0, err_msg=path.name)
-
-
-def test_a_matrix_without_names_gives_special_tokens_no_vector(tmp_path):
-    np.savez(tmp_path / "rows.npz", vectors=np.ones((len(SMALL), 3)))
-    assert load_vectors(tmp_path / "rows.npz", SMALL).any(axis=1).tolist() == [not special for special in SMALL.special]
 
 
 def test_the_compact_file_is_the_same_every_time(target, token_model, tmp_path):
@@ -230,7 +230,7 @@ def test_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(vocabulary
     make_auxiliary(tmp_path / "text.txt", vocabulary, tmp_path / "v.bin", OPTIONS)
     words = fasttext.load_model(str(tmp_path / "v.bin")).get_words()
     assert sum(word not in target.ids for word in words) >= len(foreign)
-    assert load_vectors(tmp_path / "v.bin", target).any()
+    assert load_vectors(tmp_path / "v.bin", target).vectors.any()
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,7 @@ def tokenizer(directory: Path, target_text: Path) -> PreTrainedTokenizerFast:
 def test_word_vectors_are_those_of_the_authors_package(tokenizer, word_model, directory):
     target = read_tokenizer_json(directory / "words.tokenizer.json")
     theirs = load_target_token_embedding(tokenizer, language_identifier=str(word_model))
-    ours = load_word_vectors(word_model, target)
+    ours = load_word_vectors(word_model, target).vectors
     without = {*SPECIALS, "▁", "<0xC3>"}
     assert set(theirs) == set(target.tokens)
     assert without <= set(theirs)
@@ -264,8 +264,8 @@ def test_word_vectors_are_those_of_the_authors_package(tokenizer, word_model, di
 
 def test_word_vectors_as_text_are_those_of_words_alone(word_model, target, tmp_path):
     model = fasttext.load_model(str(word_model))
-    by_ngrams = load_word_vectors(word_model, target)
-    by_words = load_word_vectors(write_vec(tmp_path / "w.vec", model), target)
+    by_ngrams = load_word_vectors(word_model, target).vectors
+    by_words = load_word_vectors(write_vec(tmp_path / "w.vec", model), target).vectors
     words = set(model.get_words())
     is_word = np.array([token.replace("▁", "") in words for token in target.tokens]) & ~target.special
     assert 50 < is_word.sum() < len(target)
@@ -288,7 +288,7 @@ def test_faults_of_word_vectors_are_told(token_model, tmp_path):
 
 def test_the_command_takes_word_vectors(release, vocabulary, target_text, token_model, word_model, tmp_path):
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
-    refuse(*base, "--word-vectors", word_model, "--auxiliary", token_model, says="leave out one of them")
+    refuse(*base, "--word-vectors", word_model, "--auxiliary", token_model, says="give one of them")
     refuse(*base, "--word-vectors", token_model, says="give it to --auxiliary")
     run(*base, "--word-vectors", word_model, "--corpus", target_text)
     manifest = json.loads((tmp_path / "out" / "focus.json").read_text())
@@ -298,5 +298,5 @@ def test_the_command_takes_word_vectors(release, vocabulary, target_text, token_
     counts = manifest["counts"]
     assert counts["mixed"] > 100
     target = read_dictionary(vocabulary / "dict.txt")
-    without = np.count_nonzero(~load_word_vectors(word_model, target).any(axis=1) & ~target.special)
-    assert counts["random"] <= without, "specials are copied"
+    without = np.count_nonzero(~load_word_vectors(word_model, target).vectors.any(axis=1) & ~target.special)
+    assert counts["filled"] <= without, "specials are copied"

@@ -9,6 +9,7 @@ from entmax import sparsemax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
@@ -64,7 +65,7 @@ def test_focus_is_what_the_paper_says(common, only_source, only_target, dimensio
     auxiliary = np.random.default_rng(seed).normal(size=(len(target), dimension)).astype(np.float32)
     auxiliary[target.ids["t0"]] = 0
     model = tensors(len(source), 6, seed)
-    done = apply_mixing(model, focus(source, target, auxiliary), seed=1)
+    done = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1)
     want = paper(source, target, auxiliary, model[EMBEDDING].numpy())
     kinds = [np.count_nonzero(done.origins.kind == kind) for kind in (COPIED, MIXED, FILLED)]
     assert kinds == [common + 5, only_target - 1, 1]
@@ -77,7 +78,7 @@ def test_focus_is_what_the_paper_says(common, only_source, only_target, dimensio
 def test_rows_are_convex_and_only_over_the_overlap(common, only_target, seed):
     source, target = vocabularies(common, 5, only_target)
     auxiliary = np.random.default_rng(seed).normal(size=(len(target), 4)).astype(np.float32)
-    matrix = dense(focus(source, target, auxiliary), len(source))
+    matrix = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
     new = [target.ids[f"t{i}"] for i in range(only_target)]
     assert (matrix >= 0).all()
     np.testing.assert_allclose(matrix[new].sum(axis=1), 1, atol=1e-5)
@@ -90,10 +91,10 @@ def test_blocks_and_large_supports_change_nothing(monkeypatch):
     source, target = vocabularies(300, 0, 25)
     draw = np.random.default_rng(3)
     auxiliary = (1 + 1e-3 * draw.normal(size=(len(target), 8))).astype(np.float32)
-    whole = dense(focus(source, target, auxiliary), len(source))
+    whole = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
     assert (whole[4:29] > 0).sum(axis=1).min() > 250
     monkeypatch.setattr(focus_module, "BLOCK_ROWS", 4)
-    np.testing.assert_allclose(dense(focus(source, target, auxiliary), len(source)), whole, atol=1e-6)
+    np.testing.assert_allclose(dense(focus(source, target, TokenVectors.of(auxiliary)), len(source)), whole, atol=1e-6)
 
 
 def test_order_of_the_source_vocabulary_does_not_matter():
@@ -104,8 +105,8 @@ def test_order_of_the_source_vocabulary_does_not_matter():
     model = tensors(len(source), 5, seed=1)
     permuted = {**model, EMBEDDING: model[EMBEDDING][order], OUTPUT_BIAS: model[OUTPUT_BIAS][order]}
     permuted[OUTPUT_EMBEDDING] = permuted[EMBEDDING]
-    one = apply_mixing(model, focus(source, target, auxiliary), seed=1).tensors
-    other = apply_mixing(permuted, focus(shuffled, target, auxiliary), seed=1).tensors
+    one = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
+    other = apply_mixing(permuted, focus(shuffled, target, TokenVectors.of(auxiliary)), seed=1).tensors
     torch.testing.assert_close(one[EMBEDDING], other[EMBEDDING], atol=1e-6, rtol=0)
     torch.testing.assert_close(one[OUTPUT_BIAS], other[OUTPUT_BIAS], atol=1e-6, rtol=0)
 
@@ -115,7 +116,7 @@ def test_copied_rows_and_other_tensors_are_the_same_bits():
     auxiliary = np.random.default_rng(1).normal(size=(len(target), 6)).astype(np.float32)
     model = tensors(len(source), 5, seed=1)
     model[EMBEDDING][source.ids["c3"], 0] = -0.0
-    got = apply_mixing(model, focus(source, target, auxiliary), seed=1).tensors
+    got = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
     for token in [*SPECIALS, *(f"c{i}" for i in range(20))]:
         for name in (EMBEDDING, OUTPUT_BIAS):
             one, other = got[name][target.ids[token]], model[name][source.ids[token]]
@@ -130,8 +131,8 @@ def test_bias_and_untied_output_are_mixed_like_the_embedding():
     auxiliary = np.random.default_rng(1).normal(size=(len(target), 6)).astype(np.float32)
     model = tensors(len(source), 5, seed=1)
     model[OUTPUT_EMBEDDING] = 2 * model[EMBEDDING]
-    matrix = dense(focus(source, target, auxiliary), len(source))
-    got = apply_mixing(model, focus(source, target, auxiliary), seed=1).tensors
+    matrix = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
+    got = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
     new = [target.ids[f"t{i}"] for i in range(10)]
     np.testing.assert_allclose(got[OUTPUT_BIAS].numpy()[new], (matrix @ model[OUTPUT_BIAS].numpy())[new], atol=1e-6)
     torch.testing.assert_close(got[OUTPUT_EMBEDDING][new], 2 * got[EMBEDDING][new])
@@ -160,14 +161,14 @@ def test_an_overlap_without_vectors_is_told():
     auxiliary = np.zeros((len(target), 4), dtype=np.float32)
     auxiliary[target.ids["t1"]] = 1
     with pytest.raises(FocusError, match="nothing to mix"):
-        focus(source, target, auxiliary)
+        focus(source, target, TokenVectors.of(auxiliary))
 
 
 def test_special_tokens_are_no_anchors():
     source, target = vocabularies(2, 0, 1)
     auxiliary = np.eye(len(target), dtype=np.float32)
     auxiliary[target.ids["t0"]] = auxiliary[target.ids["</s>"]]
-    matrix = dense(focus(source, target, auxiliary), len(source))
+    matrix = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
     assert matrix[target.ids["t0"], source.ids["</s>"]] == 0
 
 
