@@ -17,13 +17,13 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.methods.focus import DEFAULT, FocusOptions, focus
-from focus_plugin.methods.mixing import Mixing, sparse_parts
+from focus_plugin.methods.mixing import Block, Mixing, sparse_parts, supports, without_small
 from focus_plugin.methods.origins import COPIED, FILLED, LISTED, MIXED, Origins
 from focus_plugin.methods.random import random
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 METHODS = ("focus", "random")
-LARGEST_KEPT = 50_000_000  # entries of a mixing matrix, 400 MB
+LARGEST_KEPT = 20_000_000  # entries of a mixing matrix, 160 MB
 
 
 @dataclass(frozen=True)
@@ -99,22 +99,19 @@ def _mix(
     """Fill the mixed rows of ``target``; see Transfer for what is returned."""
     origins = _unmixed(mixing.copied)
     anchors = {name: matrix[mixing.anchors].to(device) for name, matrix in matrices.items()}
-    parts: list[tuple[np.ndarray, ...]] | None = []
-    entries = 0
+    parts: list[tuple[np.ndarray, np.ndarray]] | None = []
     for block in mixing.blocks:
         for name, matrix in anchors.items():
             target[name][block.rows] = (block.weights @ matrix).cpu()
-        offsets, columns, values = sparse_parts(block.weights)
-        origins.kind[block.rows] = MIXED
-        origins.support[block.rows] = np.diff(offsets)
-        origins.similarity[block.rows] = block.similarity.cpu().numpy()
-        _list_largest(origins, block.rows, offsets, mixing.anchors[columns], values)
-        entries += len(values)
-        if parts is not None:
-            parts.append((np.repeat(block.rows, np.diff(offsets)), mixing.anchors[columns], values))
-            parts = parts if entries <= LARGEST_KEPT else None
-    width = len(matrices[EMBEDDING])
-    return origins, None if parts is None else _whole(parts, len(mixing.copied), width)
+        _note(origins, block, mixing.anchors)
+        if parts is None or origins.support.sum(dtype=np.int64) > LARGEST_KEPT:
+            parts = None
+        else:
+            _, columns, values = sparse_parts(block.weights)
+            parts.append((mixing.anchors[columns].astype(np.int32), values))
+    if parts is None:
+        return origins, None
+    return origins, _whole(parts, origins.support, len(matrices[EMBEDDING]))
 
 
 def _unmixed(copied: np.ndarray) -> Origins:
@@ -126,24 +123,29 @@ def _unmixed(copied: np.ndarray) -> Origins:
     return Origins(kind, np.zeros(len(copied), np.int32), np.full(len(copied), np.nan, np.float32), anchors, weights)
 
 
-def _list_largest(
-    origins: Origins, rows: np.ndarray, offsets: np.ndarray, columns: np.ndarray, values: np.ndarray
-) -> None:
-    """Note the LISTED largest weights of every row."""
-    row = np.repeat(np.arange(len(rows)), np.diff(offsets))
-    order = np.lexsort((columns, -values, row))
+def _note(origins: Origins, block: Block, anchors: np.ndarray) -> None:
+    """Note the supports, the similarities and the LISTED largest weights of a block."""
+    origins.kind[block.rows] = MIXED
+    origins.support[block.rows] = supports(block.weights)
+    origins.similarity[block.rows] = block.similarity.cpu().numpy()
+    offsets, columns, values = sparse_parts(without_small(block.weights, LISTED))
+    row, ids = np.repeat(np.arange(len(block.rows)), np.diff(offsets)), anchors[columns]
+    order = np.lexsort((ids, -values, row))
     place = np.arange(len(values)) - offsets[row]
     first = place < LISTED
-    into = (rows[row[first]], place[first])
-    origins.anchors[into] = columns[order][first]
+    into = (block.rows[row[first]], place[first])
+    origins.anchors[into] = ids[order][first]
     origins.weights[into] = values[order][first]
 
 
-def _whole(parts: list[tuple[np.ndarray, ...]], rows: int, width: int) -> csr_matrix:
-    if not parts:
-        return csr_matrix((rows, width), dtype=np.float32)
-    ids, columns, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return csr_matrix((values, (ids, columns)), (rows, width))
+def _whole(parts: list[tuple[np.ndarray, np.ndarray]], support: np.ndarray, width: int) -> csr_matrix:
+    """The matrix of all blocks, whose rows are in order; anchors that are one source token become one column."""
+    empty = (np.empty(0, np.int32), np.empty(0, np.float32))
+    columns, values = (np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
+    offsets = np.concatenate([[0], np.cumsum(support, dtype=np.int64)])
+    matrix = csr_matrix((values, columns, offsets), (len(support), width))
+    matrix.sum_duplicates()
+    return matrix
 
 
 def require_device(device: str) -> None:

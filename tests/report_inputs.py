@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.manifest import Manifest
 from focus_plugin.methods.focus import focus
 from focus_plugin.methods.mixing import Mixing
@@ -15,7 +16,7 @@ def manifest(**counts: float) -> Manifest:
 
 def origins_of(source: Vocabulary, target: Vocabulary, auxiliary: np.ndarray) -> Origins:
     """The origins of what FOCUS mixes, from the whole of its mixing matrix."""
-    return _origins(focus(source, target, auxiliary), target, auxiliary.astype(np.float64))
+    return _origins(focus(source, target, TokenVectors.of(auxiliary)), target, auxiliary.astype(np.float64))
 
 
 def _origins(mixing: Mixing, target: Vocabulary, auxiliary: np.ndarray) -> Origins:
@@ -31,12 +32,12 @@ def _origins(mixing: Mixing, target: Vocabulary, auxiliary: np.ndarray) -> Origi
     found.weights[mixing.copied >= 0, 0] = 1
     anchors = np.flatnonzero((mixing.copied >= 0) & auxiliary.any(axis=1) & ~target.special)
     for block in mixing.blocks:
-        for row, weights in zip(block.rows, block.weights.toarray(), strict=True):
+        for row, weights in zip(block.rows, block.weights.to_dense().numpy(), strict=True):
             largest = [i for i in np.argsort(-weights, kind="stable")[:LISTED] if weights[i] > 0]
             norms = np.linalg.norm(auxiliary[anchors], axis=1) * np.linalg.norm(auxiliary[row])
             found.kind[row] = MIXED
             found.support[row] = np.count_nonzero(weights)
             found.similarity[row] = np.max(auxiliary[anchors] @ auxiliary[row] / norms)
-            found.anchors[row, : len(largest)] = largest
+            found.anchors[row, : len(largest)] = mixing.anchors[largest]
             found.weights[row, : len(largest)] = weights[largest]
     return found

@@ -29,13 +29,20 @@ class Mixing:
     """A mixing matrix, in parts.
 
     copied: shape (target,), the source id whose row a target token keeps as it is, or -1. anchors: the source ids
-    that the columns of the blocks' weights are. blocks: the rows that are mixtures, made as they are asked for, so
-    that they need never stand in memory together. A target token in neither has no mixture and is filled.
+    that the columns of the blocks' weights are. blocks: the rows that are mixtures, in order, made as they are asked
+    for, so that they need never stand in memory together. A target token in neither has no mixture and is filled.
     """
 
     copied: np.ndarray
     anchors: np.ndarray
     blocks: Iterator[Block]
+
+
+def supports(weights: Tensor) -> np.ndarray:
+    """How many entries of each row are not zero; shape (n,)."""
+    sparse = weights.layout == torch.sparse_csr
+    counts = weights.crow_indices().diff() if sparse else torch.count_nonzero(weights, 1)
+    return np.asarray(counts.cpu())
 
 
 def sparse_parts(weights: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,6 +51,13 @@ def sparse_parts(weights: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     parts = (sparse.crow_indices(), sparse.col_indices(), sparse.values())
     offsets, columns, values = (part.cpu().numpy() for part in parts)
     return offsets, columns, values
+
+
+def without_small(weights: Tensor, count: int) -> Tensor:
+    """The weights with no more than the ``count`` largest of each row and their equals, if they are strided."""
+    if weights.layout == torch.sparse_csr or weights.shape[1] <= count:
+        return weights
+    return weights.where(weights >= weights.topk(count).values[:, -1:], 0)
 
 
 def sparse_weights(offsets: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:

@@ -13,27 +13,25 @@ MARGIN = 1e-6  # more than the rounding of a float32 threshold between -1 and 1
 def sparsemax(scores: Tensor) -> Tensor:
     """Sparsemax of every row: the projections of the rows onto the probability simplex.
 
-    ``scores``: shape (n, m), float32, n and m at least 1. Returns the same shape, on the same device: sparse CSR
-    where few elements are above the thresholds, strided otherwise; rows sum to 1.
+    ``scores``: shape (n, m), floating and finite, n and m at least 1. Returns the same shape, on the same device:
+    sparse CSR where few elements are above the thresholds, strided otherwise; rows sum to 1.
 
     The threshold of some elements of a row is a lower bound of that of all. So the threshold of the largest of
     every GROUP leaves few candidates, among which the exact one is found; no row is sorted.
     """
     scores = scores - scores.amax(1, keepdim=True)  # near zero, where float32 is finest
-    groups = scores.shape[1] // GROUP
-    peaks = scores[:, : groups * GROUP].view(len(scores), groups, GROUP).amax(2)
-    start = scores.new_full((len(scores),), -1.0)
-    bound = (threshold(peaks, start) if groups else start) - MARGIN
+    peaks = torch.nn.functional.max_pool1d(scores[:, None], GROUP, ceil_mode=True)[:, 0]
+    bound = threshold(peaks, scores.new_full((len(scores),), -1.0)) - MARGIN
     candidate = scores > bound[:, None]
     if torch.count_nonzero(candidate) > DENSE * scores.numel():
-        return _normalized((scores - threshold(scores, bound)[:, None]).clamp_(min=0))
+        return _weights(scores, bound)
     rows, columns = _positions(candidate)
     counts = torch.bincount(rows, minlength=len(scores))
     offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
     places = torch.arange(len(rows), device=rows.device) - offsets[rows]
     compact = scores.new_full((len(scores), int(counts.max())), -2.0)
     compact[rows, places] = scores[rows, columns]
-    weights = _normalized((compact - threshold(compact, bound)[:, None]).clamp_(min=0))
+    weights = _weights(compact, bound)
     support = weights[rows, places] > 0
     counts = torch.bincount(rows[support], minlength=len(scores))
     offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
@@ -44,21 +42,23 @@ def threshold(scores: Tensor, bound: Tensor) -> Tensor:
     """The tau of every row for which the sum of max(score - tau, 0) is 1; shape (n,).
 
     ``bound``, shape (n,): a lower bound of tau. The sum is convex and falls with tau, so Newton's method comes
-    from below, never passes tau, and is there when the support no longer changes.
+    from below and never passes tau but by rounding, which is where it ends.
     """
-    count = None
     while True:
         excess = (scores - bound[:, None]).clamp_(min=0)
-        support = torch.count_nonzero(excess, 1)
-        bound = bound + (excess.sum(1) - 1) / support
-        if count is not None and torch.equal(support, count):
+        better = bound + (excess.sum(1) - 1) / torch.count_nonzero(excess, 1)
+        if not (better > bound).any():
             return bound
-        count = support
+        bound = torch.maximum(bound, better)
 
 
-def _normalized(weights: Tensor) -> Tensor:
-    """Take out what rounding left of the sums, which matters where thousands of weights are small."""
-    return weights.div_(weights.sum(1, keepdim=True))
+def _weights(scores: Tensor, bound: Tensor) -> Tensor:
+    """What exceeds the thresholds. What rounding these left of the sums is shared out, not scaled out, among the
+    support: it matters where thousands of scores are just above."""
+    weights = (scores - threshold(scores, bound)[:, None]).clamp_(min=0)
+    support = weights > 0
+    missing = (1 - weights.sum(1, keepdim=True)) / torch.count_nonzero(support, 1)[:, None]
+    return weights.addcmul_(support, missing).clamp_(min=0)
 
 
 def _positions(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,10 +21,10 @@ _Piece = _protobuf.ModelProto.SentencePiece
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary`` and ``<s> </s>`` around a text.
 
-    It cuts text as SentencePiece does, but for the choice among equally good cuts and for one fault of the library's normalization, which transformers' own
-    XLM-R tokenizer has too: a combining mark is lost behind a character that normalization replaces, unless the two
-    have a composed form; in news of 26 languages in one line of 13,000. Raises FocusError for a model of another
-    kind, and for a vocabulary of other tokens than the model's.
+    It cuts text as SentencePiece does, but for the choice among equally good cuts and for one fault of the library's
+    normalization, which transformers' own XLM-R tokenizer has too: a combining mark is lost behind a character that
+    normalization replaces, unless the two have a composed form. Raises FocusError for a model of another kind, and
+    for a vocabulary of other tokens than the model's.
     """
     import tokenizers
     from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
