@@ -54,6 +54,8 @@ class LazyGroup(click.Group):
             raise click.ClickException(
                 f'{error.name} is not installed; this command needs the extra "train".'
             ) from error
+        except BrokenPipeError:  # whoever read the output has seen enough; click ends quietly
+            raise
         except OSError as error:
             raise click.ClickException(f"{error.filename or 'writing'}: {error.strerror or error}.") from error
 

@@ -258,3 +258,11 @@ def test_no_name_of_ours_is_taken_in_site_packages(tmp_path):
         )
         == "focus_cli"
     )
+
+
+def test_a_reader_who_stops_reading_is_no_fault(converted):
+    command = [str(Path(sys.executable).parent / "focus"), "inspect", str(converted)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.wait(60)
