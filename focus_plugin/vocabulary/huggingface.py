@@ -21,10 +21,10 @@ _Piece = _protobuf.ModelProto.SentencePiece
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary`` and ``<s> </s>`` around a text.
 
-    It cuts text as SentencePiece does, but for the choice among equally good cuts and for one fault of the library's normalization, which transformers' own
-    XLM-R tokenizer has too: a combining mark is lost behind a character that normalization replaces, unless the two
-    have a composed form; in news of 26 languages in one line of 13,000. Raises FocusError for a model of another
-    kind, and for a vocabulary of other tokens than the model's.
+    It cuts text as SentencePiece does, but for the choice among equally good cuts and for one fault of the library's
+    normalization, which transformers' own XLM-R tokenizer has too: a combining mark is lost behind a character that
+    normalization replaces, unless the two have a composed form; in news of 26 languages in one line of 13,000.
+    Raises FocusError for a model of another kind, and for a vocabulary of other tokens than the model's.
     """
     import tokenizers
     from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
@@ -37,7 +37,7 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
     library = tokenizers.Tokenizer(tokenizers.models.Unigram(scored, vocabulary.ids[UNKNOWN], False))
     rules = model.normalizer_spec
     prefix = [normalizers.Prepend(WORD_START)] if rules.add_dummy_prefix else []
-    single = [normalizers.Replace(Regex("^ +| +$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+    single = [normalizers.Replace(Regex(f"^ +|[ {WORD_START}]+$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     spaces = [*(single if rules.remove_extra_whitespaces else ()), normalizers.Replace(" ", WORD_START)]
     characters = [normalizers.Precompiled(rules.precompiled_charsmap)] if rules.precompiled_charsmap else []
     library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
