@@ -37,7 +37,7 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
     library = tokenizers.Tokenizer(tokenizers.models.Unigram(scored, vocabulary.ids[UNKNOWN], False))
     rules = model.normalizer_spec
     prefix = [normalizers.Prepend(WORD_START)] if rules.add_dummy_prefix else []
-    single = [normalizers.Replace(Regex("^ +| +$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+    single = [normalizers.Replace(Regex(f"^ +|[ {WORD_START}]+$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     spaces = [*(single if rules.remove_extra_whitespaces else ()), normalizers.Replace(" ", WORD_START)]
     characters = [normalizers.Precompiled(rules.precompiled_charsmap)] if rules.precompiled_charsmap else []
     library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
