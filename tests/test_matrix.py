@@ -1,0 +1,94 @@
+"""The mixing matrix in a file: kept, applied to another encoder, explained, with the real commands."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from commands import refuse, run
+from sources import CONFIG
+
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.checkpoint.release import write_release
+from focus_plugin.methods.matrix import load_matrix, save_matrix
+
+SMALL = ("--dim", 16, "--epochs", 2, "--min-count", 5)
+
+
+@pytest.fixture(scope="module")
+def base(directory, release, vocabulary, target_text):
+    output = directory / "matrix.base"
+    given = ("--source", release, "--vocab", vocabulary, "--corpus", target_text, "--calibrate", 0)
+    run("focus", "convert", *given, *SMALL, "--output", output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def larger(directory, release):
+    """Another encoder of the same source vocabulary, with other rows."""
+    source, path = read_checkpoint(release), directory / "larger"
+    rows = torch.randn(source.tensors[EMBEDDING].shape, generator=torch.Generator().manual_seed(9))
+    tensors = {**source.tensors, EMBEDDING: rows, OUTPUT_EMBEDDING: rows, OUTPUT_BIAS: rows[:, 0].clone()}
+    path.mkdir()
+    write_release(path, CONFIG, tensors, release / "dict.txt", release / "sentencepiece.bpe.model")
+    return path
+
+
+def test_a_kept_matrix_gives_what_the_vectors_give(base, larger, vocabulary, target_text, tmp_path):
+    given = ("--source", larger, "--vocab", vocabulary, "--calibrate", 0)
+    run("focus", "convert", *given, "--corpus", target_text, *SMALL, "--output", tmp_path / "direct")
+    run("focus", "convert", *given, "--matrix", base / "mixing.safetensors", "--output", tmp_path / "applied")
+    direct, applied = (read_checkpoint(tmp_path / name).tensors for name in ("direct", "applied"))
+    for name in (EMBEDDING, OUTPUT_BIAS):
+        torch.testing.assert_close(applied[name], direct[name], atol=1e-6, rtol=0)
+
+
+def test_a_matrix_is_the_same_after_a_file_and_the_file_the_same_every_time(base, tmp_path):
+    matrix = load_matrix(base / "mixing.safetensors")
+    save_matrix(tmp_path / "again.safetensors", matrix)
+    assert (tmp_path / "again.safetensors").read_bytes() == (base / "mixing.safetensors").read_bytes()
+    mixed = np.diff(matrix.weights.indptr) > 0
+    assert mixed.sum() > 50
+    assert not (mixed & (matrix.copied >= 0)).any()
+    assert (matrix.weights.data > 0).all()
+    np.testing.assert_allclose(matrix.weights.sum(axis=1)[mixed], 1, atol=1e-5)
+
+
+def test_another_vocabulary_is_refused(base, release, directory, target_text, tmp_path):
+    run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "other")
+    command = ("focus", "convert", "--source", release, "--vocab", tmp_path / "other", "--output", tmp_path / "x")
+    said = refuse(*command, "--matrix", base / "mixing.safetensors", says="was made for another target vocabulary")
+    assert "the first difference is" in said
+    assert not (tmp_path / "x").exists()
+
+
+def test_damaged_and_foreign_files_are_refused(base, release, vocabulary, tmp_path):
+    whole = (base / "mixing.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    command = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "x")
+    refuse(*command, "--matrix", tmp_path / "cut.safetensors", says="damaged or not a mixing matrix")
+    refuse(*command, "--matrix", base / "model.pt", says="damaged or not a mixing matrix")
+    refuse("focus", "explain", tmp_path / "none", "▁x", says="no such file")
+
+
+def test_explain_lists_copied_mixed_and_filled_tokens(base):
+    matrix = load_matrix(base / "mixing.safetensors")
+    support = np.diff(matrix.weights.indptr)
+    copied, mixed = int(np.flatnonzero(matrix.copied >= 4)[0]), int(support.argmax())
+    said = run("focus", "explain", base, matrix.target[copied], matrix.target[mixed]).stdout
+    assert f"{matrix.target[copied]}: copied from {matrix.source[matrix.copied[copied]]}." in said
+    assert f"{matrix.target[mixed]}: a mixture of {support[mixed]};" in said
+    weights = [float(weight) for weight in re.findall(r"^ +(0\.\d{4})  ", said, re.MULTILINE)]
+    assert len(weights) == support[mixed]
+    assert weights == sorted(weights, reverse=True)
+    assert sum(weights) == pytest.approx(1, abs=1e-4 * len(weights))
+
+
+def test_an_unknown_token_is_told_with_the_word_start_it_lacks(base):
+    token = next(
+        token for token in load_matrix(base / "mixing.safetensors").target if len(token) > 3 and token[0] == "▁"
+    )
+    refuse("focus", "explain", base, token[1:] + "▁", says="has no token")
+    if token[1:] not in load_matrix(base / "mixing.safetensors").target:
+        refuse("focus", "explain", base, token[1:], says=f"there is {token!r}")
