@@ -1,28 +1,31 @@
-"""FOCUS at the size of XLM-R base, in memory: ours, the bare matrix product, and the authors' package, in one run.
+"""FOCUS from memory to memory at the size of XLM-R: time, memory, and how both compare and grow.
 
-    python benchmarks/focus_size.py --dictionary vocab/dict.txt --vectors vectors.safetensors --slice 300
-    python benchmarks/focus_size.py --curve docs/cost.svg
+    python benchmarks/focus_size.py --text sw.txt --work DIR
+    python benchmarks/focus_size.py --curve docs --work DIR
 
-The source has 250,002 x 768 random values. Of the target's tokens in `--dictionary`, 50,000 with a vector are taken,
-the 18,145 most frequent of them as overlap; a second case makes all vectors nearly equal, so that mixtures have
-thousands of tokens. Ours goes from vocabularies, vectors and source matrix to the target matrix. The bare product is
-that of the normalized vectors, new by overlapping, in the same blocks of rows. The authors' package (deepfocus) mixes
-`--slice` of the new tokens, scaled to all of them. Ours and the product take turns; medians are compared.
-
-`--curve` measures ours alone for growing vocabularies, with made-up vectors, and draws the figure.
+The first has a source of 250,002 x 768 and a target of 50,000 text tokens with 300-dimensional vectors, of which the
+18,145 most frequent overlap; once with vectors trained on `--text`, once with flat ones, whose cosines are all nearly
+equal. Ours is all from vocabularies, vectors and source matrix to the target matrix, with what a conversion keeps of
+it. The bare product is that of the new tokens' vectors with the anchors', in large blocks and in blocks of our size.
+The authors' is `focus_additional_token_initialization` on `--slice` new tokens, scaled to all. Ours and the product run
+in turns; times are medians of three. The second writes `growth.md` and `growth.svg`: time and memory of ours by the
+sizes of target and source, with synthetic vectors whose supports are as on real text.
 """
 
 import argparse
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from deepfocus.focus import focus_additional_token_initialization
+from deepfocus.vocab_helper import NewToken, OverlappingToken, TokenClass
+from measure import run
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.vectors import load_vectors
@@ -31,45 +34,132 @@ from focus_plugin.methods.focus import BLOCK, focus
 from focus_plugin.methods.origins import counts
 from focus_plugin.transfer import Transfer, apply_mixing
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, Vocabulary
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
-SOURCE, WIDTH, TARGET, OVERLAP = 250_002, 768, 50_000, 18_145
+SOURCE, TARGET, OVERLAP, WIDTH, DIMENSION = 250_002, 50_000, 18_145, 768, 300
+SHARE = OVERLAP / TARGET  # of the target's tokens that overlap, at any size
+LARGE = 4096  # rows of a block of the bare product: 300 MB of similarities
 TURNS = 3
+PAGE = 4096
 
 
-def vocabulary(tokens: list[str], size: int) -> Vocabulary:
-    """XLM-R's special tokens, ``tokens``, and as many others as make ``size``."""
-    others = [f"other{i}" for i in range(size - 5 - len(tokens))]
-    return Vocabulary.of([BEGIN, PAD, END, UNKNOWN, *tokens, *others, MASK])
+@dataclass(frozen=True)
+class Case:
+    """What FOCUS has in memory before it starts."""
+
+    source: Vocabulary
+    target: Vocabulary
+    auxiliary: TokenVectors
+    tensors: dict[str, torch.Tensor]
 
 
-def source_tensors(size: int) -> dict[str, torch.Tensor]:
-    """Random rows of XLM-R base's width, tied, and a bias."""
-    matrix = torch.randn(size, WIDTH, generator=torch.Generator().manual_seed(1)) * 0.1
-    return {EMBEDDING: matrix, OUTPUT_EMBEDDING: matrix, OUTPUT_BIAS: torch.zeros(size)}
+def case(target: Vocabulary, auxiliary: TokenVectors, source_size: int, overlap: int) -> Case:
+    """A source that holds the first ``overlap`` text tokens of the target, in another order."""
+    text = [token for token, special in zip(target.tokens, target.special, strict=True) if not special]
+    others = [f"source {i}" for i in range(source_size - len(SPECIALS) - overlap)]
+    tokens = np.random.default_rng(1).permutation(np.array([*text[:overlap], *others], dtype=object))
+    source = Vocabulary.of([*SPECIALS[:4], *tokens.tolist(), SPECIALS[4]])
+    embedding = torch.randn(source_size, WIDTH, generator=torch.Generator().manual_seed(1))
+    tensors = {EMBEDDING: embedding, OUTPUT_EMBEDDING: embedding, OUTPUT_BIAS: torch.zeros(source_size)}
+    return Case(source, target, auxiliary, tensors)
+
+
+def numbered(size: int) -> Vocabulary:
+    """A target vocabulary of ``size`` text tokens."""
+    return Vocabulary.of([*SPECIALS[:4], *(f"target {i}" for i in range(size)), SPECIALS[4]])
+
+
+def flat(size: int) -> np.ndarray:
+    """Vectors that hardly differ; supports are nearly the whole overlap."""
+    return np.random.default_rng(2).normal(1, 2e-3, (size + len(SPECIALS), DIMENSION)).astype(np.float32)
+
+
+def clustered(size: int) -> np.ndarray:
+    """Vectors around a center for every 200 tokens: supports of about 40."""
+    draw = np.random.default_rng(2)
+    centers = draw.normal(size=(max(1, size // 200), DIMENSION)).astype(np.float32)
+    vectors = draw.normal(size=(size + len(SPECIALS), DIMENSION)).astype(np.float32)
+    vectors *= 0.9
+    vectors += centers[draw.integers(len(centers), size=len(vectors))]
+    return vectors
+
+
+def trained(text: Path, work: Path) -> tuple[Vocabulary, np.ndarray]:
+    """A vocabulary of TARGET text tokens, the most frequent first, and their vectors, both from ``text``."""
+    work.mkdir(parents=True, exist_ok=True)
+    run("focus", "vocab", "--input", text, "--size", TARGET + 3, "--sample-mb", 16, "--output", work / "vocab")
+    vectors = work / "vectors.safetensors"
+    if not vectors.exists():
+        run("focus", "auxiliary", "--corpus", text, "--vocab", work / "vocab", "--output", vectors)
+    dictionary = work / "vocab" / "dict.txt"
+    read = read_dictionary(dictionary)
+    used = [int(line.rpartition(" ")[2]) for line in dictionary.read_text(encoding="utf-8").splitlines()]
+    order = [0, 1, 2, 3, *(4 + np.argsort(-np.array(used), kind="stable")), len(read) - 1]
+    return Vocabulary.of([read.tokens[i] for i in order]), load_vectors(vectors, read).vectors[order]
+
+
+def ours(given: Case) -> Transfer:
+    """The whole of the method, as a conversion calls it."""
+    return apply_mixing(given.tensors, focus(given.source, given.target, given.auxiliary), seed=1)
+
+
+def product(given: Case, rows: int) -> None:
+    """The cosines of all new tokens and all anchors, ``rows`` at a time, each block thrown away."""
+    new, anchors = sides(given)
+    for start in range(0, len(new), rows):
+        new[start : start + rows] @ anchors.T
+
+
+def sides(given: Case) -> tuple[torch.Tensor, torch.Tensor]:
+    """The vectors of the new tokens and those of the anchors."""
+    vectors, kept = torch.from_numpy(given.auxiliary.vectors), ~given.target.special
+    shared = np.array([token in given.source.ids for token in given.target.tokens])
+    return vectors[kept & ~shared], vectors[kept & shared]
+
+
+def authors(given: Case, count: int) -> tuple[float, np.ndarray]:
+    """Seconds of the authors' package for ``count`` new tokens, and their rows."""
+    tokens, vectors, embedding = given.target.tokens, given.auxiliary.vectors, given.tensors[EMBEDDING]
+    infos = [TokenClass(token, i, token, token, token, token, False) for i, token in enumerate(tokens)]
+    text = [info for info, special in zip(infos, given.target.special, strict=True) if not special]
+    anchors = {info.native_form: info for info in text if info.native_form in given.source.ids}
+    chosen = [info for info in text if info.native_form not in anchors][:count]
+    overlapping = {
+        name: OverlappingToken([info], info, embedding[given.source.ids[name]], vectors[info.id])
+        for name, info in anchors.items()
+    }
+    made = torch.zeros(len(tokens), WIDTH)
+    few = {info.native_form: NewToken(info, vectors[info.id]) for info in chosen[:2]}
+    focus_additional_token_initialization(overlapping, few, made, "cpu")  # numba compiles
+    new = {info.native_form: NewToken(info, vectors[info.id]) for info in chosen}
+    start = time.perf_counter()
+    focus_additional_token_initialization(overlapping, new, made, "cpu")
+    return time.perf_counter() - start, made[[info.id for info in chosen]].numpy()
 
 
 def resident() -> int:
-    """The resident memory of this process, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """The memory of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
 @contextmanager
-def peak_memory() -> Iterator[list[int]]:
-    """A list that holds, after the block, the largest resident memory during it beyond that before, in bytes."""
-    done, found, before = threading.Event(), [0], resident()
+def peak() -> Iterator[Callable[[], int]]:
+    """Sample the resident memory; afterwards the function yielded says by how much the peak exceeded the start."""
+    start = resident()
+    seen, done = [start], threading.Event()
 
-    def watch() -> None:
+    def sample() -> None:
         while not done.wait(0.005):
-            found[0] = max(found[0], resident() - before)
+            seen.append(resident())
 
-    thread = threading.Thread(target=watch)
-    thread.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     try:
-        yield found
+        yield lambda: max(seen) - start
     finally:
+        seen.append(resident())
         done.set()
-        thread.join()
+        sampler.join()
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -79,145 +169,120 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def ours(source: Vocabulary, target: Vocabulary, vectors: np.ndarray, tensors: dict[str, torch.Tensor]) -> Transfer:
-    """The whole of it: overlap, mixing matrix, target matrix."""
-    return apply_mixing(tensors, focus(source, target, TokenVectors.of(vectors)), seed=1)
+def extra_memory(given: Case) -> tuple[int, Transfer]:
+    """Bytes that ours needs at its peak beyond its input and the target matrix, and what it made."""
+    with peak() as above:
+        made = ours(given)
+    return above() - made.tensors[EMBEDDING].nbytes, made
 
 
-def product(new: np.ndarray, anchors: np.ndarray) -> None:
-    """The similarities alone."""
-    rows = torch.nn.functional.normalize(torch.from_numpy(new), dim=1)
-    basis = torch.nn.functional.normalize(torch.from_numpy(anchors), dim=1).T
-    for block in torch.split(rows, BLOCK // basis.shape[1]):
-        block @ basis
+def compare(name: str, given: Case, slice_size: int) -> None:
+    """Measure and print one case."""
+    extra, made = extra_memory(given)
+    figures = counts(made.origins)
+    took, rows = authors(given, slice_size)
+    shared = np.array([token in given.source.ids for token in given.target.tokens])
+    chosen = np.flatnonzero(~shared & ~given.target.special)[:slice_size]
+    difference = float(np.abs(made.tensors[EMBEDDING][chosen].numpy() - rows).max())
+    del made
+    block = max(1, BLOCK // figures["overlap"])
+    works = {
+        "ours": lambda: ours(given),
+        f"product, {LARGE} rows at a time": lambda: product(given, LARGE),
+        f"product, {block} rows at a time": lambda: product(given, block),
+    }
+    turns = [{what: seconds(work) for what, work in works.items()} for _ in range(TURNS)]
+    times = {what: median(turn[what] for turn in turns) for what in works}
+    theirs = took / slice_size * figures["mixed"]
+    print(f"{name}: {figures}")
+    print(f"  ours {times['ours']:.2f} s, {extra / 1e6:.0f} MB beyond input and output")
+    for what in list(works)[1:]:
+        print(f"  {what}: {times[what]:.2f} s; ours {median(turn['ours'] / turn[what] for turn in turns):.2f} x")
+    print(f"  authors {theirs:.0f} s ({slice_size} tokens in {took:.1f} s); ours {theirs / times['ours']:.0f} x faster")
+    print(f"  largest difference to the authors' rows {difference:.1e}", flush=True)
 
 
-def authors(new: np.ndarray, anchors: np.ndarray, rows: torch.Tensor) -> None:
-    """The mixing step of deepfocus."""
-    from deepfocus.focus import focus_additional_token_initialization
-    from deepfocus.vocab_helper import NewToken, OverlappingToken, TokenClass
+def curve(directory: Path) -> None:
+    """Measure ours over the sizes of target and source, and write the table and the plot."""
+    targets = {size: grown(size, SOURCE) for size in (8_000, 16_000, 32_000, 64_000, 128_000, 250_000)}
+    sources = {size: grown(TARGET, size) for size in (50_000, 100_000, 250_000, 500_000, 1_000_000)}
+    directory.mkdir(parents=True, exist_ok=True)
+    lines = ["| target | source | mean support | seconds | MB beyond input and output |", "|---:|---:|---:|---:|---:|"]
+    lines += [f"| {size:,} | {SOURCE:,} | {' | '.join(point.cells())} |" for size, point in targets.items()]
+    lines += [f"| {TARGET:,} | {size:,} | {' | '.join(point.cells())} |" for size, point in sources.items()]
+    (directory / "growth.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (directory / "growth.svg").write_text(plot({"target": targets, "source": sources}), encoding="utf-8")
 
-    def token(i: int) -> TokenClass:
-        return TokenClass(str(i), i, str(i), str(i), str(i), str(i), False)
 
-    known = {str(i): OverlappingToken([], token(i), rows[i], vector) for i, vector in enumerate(anchors)}
-    unknown = {str(i): NewToken(token(i), vector) for i, vector in enumerate(new)}
-    focus_additional_token_initialization(known, unknown, torch.zeros(len(new), rows.shape[1]), device="cpu")
+@dataclass(frozen=True)
+class Point:
+    """One size: what ours took."""
+
+    support: float
+    seconds: float
+    extra: float
+
+    def cells(self) -> tuple[str, str, str]:
+        """As the table tells it."""
+        return f"{self.support:.0f}", f"{self.seconds:.1f}", f"{self.extra / 1e6:.0f}"
 
 
-def compare(name: str, vectors: np.ndarray, source: Vocabulary, target: Vocabulary, part: int) -> None:
-    """Print what one case takes."""
-    tensors = source_tensors(len(source))
-    anchors, new = vectors[4 : 4 + OVERLAP], vectors[4 + OVERLAP : -1]
-    bare, whole, extra = [], [], 0
-    output = len(target) * WIDTH * 4
-    for _ in range(TURNS):
-        bare.append(seconds(lambda: product(new, anchors)))
-        with peak_memory() as peak:
-            start = time.perf_counter()
-            done = ours(source, target, vectors, tensors)
-            whole.append(time.perf_counter() - start)
-        extra = max(extra, peak[0] - output)
-        found = counts(done.origins)
-        del done
-    authors(new[:2], anchors, tensors[EMBEDDING])  # numba compiles
-    theirs = seconds(lambda: authors(new[:part], anchors, tensors[EMBEDDING])) * len(new) / part
-    middle, product_time = median(whole), median(bare)
-    print(f"{name}: {found['mixed']:,} mixtures of {found['mean_support']:.0f}, at most {found['largest_support']:,}")
-    print(f"  bare product {product_time:.2f} s; ours {middle:.2f} s, {middle / product_time:.2f} x the product")
-    print(
-        f"  {extra / 1e6:.0f} MB beyond the output; deepfocus {theirs:.0f} s, {theirs / middle:.0f} x ours", flush=True
+def grown(target_size: int, source_size: int) -> Point:
+    """Measure ours at one size."""
+    overlap = round(min(target_size * SHARE, source_size / 2))
+    vectors = TokenVectors.of(clustered(target_size))
+    given = case(numbered(target_size), vectors, source_size, overlap)
+    extra, made = extra_memory(given)
+    support = counts(made.origins)["mean_support"]
+    del made
+    point = Point(support, median(seconds(lambda: ours(given)) for _ in range(TURNS)), max(extra, 0))
+    print(target_size, source_size, *point.cells(), flush=True)
+    return point
+
+
+def plot(series: dict[str, dict[int, Point]]) -> str:
+    """Seconds and memory by the size of each vocabulary: four panels, both axes from zero."""
+    panels = []
+    for row, (name, points) in enumerate(series.items()):
+        panels.append(panel(0, row, f"seconds by {name} tokens", {x: y.seconds for x, y in points.items()}))
+        panels.append(panel(1, row, f"MB extra by {name} tokens", {x: y.extra / 1e6 for x, y in points.items()}))
+    style = "text{font:12px sans-serif;fill:#555}path{fill:none;stroke:#888}.line{stroke:#2a6fdb;stroke-width:2}"
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 480" role="img">'
+    return "\n".join([head, "<title>Cost of FOCUS</title>", f"<style>{style}</style>", *panels, "</svg>"]) + "\n"
+
+
+def panel(column: int, row: int, title: str, values: dict[int, float]) -> str:
+    """One plot of 280 x 160 in its place."""
+    left, top, right = 60 + 360 * column, 50 + 240 * row, max(values)
+    highest = max(values.values()) or 1
+    at = [(left + 280 * x / right, top + 160 * (1 - y / highest)) for x, y in values.items()]
+    line = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#2a6fdb"/>' for x, y in at)
+    return (
+        f'<text x="{left}" y="{top - 16}">{title}</text><path d="M{left} {top}V{top + 160}H{left + 280}"/>'
+        f'<text x="{left - 6}" y="{top + 4}" text-anchor="end">{highest:.3g}</text>'
+        f'<text x="{left - 6}" y="{top + 164}" text-anchor="end">0</text>'
+        f'<text x="{left + 280}" y="{top + 178}" text-anchor="end">{right:,}</text>'
+        f'<path class="line" d="{line}"/>{dots}'
     )
-
-
-def made_up(target: int, overlap: int) -> np.ndarray:
-    """Vectors in clusters, with supports as real ones have them."""
-    draw = np.random.default_rng(1)
-    centres = draw.normal(size=(400, 300)).astype(np.float32)
-    vectors = 0.9 * centres[draw.integers(400, size=target)] + draw.normal(size=(target, 300)).astype(np.float32)
-    vectors[[0, 1, 2, 3, -1]] = 0
-    return vectors
-
-
-def curve(path: Path) -> None:
-    """Time and memory for growing targets and sources; a third of the target overlaps. Writes the figure."""
-    cases = [(SOURCE, target) for target in (8_000, 16_000, 32_000, 64_000, 128_000, 250_000)]
-    cases += [(source, TARGET) for source in (50_000, 100_000, 500_000, 1_000_000)]
-    print("| source | target | seconds | MB beyond the output | mean support |\n|---:|---:|---:|---:|---:|")
-    measured = []
-    for size, goal in cases:
-        shared = [f"shared{i}" for i in range(min(goal, size) // 3)]
-        source, target = (
-            vocabulary(shared, size),
-            vocabulary([*shared, *(f"t{i}" for i in range(goal))][: goal - 5], goal),
-        )
-        tensors, vectors = source_tensors(size), made_up(goal, len(shared))
-        with peak_memory() as peak:
-            start = time.perf_counter()
-            done = ours(source, target, vectors, tensors)
-            took = time.perf_counter() - start
-        extra = (peak[0] - goal * WIDTH * 4) / 1e6
-        print(
-            f"| {size:,} | {goal:,} | {took:.1f} | {extra:.0f} | {counts(done.origins)['mean_support']:.0f} |",
-            flush=True,
-        )
-        measured.append((size, goal, took, extra))
-    path.write_text(figure(measured), encoding="utf-8")
-
-
-def figure(measured: list[tuple[int, int, float, float]]) -> str:
-    """Four small plots: seconds and memory, by target and by source."""
-    by_target = [row for row in measured if row[0] == SOURCE]
-    by_source = [row for row in measured if row[1] == TARGET]
-    plots = [
-        ("seconds by target vocabulary", [(row[1], row[2]) for row in by_target]),
-        ("seconds by source vocabulary", [(row[0], row[2]) for row in by_source]),
-        ("MB by target vocabulary", [(row[1], row[3]) for row in by_target]),
-        ("MB by source vocabulary", [(row[0], row[3]) for row in by_source]),
-    ]
-    parts = [plot(title, points, 320 * (i % 2), 200 * (i // 2)) for i, (title, points) in enumerate(plots)]
-    style = "font-family='sans-serif' font-size='11' fill='#444'"
-    return f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 640 400' {style}>{''.join(parts)}</svg>\n"
-
-
-def plot(title: str, points: list[tuple[int, float]], left: int, top: int) -> str:
-    """One plot of 240 x 120, both axes from 0."""
-    right, most = max(x for x, _ in points), max(y for _, y in points) or 1
-    places = [(left + 60 + 240 * x / right, top + 150 - 120 * y / most, x, y) for x, y in points]
-    line = " ".join(f"{x:.0f},{y:.0f}" for x, y, _, _ in places)
-    marks = "".join(f"<circle cx='{x:.0f}' cy='{y:.0f}' r='3'/>" for x, y, _, _ in places)
-    ends = (
-        f"<text x='{left + 55}' y='{top + 34}' text-anchor='end'>{most:,.0f}</text>"
-        f"<text x='{left + 55}' y='{top + 153}' text-anchor='end'>0</text>"
-        f"<text x='{left + 300}' y='{top + 166}' text-anchor='end'>{right:,}</text>"
-    )
-    axes = f"<path d='M{left + 60} {top + 30}V{top + 150}H{left + 300}' fill='none' stroke='#888'/>"
-    drawn = f"<polyline points='{line}' fill='none' stroke='#2a6fb0' stroke-width='2'/>{marks}"
-    return f"<text x='{left + 60}' y='{top + 18}' font-weight='bold'>{title}</text>{axes}{ends}{drawn}"
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dictionary", type=Path)
-    parser.add_argument("--vectors", type=Path)
-    parser.add_argument("--slice", type=int, default=300)
-    parser.add_argument("--curve", type=Path)
+    parser.add_argument("--text", type=Path, help="text to train the vectors on")
+    parser.add_argument("--work", type=Path, help="where vocabulary and vectors are kept")
+    parser.add_argument("--slice", type=int, default=300, help="new tokens for the authors' package")
+    parser.add_argument("--curve", type=Path, help="directory to write growth.md and growth.svg into")
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.text:
+        target, vectors = trained(arguments.text, arguments.work)
+        compare("trained", case(target, TokenVectors.of(vectors), SOURCE, OVERLAP), arguments.slice)
+        compare("flat", case(numbered(TARGET), TokenVectors.of(flat(TARGET)), SOURCE, OVERLAP), arguments.slice)
     if arguments.curve:
         curve(arguments.curve)
-        return
-    held = read_dictionary(arguments.dictionary)
-    trained = load_vectors(arguments.vectors, held)
-    known = np.flatnonzero(trained.vectors.any(axis=1) & ~trained.rare & ~held.special)[:TARGET]
-    tokens = [held.tokens[i] for i in known]
-    target, source = vocabulary(tokens, len(tokens) + 5), vocabulary(tokens[:OVERLAP], SOURCE)
-    none = np.zeros((1, trained.vectors.shape[1]), np.float32)
-    vectors = np.concatenate([none.repeat(4, 0), trained.vectors[known], none])
-    compare("real text", vectors, source, target, arguments.slice)
-    flat = 1 + 0.1 * np.random.default_rng(1).normal(size=vectors.shape).astype(np.float32)
-    flat[[0, 1, 2, 3, -1]] = 0
-    compare("flat space", flat, source, target, max(arguments.slice // 10, 1))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from deepfocus.focus import get_overlapping_tokens
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizer_kinds import BERT, KINDS
+from tokenizer_kinds import BERT, KINDS, odd_lines
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerFast
 
@@ -16,8 +16,6 @@ from focus_plugin.vocabulary.overlap import Matching, overlap
 from focus_plugin.vocabulary.readers import read_vocabulary
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
-ODD = "12 2,024 - -- ! ... Ünïcödé Żółw żółw 東京 привет МИР мир ½ ٣ \t\t\xa0 \u3000 é"
-
 
 @pytest.fixture(scope="module")
 def tokenizers(source_text, tmp_path_factory):
@@ -25,11 +23,8 @@ def tokenizers(source_text, tmp_path_factory):
     directory = tmp_path_factory.mktemp("kinds")
     draw = random.Random(1)
     words = source_text.read_text().split()
-    odd = ODD.split(" ")
     for side in ("source", "target"):
-        sample = draw.sample(words, len(words) // 2)
-        mixed = (draw.choice([str.lower, str.upper, str.capitalize])(word) for word in sample)
-        lines = [" ".join([*itertools.islice(mixed, 12), *draw.choices(odd, k=4)]) for _ in range(len(sample) // 12)]
+        lines = odd_lines(draw.sample(words, len(words) // 2), draw)
         for kind, train in KINDS.items():
             train(lines, 900).save(str(directory / f"{side}.{kind}.json"))
     return directory

@@ -1,13 +1,22 @@
 """Tokenizers of every kind, trained on given text by Hugging Face's library as their publishers set them."""
 
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+ODD = "12 2,024 - -- ! ... Ünïcödé Żółw żółw 東京 привет МИР мир ½ ٣ \t\t\xa0 \u3000 é"
 BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def odd_lines(words: Sequence[str], draw: random.Random) -> list[str]:
+    """Lines of the words in any case, with numbers, symbols and other scripts among them."""
+    mixed = [draw.choice([str.lower, str.upper, str.capitalize])(word) for word in words]
+    lines = (mixed[i : i + 12] for i in range(0, len(mixed), 12))
+    return [" ".join([*line, *draw.choices(ODD.split(" "), k=4)]) for line in lines]
 
 
 def unigram(lines: Iterable[str], size: int, charsmap: str | Path | None = None) -> Tokenizer:

@@ -20,11 +20,12 @@ def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
 
     A token gets the vector of its text without the word-start mark, as in the authors' package (and in WECHSEL,
     Minixhofer et al., NAACL 2022): from a fastText model (``.bin``) by the n-grams of the text, from the text format
-    (``.vec``) only if the text is a word there. Special tokens, incomplete bytes and space have none. Raises
-    FocusError for a damaged file, NaN or infinity, vectors of tokens, and a file that knows none of the texts.
+    (``.vec``) only if the text is a word there. Incomplete bytes and space have none; special tokens are text like
+    any other, as in the authors' package. Raises FocusError for a damaged file, NaN or infinity, vectors of tokens,
+    and a file that knows none of the texts.
     """
     path = existing_file(path)
-    texts = ["" if special else _text(form) for form, special in zip(target.forms, target.special, strict=True)]
+    texts = [_text(form) for form in target.forms]
     match path.suffix:
         case ".bin":
             matrix = _of_model(path, target, texts)
@@ -34,7 +35,7 @@ def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
             raise FocusError(f"{path}: vectors of words are read from .bin and .vec files of fastText.")
     if not np.isfinite(matrix).all():
         raise FocusError(f"{path}: holds NaN or infinity; it is damaged.")
-    if not matrix.any():
+    if not matrix[~target.special].any():
         raise FocusError(f"{path}: has no vector for any token of the target vocabulary; is it of that language?")
     return TokenVectors.of(matrix)
 
