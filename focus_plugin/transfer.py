@@ -23,6 +23,7 @@ from focus_plugin.methods.random import random
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 METHODS = ("focus", "random")
+MOMENT_ROWS = 1024  # of a source matrix at a time: they fit a processor's cache
 LARGEST_KEPT = 20_000_000  # entries of a mixing matrix, 160 MB
 
 
@@ -86,11 +87,20 @@ def normal_rows(matrix: Tensor, count: int, generator: torch.Generator) -> Tenso
 
     Drawn one by one: so the authors' package gives the same.
     """
-    deviation, mean = torch.std_mean(matrix, dim=0)
     rows = matrix.new_empty(count, matrix.shape[1])
+    mean, deviation = _moments(matrix)
     for row in rows:
         row.copy_(torch.normal(mean, deviation, generator=generator))
     return rows
+
+
+def _moments(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the columns: torch.std_mean takes twenty times as long down many rows."""
+    mean = matrix.mean(0)
+    squares = torch.zeros_like(mean, dtype=torch.float64)
+    for part in torch.split(matrix, MOMENT_ROWS):
+        squares += (part - mean).square().sum(0)
+    return mean, (squares / (len(matrix) - 1)).sqrt().to(matrix.dtype)
 
 
 def _mix(
