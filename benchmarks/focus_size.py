@@ -7,9 +7,10 @@ The first has a source of 250,002 x 768 and a target of 50,000 text tokens with 
 18,145 most frequent overlap; once with vectors trained on `--text`, once with flat ones, whose cosines are all nearly
 equal. Ours is all from vocabularies, vectors and source matrix to the target matrix, with what a conversion keeps of
 it. The bare product is that of the new tokens' vectors with the anchors', in large blocks and in blocks of our size.
-The authors' is `focus_additional_token_initialization` on `--slice` new tokens, scaled to all. Ours and the product run
-in turns; times are medians of three. The second writes `growth.md` and `growth.svg`: time and memory of ours by the
-sizes of target and source, with synthetic vectors whose supports are as on real text.
+The authors' is `deepfocus.FOCUS`, given the vectors in memory: whole with the trained vectors; with the flat ones,
+which would take hours, what `focus_additional_token_initialization` takes for `--slice` new tokens, scaled to all. Ours
+and the product run in turns; times are medians of three. The second writes `growth.md` and `growth.svg`: time and
+memory of ours by the sizes of target and source, with synthetic vectors whose supports are as on real text.
 """
 
 import argparse
@@ -18,14 +19,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
+from unittest.mock import patch
 
 import numpy as np
 import torch
+from deepfocus import FOCUS
 from deepfocus.focus import focus_additional_token_initialization
 from deepfocus.vocab_helper import NewToken, OverlappingToken, TokenClass
 from measure import run
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.vectors import load_vectors
@@ -100,7 +106,7 @@ def trained(text: Path, work: Path) -> tuple[Vocabulary, np.ndarray]:
 
 def ours(given: Case) -> Transfer:
     """The whole of the method, as a conversion calls it."""
-    return apply_mixing(given.tensors, focus(given.source, given.target, given.auxiliary), seed=1)
+    return apply_mixing(given.tensors, focus(given.source, given.target, given.auxiliary), seed=42)
 
 
 def product(given: Case, rows: int) -> None:
@@ -117,24 +123,40 @@ def sides(given: Case) -> tuple[torch.Tensor, torch.Tensor]:
     return vectors[kept & ~shared], vectors[kept & shared]
 
 
-def authors(given: Case, count: int) -> tuple[float, np.ndarray]:
-    """Seconds of the authors' package for ``count`` new tokens, and their rows."""
+def authors_whole(given: Case) -> tuple[float, np.ndarray]:
+    """Seconds of the authors' package from tokenizers, vectors and source matrix in memory, and its rows."""
+    vectors = dict(zip(given.target.tokens, given.auxiliary.vectors, strict=True))
+    tokenizers = [library(vocabulary) for vocabulary in (given.target, given.source)]
+    with patch("deepfocus.focus.load_target_token_embedding", lambda **_: vectors):
+        start = time.perf_counter()
+        rows = FOCUS(*tokenizers, given.tensors[EMBEDDING], fasttext_model_path="in memory", verbosity="silent")
+        return time.perf_counter() - start, rows.numpy()
+
+
+def library(vocabulary: Vocabulary) -> PreTrainedTokenizerFast:
+    """A tokenizer of Hugging Face's library with this vocabulary."""
+    unigram = Tokenizer(models.Unigram([(token, 0.0) for token in vocabulary.tokens], unk_id=3))
+    unigram.decoder = decoders.Metaspace()
+    return PreTrainedTokenizerFast(tokenizer_object=unigram, unk_token=SPECIALS[3])
+
+
+def authors_slice(given: Case, sizes: tuple[int, int]) -> tuple[float, np.ndarray]:
+    """Seconds a new token of the authors' loop, from two numbers of them, and the rows of the second."""
     tokens, vectors, embedding = given.target.tokens, given.auxiliary.vectors, given.tensors[EMBEDDING]
     infos = [TokenClass(token, i, token, token, token, token, False) for i, token in enumerate(tokens)]
     text = [info for info, special in zip(infos, given.target.special, strict=True) if not special]
-    anchors = {info.native_form: info for info in text if info.native_form in given.source.ids}
-    chosen = [info for info in text if info.native_form not in anchors][:count]
-    overlapping = {
-        name: OverlappingToken([info], info, embedding[given.source.ids[name]], vectors[info.id])
-        for name, info in anchors.items()
+    anchors = {
+        info.native_form: OverlappingToken([info], info, embedding[i], vectors[info.id])
+        for info in text
+        if (i := given.source.ids.get(info.native_form)) is not None
     }
-    made = torch.zeros(len(tokens), WIDTH)
-    few = {info.native_form: NewToken(info, vectors[info.id]) for info in chosen[:2]}
-    focus_additional_token_initialization(overlapping, few, made, "cpu")  # numba compiles
-    new = {info.native_form: NewToken(info, vectors[info.id]) for info in chosen}
-    start = time.perf_counter()
-    focus_additional_token_initialization(overlapping, new, made, "cpu")
-    return time.perf_counter() - start, made[[info.id for info in chosen]].numpy()
+    new = [info for info in text if info.native_form not in anchors]
+    made, took = torch.zeros(len(tokens), WIDTH), []
+    for count in (2, *sizes):  # in the first numba compiles
+        chosen = {info.native_form: NewToken(info, vectors[info.id]) for info in new[:count]}
+        took.append(seconds(partial(focus_additional_token_initialization, anchors, chosen, made, "cpu")))
+    rows = made[[info.id for info in new[: sizes[1]]]].numpy()
+    return (took[2] - took[1]) / (sizes[1] - sizes[0]), rows
 
 
 def resident() -> int:
@@ -176,16 +198,22 @@ def extra_memory(given: Case) -> tuple[int, Transfer]:
     return above() - made.tensors[EMBEDDING].nbytes, made
 
 
-def compare(name: str, given: Case, slice_size: int) -> None:
-    """Measure and print one case."""
+def compare(name: str, given: Case, slice_size: int | None) -> None:
+    """Measure and print one case; ``slice_size`` new tokens are enough for the authors' package, None is all."""
     extra, made = extra_memory(given)
-    figures = counts(made.origins)
-    took, rows = authors(given, slice_size)
-    shared = np.array([token in given.source.ids for token in given.target.tokens])
-    chosen = np.flatnonzero(~shared & ~given.target.special)[:slice_size]
-    difference = float(np.abs(made.tensors[EMBEDDING][chosen].numpy() - rows).max())
+    figures, rows = counts(made.origins), made.tensors[EMBEDDING].numpy()
     del made
-    block = max(1, BLOCK // figures["overlap"])
+    if slice_size:
+        each, want = authors_slice(given, (slice_size // 4, slice_size))
+        theirs, new = (
+            each * figures["mixed"],
+            np.array([token not in given.source.ids for token in given.target.tokens]),
+        )
+        rows = rows[np.flatnonzero(new)[:slice_size]]
+    else:
+        theirs, want = authors_whole(given)
+    difference = float(np.abs(rows - want).max(initial=0))
+    block = max(1, BLOCK // OVERLAP)
     works = {
         "ours": lambda: ours(given),
         f"product, {LARGE} rows at a time": lambda: product(given, LARGE),
@@ -193,12 +221,11 @@ def compare(name: str, given: Case, slice_size: int) -> None:
     }
     turns = [{what: seconds(work) for what, work in works.items()} for _ in range(TURNS)]
     times = {what: median(turn[what] for turn in turns) for what in works}
-    theirs = took / slice_size * figures["mixed"]
     print(f"{name}: {figures}")
     print(f"  ours {times['ours']:.2f} s, {extra / 1e6:.0f} MB beyond input and output")
     for what in list(works)[1:]:
         print(f"  {what}: {times[what]:.2f} s; ours {median(turn['ours'] / turn[what] for turn in turns):.2f} x")
-    print(f"  authors {theirs:.0f} s ({slice_size} tokens in {took:.1f} s); ours {theirs / times['ours']:.0f} x faster")
+    print(f"  authors {theirs:.0f} s{' by a slice' if slice_size else ''}; ours {theirs / times['ours']:.0f} x faster")
     print(f"  largest difference to the authors' rows {difference:.1e}", flush=True)
 
 
@@ -272,14 +299,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, help="text to train the vectors on")
     parser.add_argument("--work", type=Path, help="where vocabulary and vectors are kept")
-    parser.add_argument("--slice", type=int, default=300, help="new tokens for the authors' package")
+    parser.add_argument("--slice", type=int, default=200, help="new tokens for the authors' package")
     parser.add_argument("--curve", type=Path, help="directory to write growth.md and growth.svg into")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.text:
         target, vectors = trained(arguments.text, arguments.work)
-        compare("trained", case(target, TokenVectors.of(vectors), SOURCE, OVERLAP), arguments.slice)
+        compare("trained", case(target, TokenVectors.of(vectors), SOURCE, OVERLAP), None)
         compare("flat", case(numbered(TARGET), TokenVectors.of(flat(TARGET)), SOURCE, OVERLAP), arguments.slice)
     if arguments.curve:
         curve(arguments.curve)

@@ -60,14 +60,15 @@ def calibrated_bias(
         said += probabilities.sum(0, dtype=torch.float64).cpu()
         positions += len(probabilities)
         progress(batch.numel())
+    said = (said / max(positions, 1)).clamp(min=torch.finfo(torch.float32).tiny)  # what underflowed was not zero
     special = torch.from_numpy(vocabulary.special)
     frequency = torch.from_numpy(np.bincount(text, minlength=len(vocabulary))).double() + 1
     frequency[special] = 0
-    wanted = frequency / frequency.sum() * said[~special].sum() / max(positions, 1)
-    change = torch.log(wanted) - torch.log(said / max(positions, 1))
+    wanted = frequency / frequency.sum() * said[~special].sum()
+    change = torch.log(wanted) - torch.log(said)
     same = torch.from_numpy(kept) & ~special
     if same.any():  # only differences of biases count
-        change -= torch.log(wanted[same].sum()) - torch.log(said[same].sum() / max(positions, 1))
+        change -= torch.log(wanted[same].sum()) - torch.log(said[same].sum())
     fitted = ~special & ~same
     bias = tensors[OUTPUT_BIAS].clone()
     bias[fitted] += change[fitted].float()

@@ -64,6 +64,12 @@ def test_special_tokens_and_constants_do_not_count(encoder, text):
     assert torch.equal(fitted, calibrated(encoder, text, bias))
 
 
+def test_a_token_the_model_never_says_gets_a_finite_bias(encoder, text):
+    bias = encoder.tensors[OUTPUT_BIAS].clone()
+    bias[100] = -1e4
+    assert torch.isfinite(calibrated(encoder, text, bias)).all()
+
+
 def test_kept_tokens_keep_their_bias(encoder, text):
     kept = np.arange(len(encoder.vocabulary)) % 2 == 0
     bias = encoder.tensors[OUTPUT_BIAS]

@@ -51,10 +51,7 @@ def focus(
     anchors = np.flatnonzero(known & ~auxiliary.rare & (copied >= 0) & (options.special_anchors | ~target.special))
     new = np.flatnonzero(known & (options.rare | ~auxiliary.rare) & (copied < 0) & ~target.special)
     if len(new) and not len(anchors):
-        raise FocusError(
-            "No token that both vocabularies hold has an auxiliary vector, so FOCUS has nothing to mix. Check that "
-            "the auxiliary vectors were made with the target vocabulary, and that source and target share a script."
-        )
+        raise FocusError(_nothing_to_mix(bool(np.any((copied >= 0) & ~target.special))))
     return Mixing(copied, copied[anchors], _blocks(auxiliary.vectors, new, anchors, device, progress))
 
 
@@ -68,6 +65,19 @@ def _blocks(
         similarity = _unit(vectors[block], device) @ basis
         yield Block(block, sparsemax(similarity), similarity.amax(1))
         progress(len(block))
+
+
+def _nothing_to_mix(overlapping: bool) -> str:
+    if overlapping:
+        return (
+            "No token that both vocabularies hold has an auxiliary vector, so FOCUS has nothing to mix. Check that "
+            "the auxiliary vectors were made with the target vocabulary, on text of the target language."
+        )
+    return (
+        "Source and target vocabulary have no token in common but special ones, so FOCUS has nothing to mix. Check "
+        "that each was read from the right files and that they share a script; --match-fuzzy also matches tokens "
+        "that differ in case or word start."
+    )
 
 
 def _unit(vectors: np.ndarray, device: str) -> Tensor:

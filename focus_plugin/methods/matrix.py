@@ -65,11 +65,14 @@ def load_matrix(path: str | Path) -> MixingMatrix:
         shape = (len(target), len(source))
         weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), shape)
         weights.check_format()
-        if len(stored["copied"]) != len(target) or len(stored["similarity"]) != len(target):
+        copied, similarity = stored["copied"], stored["similarity"]
+        if not copied.shape == similarity.shape == (len(target),):
             raise ValueError("its parts have different lengths")
-    except (SafetensorError, KeyError, ValueError) as error:
+        if not np.isin(copied, np.arange(-1, len(source))).all() or not np.isfinite(weights.data).all():
+            raise ValueError("it points beyond the source vocabulary or holds NaN or infinity")
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FocusError(f"{path}: damaged or not a mixing matrix ({error}).") from error
-    return MixingMatrix(source, target, stored["copied"], weights, stored["similarity"])
+    return MixingMatrix(source, target, copied, weights, similarity)
 
 
 def as_mixing(path: str | Path, matrix: MixingMatrix, source: Vocabulary, target: Vocabulary) -> Mixing:
