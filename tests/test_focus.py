@@ -8,32 +8,18 @@ import torch
 from entmax import sparsemax
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mixing_inputs import tensors, vectors, vocabularies
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.methods import focus as focus_module
-from focus_plugin.methods.focus import focus
+from focus_plugin.methods.focus import FocusOptions, focus
 from focus_plugin.methods.origins import COPIED, FILLED, MIXED
 from focus_plugin.methods.random import random
 from focus_plugin.transfer import apply_mixing
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
-
-
-def vocabularies(common: int, only_source: int, only_target: int) -> tuple[Vocabulary, Vocabulary]:
-    shared = [f"c{i}" for i in range(common)]
-    source = [*SPECIALS[:4], *shared, *(f"s{i}" for i in range(only_source)), SPECIALS[4]]
-    target = [*SPECIALS[:4], *(f"t{i}" for i in range(only_target)), *reversed(shared), SPECIALS[4]]
-    return Vocabulary.of(source), Vocabulary.of(target)
-
-
-def tensors(rows: int, width: int, seed: int) -> dict[str, torch.Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    embedding = torch.randn(rows, width, generator=draw)
-    other = torch.randn(7, width, generator=draw)
-    bias = torch.randn(rows, generator=draw)
-    return {EMBEDDING: embedding, "other": other, OUTPUT_EMBEDDING: embedding, OUTPUT_BIAS: bias}
 
 
 def paper(source: Vocabulary, target: Vocabulary, auxiliary: np.ndarray, matrix: np.ndarray) -> dict[int, np.ndarray]:
@@ -97,18 +83,36 @@ def test_blocks_and_large_supports_change_nothing(monkeypatch):
     np.testing.assert_allclose(dense(focus(source, target, TokenVectors.of(auxiliary)), len(source)), whole, atol=1e-6)
 
 
-def test_order_of_the_source_vocabulary_does_not_matter():
-    source, target = vocabularies(30, 4, 10)
-    auxiliary = np.random.default_rng(1).normal(size=(len(target), 6)).astype(np.float32)
-    order = np.random.default_rng(2).permutation(len(source))
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(0, 30), st.integers(1, 30), st.integers(0, 10**6))
+def test_order_of_the_source_vocabulary_does_not_matter(common, only_source, only_target, seed):
+    source, target = vocabularies(common, only_source, only_target)
+    auxiliary = vectors(target, 6, seed)
+    order = np.random.default_rng(seed).permutation(len(source))
     shuffled = Vocabulary.of([source.tokens[i] for i in order])
-    model = tensors(len(source), 5, seed=1)
+    model = tensors(len(source), 5, seed)
     permuted = {**model, EMBEDDING: model[EMBEDDING][order], OUTPUT_BIAS: model[OUTPUT_BIAS][order]}
     permuted[OUTPUT_EMBEDDING] = permuted[EMBEDDING]
-    one = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
-    other = apply_mixing(permuted, focus(shuffled, target, TokenVectors.of(auxiliary)), seed=1).tensors
+    one = apply_mixing(model, focus(source, target, auxiliary), seed=1).tensors
+    other = apply_mixing(permuted, focus(shuffled, target, auxiliary), seed=1).tensors
     torch.testing.assert_close(one[EMBEDDING], other[EMBEDDING], atol=1e-6, rtol=0)
     torch.testing.assert_close(one[OUTPUT_BIAS], other[OUTPUT_BIAS], atol=1e-6, rtol=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 30), st.integers(-20, 20), st.integers(0, 10**6))
+def test_a_scaled_source_gives_the_scaled_result(common, only_target, exponent, seed):
+    """By a power of two, so that rounding is the same and the result is to the bit, drawn rows and all."""
+    source, target = vocabularies(common, 5, only_target)
+    auxiliary, scale = vectors(target, 6, seed), 2.0**exponent
+    auxiliary.vectors[target.ids["t0"]] = 0
+    model = tensors(len(source), 5, seed)
+    scaled = {**model, EMBEDDING: model[EMBEDDING] * scale, OUTPUT_BIAS: model[OUTPUT_BIAS] * scale}
+    scaled[OUTPUT_EMBEDDING] = scaled[EMBEDDING]
+    one = apply_mixing(model, focus(source, target, auxiliary), seed=1).tensors
+    other = apply_mixing(scaled, focus(source, target, auxiliary), seed=1).tensors
+    for name in (EMBEDDING, OUTPUT_BIAS):
+        assert torch.equal(one[name] * scale, other[name])
 
 
 def test_copied_rows_and_other_tensors_are_the_same_bits():
@@ -160,8 +164,21 @@ def test_an_overlap_without_vectors_is_told():
     source, target = vocabularies(3, 2, 2)
     auxiliary = np.zeros((len(target), 4), dtype=np.float32)
     auxiliary[target.ids["t1"]] = 1
-    with pytest.raises(FocusError, match="nothing to mix"):
+    with pytest.raises(FocusError, match=r"has an auxiliary vector, so FOCUS has nothing to mix\. Check"):
         focus(source, target, TokenVectors.of(auxiliary))
+    apart, _ = vocabularies(0, 5, 0)
+    with pytest.raises(FocusError, match=r"no token in common but special ones.* Check .*--match-fuzzy"):
+        focus(apart, target, TokenVectors.of(auxiliary))
+
+
+def test_rare_tokens_are_mixed_by_their_ngrams_but_are_no_anchors():
+    source, target = vocabularies(3, 2, 2)
+    rare = np.isin(target.tokens, ["c0", "t0"])
+    auxiliary = TokenVectors(vectors(target, 4, 1).vectors, rare)
+    mixed, kept = (focus(source, target, auxiliary, FocusOptions(rare=mix)) for mix in (True, False))
+    assert source.ids["c0"] not in mixed.anchors
+    assert [target.tokens[i] for block in mixed.blocks for i in block.rows] == ["t0", "t1"]
+    assert [target.tokens[i] for block in kept.blocks for i in block.rows] == ["t1"]
 
 
 def test_special_tokens_are_no_anchors():

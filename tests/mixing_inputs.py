@@ -1,0 +1,28 @@
+"""Vocabularies, vectors and tensors small enough to state a mixing matrix plainly."""
+
+import numpy as np
+import torch
+
+from focus_plugin.auxiliary.alignment import TokenVectors
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
+
+
+def vocabularies(common: int, only_source: int, only_target: int) -> tuple[Vocabulary, Vocabulary]:
+    shared = [f"c{i}" for i in range(common)]
+    source = [*SPECIALS[:4], *shared, *(f"s{i}" for i in range(only_source)), SPECIALS[4]]
+    target = [*SPECIALS[:4], *(f"t{i}" for i in range(only_target)), *reversed(shared), SPECIALS[4]]
+    return Vocabulary.of(source), Vocabulary.of(target)
+
+
+def tensors(rows: int, width: int, seed: int) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    embedding = torch.randn(rows, width, generator=draw)
+    other = torch.randn(7, width, generator=draw)
+    bias = torch.randn(rows, generator=draw)
+    return {EMBEDDING: embedding, "other": other, OUTPUT_EMBEDDING: embedding, OUTPUT_BIAS: bias}
+
+
+def vectors(target: Vocabulary, dimension: int, seed: int) -> TokenVectors:
+    drawn = np.random.default_rng(seed).normal(size=(len(target), dimension)).astype(np.float32)
+    return TokenVectors.of(drawn)
