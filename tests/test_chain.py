@@ -69,7 +69,7 @@ def byte_level_chain(chain, tmp_path_factory) -> Path:
     run("focus", "vocab", "--tokenizer", work / "t.json", "--input", text, "--output", work / "vocab")
     for method in ("focus", "random"):
         base = ("focus", "convert", "--source", SAMPLE / "source", "--vocab", work / "vocab", "--corpus", text)
-        run(*base, "--dim", 50, "--method", method, "--output", work / method)
+        run(*base, "--dim", 50, "--calibrate", 0, "--method", method, "--output", work / method)
     prepared = ("--train", text, "--valid", chain / "swa.valid.txt", "--output", work / "data")
     run("focus", "prepare", "--vocab", work / "vocab", *prepared)
     return work

@@ -61,7 +61,7 @@ def pair(release, source_text, tmp_path_factory) -> Pair:
     (work / "pieces.txt").write_text("".join(" ".join(pieces) + "\n" for pieces in cut))
     for name, text, count in (("tokens", "pieces.txt", 5), ("words", "target.txt", 2)):
         model = fasttext.train_unsupervised(
-            str(work / text), model="cbow", dim=16, minCount=count, bucket=10_000, lr=0.02, thread=1, verbose=0
+            str(work / text), model="cbow", dim=16, minCount=count, lr=0.02, thread=1, verbose=0
         )
         model.save_model(str(work / f"{name}.bin"))
     special = dict(zip(NAMES, SPECIALS, strict=True))

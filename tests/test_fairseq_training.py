@@ -96,7 +96,8 @@ def test_two_trainings_in_one_place_are_refused(world: World, data: Path, tmp_pa
     """Also where the first one's parent was killed, which fairseq-train survives."""
     command = [sys.executable, "-c", STOPPED, str(tmp_path / "log"), *_command(world, data, tmp_path, 100_000)]
     environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, preexec_fn=_heed_interrupts, **quiet) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -125,11 +126,17 @@ def _alive(process: int) -> bool:
         return False
 
 
+def _heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_stops_the_child(world: World, data: Path, tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-c", STOPPED, str(tmp_path / "log"), *_command(world, data, tmp_path, 100_000)]
     environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, preexec_fn=_heed_interrupts, **quiet) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
