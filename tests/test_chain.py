@@ -363,6 +363,7 @@ def test_too_little_text_to_evaluate_on_is_told(chain, tmp_path):
 def test_a_hugging_face_directory_is_to_be_converted_first(chain, hugging_face, tmp_path):
     base = ("focus", "train", chain / "data", "--output", tmp_path / "out", "--cpu", "--init", hugging_face)
     refuse(*base, says="has no model.pt; give a directory made by focus convert")
+    assert not (tmp_path / "out").exists()
 
 
 def test_data_of_another_vocabulary_is_refused(chain, release, tmp_path):

@@ -184,6 +184,7 @@ def test_a_cache_that_cannot_be_written_is_told_before_training(
     monkeypatch.setenv("FOCUS_CACHE", str(tmp_path / "file" / "cache"))
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--corpus", target_text)
     refuse(*base, "--output", tmp_path / "out", says="set FOCUS_CACHE")
+    assert not (tmp_path / "out").exists()
 
 
 def test_outputs_that_cannot_be_replaced_are_told_at_once(target_text, tmp_path):

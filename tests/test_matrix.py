@@ -70,6 +70,7 @@ def test_damaged_and_foreign_files_are_refused(base, release, vocabulary, tmp_pa
     refuse(*command, "--matrix", tmp_path / "cut.safetensors", says="damaged or not a mixing matrix")
     refuse(*command, "--matrix", base / "model.pt", says="damaged or not a mixing matrix")
     refuse("focus", "explain", tmp_path / "none", "▁x", says="no such file")
+    assert not (tmp_path / "x").exists()
 
 
 def test_explain_lists_copied_mixed_and_filled_tokens(base):

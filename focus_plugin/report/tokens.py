@@ -31,6 +31,7 @@ def tokens(origins: Origins, source: Vocabulary, target: Vocabulary, token_count
     others: list[str] = []
 
     def place(anchor: int) -> int:
+        """Where the anchor's form stands in the page's one list, appended if it is no target token's."""
         form = source.forms[anchor]
         if form not in places:
             places[form] = len(target) + len(others)
