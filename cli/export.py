@@ -1,6 +1,7 @@
 """``focus export``"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from focus_cli.common import phases, quiet_option, tell
@@ -14,9 +15,29 @@ from focus_cli.common import phases, quiet_option, tell
 @click.option(
     "--pooling", default="mean", type=click.Choice(["mean", "first"]), help="ONNX: for encoders without a head."
 )
+@click.option(
+    "--precision",
+    default="fp32",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    help="ONNX: of the matrix products; fp16 is for GPUs, int8 for CPUs.",
+)
+@click.option(
+    "--validation", type=Path, help="ONNX, fp16 and int8: a table with labels, or texts, to judge the loss by."
+)
+@click.option("--label-column", default="label", help="Of the validation table.")
+@click.option("--text-column", default="text", help="Of the validation table.")
+@click.option(
+    "--max-loss",
+    default=0.01,
+    type=click.FloatRange(min=0),
+    help="ONNX, fp16 and int8: relative loss of accuracy, or of embeddings' cosine, above which nothing is written.",
+)
+@click.option("--calibration", type=Path, help="ONNX, int8: text to fix scales by, unless that loses more.")
+@click.option("--keep-tokens-of", type=Path, help="ONNX: leave out the tokens that this text has no use for.")
+@click.option("--hidden-states", is_flag=True, help="ONNX: have the model give the hidden states of all tokens too.")
 @click.option("--tolerance", default=1e-4, type=click.FloatRange(min=0), help="ONNX: largest difference to PyTorch.")
 @quiet_option
-def command(form: str | None, model: Path, output: Path, pooling: str, tolerance: float, quiet: bool) -> None:
+def command(form: str | None, model: Path, output: Path, quiet: bool, **options: Any) -> None:
     """Export a model: for serving, verified against PyTorch, or for transformers."""
     if form is None:
         raise click.UsageError("Say as what: --onnx or --hf.")
@@ -26,9 +47,46 @@ def command(form: str | None, model: Path, output: Path, pooling: str, tolerance
         with phases(quiet)("Exporting", 1):
             found = export_huggingface(model, output).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
-        return
-    from focus_plugin.jobs.export import Export, export_onnx
+    else:
+        _onnx(model, output, quiet, **options)
 
-    with phases(quiet)("Exporting and verifying", 1):
-        counts = export_onnx(Export(model, pooling, tolerance), output).counts
-    tell(quiet, f"{output}: largest difference to PyTorch {counts['largest_difference_to_pytorch']:.1e}.")
+
+def _onnx(
+    model: Path,
+    output: Path,
+    quiet: bool,
+    pooling: str,
+    precision: str,
+    validation: Path | None,
+    label_column: str,
+    text_column: str,
+    max_loss: float,
+    calibration: Path | None,
+    keep_tokens_of: Path | None,
+    hidden_states: bool,
+    tolerance: float,
+) -> None:
+    if calibration and precision != "int8":
+        raise click.UsageError("--calibration fixes the scales of --precision int8.")
+    if precision != "fp32" and not validation:
+        raise click.UsageError(
+            f"--precision {precision} loses something; say with --validation on what to measure how much."
+        )
+    from focus_plugin.jobs.export import Export, export_onnx
+    from focus_plugin.jobs.reduction import Reduction
+
+    reduction = None
+    if precision != "fp32" and validation:
+        reduction = Reduction(precision, validation, label_column, text_column, max_loss, calibration)
+    job = Export(model, pooling, tolerance, hidden_states, keep_tokens_of, reduction)
+    found = export_onnx(job, output, phases(quiet)).counts
+    lines = [f"{output}: largest difference to PyTorch {found['largest_difference_to_pytorch']:.1e}."]
+    if keep_tokens_of:
+        lines.append(f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept.")
+    if reduction:
+        lines += [
+            f"{name.replace('_', '-')} as {precision} {100 * reduced:.1f} % (fp32: {100 * exact:.1f} %)"
+            for name, (exact, reduced) in found["scores"].items()
+        ]
+        lines.append(f"{found['bytes'] / 1e6:.1f} MB (fp32: {found['fp32_bytes'] / 1e6:.1f} MB).")
+    tell(quiet, *lines)

@@ -1,7 +1,7 @@
 """The export directory: all that serving a model needs, in files that are checked when they are read."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,30 @@ import numpy as np
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODEL = "model.onnx"
 SENTENCEPIECE = "sentencepiece.model"
 PIECE_IDS = "piece_ids.npy"
 CONFIG = "config.json"
 POOLINGS = ("mean", "first")
 INPUTS = ("input_ids", "lengths")
-OUTPUTS = {"classification": ("hidden_states", "logits"), "embedding": ("hidden_states", "embedding")}
+OUTPUTS = {"classification": "logits", "embedding": "embedding"}
+HIDDEN_STATES = "hidden_states"
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True)
 class ExportConfig:
     """What ``config.json`` tells about an exported model.
 
-    kind: "classification" or "embedding". labels: of a classifier, in the order of its logits; else None. pooling: of
-    an embedding, "mean" or "first"; else None. vocabulary: number of token ids. width: size of a hidden state.
-    max_positions: most tokens in one text, ``<s>`` and ``</s>`` included. bos, pad, eos, unk: special tokens' ids.
+    kind: "classification" or "embedding". precision: of the matrix products, "fp32", "fp16" or "int8". labels: of a
+    classifier, in the order of its logits; else None. pooling: of an embedding, "mean" or "first"; else None.
+    vocabulary: number of token ids. width: size of a hidden state. max_positions: most tokens in one text, ``<s>`` and
+    ``</s>`` included. bos, pad, eos, unk: special tokens' ids.
     """
 
     kind: str
+    precision: str
     labels: tuple[str, ...] | None
     pooling: str | None
     vocabulary: int
@@ -42,19 +46,20 @@ class ExportConfig:
     unk: int
 
     @property
-    def outputs(self) -> tuple[str, str]:
-        """The model's names for the hidden states and for the result of its head."""
+    def output(self) -> str:
+        """The model's name for the result of its head; beside it, it may have ``hidden_states``."""
         return OUTPUTS[self.kind]
 
 
 @dataclass(frozen=True)
 class Export:
-    """A checked export directory. piece_ids: int32, the token id of every SentencePiece id."""
+    """An export directory. piece_ids: int32, the token id of every SentencePiece id. sha256: of the model's files."""
 
     model: Path
     sentencepiece: Path
     piece_ids: np.ndarray
     config: ExportConfig
+    sha256: Mapping[str, str]
 
 
 def write_export(
@@ -79,25 +84,38 @@ def write_export(
         write_model(temporary / MODEL)
         (temporary / SENTENCEPIECE).write_bytes(sentencepiece_model)
         np.save(temporary / PIECE_IDS, piece_ids.astype(np.int32), allow_pickle=False)
-        names = {"inputs": INPUTS, "outputs": config.outputs}
-        digests = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
-        write_json(temporary / CONFIG, {"version": FORMAT_VERSION, **asdict(config), **names, "sha256": digests})
+        files = {
+            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(temporary.iterdir())
+        }
+        names = {"inputs": INPUTS, "output": config.output}
+        write_json(temporary / CONFIG, {"version": FORMAT_VERSION, **asdict(config), **names, "files": files})
 
 
 def read_export(directory: str | Path) -> Export:
-    """Read and check an export directory.
+    """Read an export directory and check it, but for the bytes of the model: that is for :func:`check_model`.
 
-    Raises FocusError, naming the file and its fault, if a file is missing or its bytes are not those exported, if the
-    format is of another version, or if the parts do not fit each other.
+    Raises FocusError, naming the file and its fault, if a file is missing or is not the exported one, if the format is
+    of another version, or if the parts do not fit each other.
     """
     directory = Path(directory)
     if not directory.is_dir():
         raise FocusError(f"{directory}: no such directory.")
     values = _read_config(directory / CONFIG)
-    _check_files(directory, values)
+    digests = _check_files(directory, values)
     config = _parse_config(directory / CONFIG, values)
     piece_ids = _read_piece_ids(directory / PIECE_IDS, config)
-    return Export(directory / MODEL, directory / SENTENCEPIECE, piece_ids, config)
+    return Export(directory / MODEL, directory / SENTENCEPIECE, piece_ids, config, digests)
+
+
+def check_model(export: Export) -> None:
+    """Raise FocusError if the model's files have other bytes than the exported ones; a second or two a gigabyte."""
+    for name, digest in export.sha256.items():
+        if sha256(export.model.with_name(name)) != digest:
+            raise _changed(export.model.with_name(name))
+
+
+def _changed(path: Path) -> FocusError:
+    return FocusError(f"{path}: truncated, damaged or changed since the export; copy or make it again.")
 
 
 def _read_config(path: Path) -> dict[str, object]:
@@ -118,18 +136,28 @@ def _read_config(path: Path) -> dict[str, object]:
     return values
 
 
-def _check_files(directory: Path, values: dict[str, object]) -> None:
-    """Every file listed under "sha256" is there with the bytes that were exported."""
-    digests = values.get("sha256")
-    if not isinstance(digests, dict) or not {MODEL, SENTENCEPIECE, PIECE_IDS} <= digests.keys():
-        raise FocusError(f'{directory / CONFIG}: has no "sha256" of each file of the export.')
-    for name, digest in digests.items():
-        if not (directory / name).is_file():
-            raise FocusError(f"{directory / name}: no such file; the export is incomplete, copy or make it again.")
-        if sha256(directory / name) != digest:
-            raise FocusError(
-                f"{directory / name}: truncated, damaged or changed since the export; copy or make it again."
-            )
+def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
+    """Every file listed under "files" is there and is the exported one; of the model's, the size is.
+
+    Returns the SHA-256 of the model's files by name.
+    """
+    files = values.get("files")
+    if not isinstance(files, dict) or not {MODEL, SENTENCEPIECE, PIECE_IDS} <= files.keys():
+        raise FocusError(f'{directory / CONFIG}: does not list each file of the export under "files".')
+    model = {}
+    for name, entry in files.items():
+        if Path(name).name != name or not isinstance(entry, dict) or not {"bytes", "sha256"} <= entry.keys():
+            raise FocusError(f'{directory / CONFIG}: "files" has no "bytes" and "sha256" of {name!r} beside it.')
+        path = directory / name
+        if not path.is_file():
+            raise FocusError(f"{path}: no such file; the export is incomplete, copy or make it again.")
+        if path.stat().st_size != entry["bytes"]:
+            raise _changed(path)
+        if name.startswith(MODEL):
+            model[name] = entry["sha256"]
+        elif sha256(path) != entry["sha256"]:
+            raise _changed(path)
+    return model
 
 
 def _parse_config(path: Path, values: dict[str, object]) -> ExportConfig:
@@ -153,6 +181,8 @@ def _config_fault(config: ExportConfig) -> str | None:
             return f'"{name}" is {value!r}, not a whole number'
         if name in ("bos", "pad", "eos", "unk") and value >= config.vocabulary:
             return f'"{name}" is token id {value}, but the vocabulary has only {config.vocabulary} tokens'
+    if config.precision not in PRECISIONS:
+        return f'"precision" is {config.precision!r}, not one of {", ".join(PRECISIONS)}'
     if config.max_positions < 2:
         return f'"max_positions" is {config.max_positions}, too few for <s> and </s>'
     if config.kind == "classification":

@@ -1,6 +1,7 @@
 """Running an exported model: texts in, predictions out, with nothing but ONNX Runtime, SentencePiece and NumPy."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import sentencepiece
 from focus_plugin.errors import FocusError
 
 from .batching import batches_by_length, padded
-from .directory import INPUTS, Export, read_export
+from .directory import HIDDEN_STATES, INPUTS, Export, check_model, read_export
 
 # Larger batches leave a CPU's cache: on two cores, 4096 tokens at a time ran at three quarters of 1024's speed.
 TOKEN_BUDGET = 1024
@@ -45,7 +46,12 @@ class Predictor:
         self.config = export.config
         self._piece_ids = export.piece_ids
         self._tokenizer = _tokenizer(export)
-        self._session = _session(export, providers or ["CPUExecutionProvider"], threads)
+        with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
+            checked = beside.submit(check_model, export)
+            try:
+                self._session = _session(export, providers or ["CPUExecutionProvider"], threads)
+            finally:
+                checked.result()  # damage explains better than what came of it
 
     def predict(
         self,
@@ -92,7 +98,7 @@ class Predictor:
         results: dict[int, np.ndarray] = {}
         for batch in batches_by_length([len(ids) for ids in window], token_budget):
             arrays = padded([window[index] for index in batch], self.config.pad)
-            (rows,) = self._session.run([self.config.outputs[1]], dict(zip(INPUTS, arrays, strict=True)))
+            (rows,) = self._session.run([self.config.output], dict(zip(INPUTS, arrays, strict=True)))
             results.update(zip(batch, rows, strict=True))
         ordered = [results[index] for index in range(len(window))]
         labels = self.config.labels
@@ -141,12 +147,12 @@ def _check_model(export: Export, session: onnxruntime.InferenceSession) -> None:
     """The model's inputs and outputs are those the configuration tells of."""
     outputs = {output.name: output.shape for output in session.get_outputs()}
     inputs = {model_input.name for model_input in session.get_inputs()}
-    if inputs != set(INPUTS) or set(outputs) != set(export.config.outputs):
+    if inputs != set(INPUTS) or set(outputs) - {HIDDEN_STATES} != {export.config.output}:
         raise FocusError(
             f"{export.model}: inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those of this kind."
         )
     labels = export.config.labels
     size = export.config.width if labels is None else len(labels)
-    if outputs[export.config.outputs[1]][-1] != size:
+    if outputs[export.config.output][-1] != size:
         what = "the width" if labels is None else "the number of labels"
         raise FocusError(f"{export.model}: its result has another size than {what} in config.json, {size}.")

@@ -1,6 +1,6 @@
 """Proof that an exported model computes what the model it was made from computes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,36 +9,34 @@ import onnxruntime
 from focus_plugin.errors import FocusError
 
 from .batching import padded
-from .directory import INPUTS, ExportConfig
+from .directory import HIDDEN_STATES, INPUTS, ExportConfig
 
-Reference = Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
 Batch = tuple[np.ndarray, np.ndarray]
+Case = tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 
 
-def largest_difference(model: str | Path | bytes, reference: Reference, batches: Iterable[Batch]) -> float:
-    """The largest absolute difference between the outputs of an ONNX model and of ``reference`` on ``batches``.
+def largest_difference(model: str | Path, cases: Iterable[Case]) -> float:
+    """The largest absolute difference between a model's outputs and those it should have.
 
-    ``model`` is a path, or the bytes of a model without external data. ``reference`` gets ids int32 (batch, length)
-    and lengths int32 (batch,) and returns some or all of the model's outputs by name; of ``hidden_states`` only those
-    of real tokens are compared. Not-a-number anywhere makes the difference not-a-number.
+    A case is ids int32 (batch, length), lengths int32 (batch,) and the expected outputs by name, of which those that
+    the model has are compared; of ``hidden_states`` only those of real tokens. Not-a-number anywhere makes the
+    difference not-a-number.
     """
-    source = model if isinstance(model, bytes) else str(model)
-    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
     differences = [0.0]
-    for ids, lengths in batches:
-        expected = reference(ids, lengths)
-        results = session.run(list(expected), dict(zip(INPUTS, (ids, lengths), strict=True)))
-        for (name, values), result in zip(expected.items(), results, strict=True):
-            difference = np.abs(np.asarray(values, np.float64) - result)
-            if name == "hidden_states":
+    for ids, lengths, expected in cases:
+        for name, result in zip(names, session.run(names, dict(zip(INPUTS, (ids, lengths), strict=True))), strict=True):
+            difference = np.abs(np.asarray(expected[name], np.float64) - result)
+            if name == HIDDEN_STATES:
                 difference = difference[np.arange(ids.shape[1]) < lengths[:, None]]
             differences.append(float(difference.max()))
     return float(np.max(differences))
 
 
-def require_equal(model: str | Path | bytes, reference: Reference, batches: Iterable[Batch], tolerance: float) -> float:
+def require_equal(model: str | Path, cases: Iterable[Case], tolerance: float) -> float:
     """:func:`largest_difference`, or a FocusError if that is not within ``tolerance``."""
-    difference = largest_difference(model, reference, batches)
+    difference = largest_difference(model, cases)
     if not difference <= tolerance:
         raise FocusError(
             f"The exported model differs by {difference:.3g}, more than tolerance {tolerance:.3g}; nothing written."

@@ -127,7 +127,7 @@ def prepare_classification(
     for name in (INPUT, LABEL):
         (output / name).mkdir()
     shutil.copyfile(vocabulary / DICTIONARY, output / INPUT / DICTIONARY)
-    tables = {"train": _Table(train, label_column, text_column), "valid": _Table(valid, label_column, text_column)}
+    tables = {"train": Table(train, label_column, text_column), "valid": Table(valid, label_column, text_column)}
     rows, cut = {}, 0
     for split, table in tables.items():
         rows[split], shortened = _write_inputs(
@@ -163,13 +163,18 @@ def count_rows(data: Path) -> int:
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
+    """A tab-separated table with a header that names two columns; its cells are taken as they are."""
+
     path: Path
     label_column: str
     text_column: str
 
-    def rows(self, progress: Progress) -> Iterator[tuple[int, str, str]]:
-        """Line number, label and text of every row; blank lines are passed over."""
+    def rows(self, progress: Progress = silent) -> Iterator[tuple[int, str, str]]:
+        """Line number, label and text of every row; blank lines are passed over.
+
+        Raises FocusError, with file and line, for a missing column, a row of another width, an empty label, no rows.
+        """
         lines = read_lines(self.path, progress)
         header = next(lines, "").split("\t")
         if missing := [name for name in (self.label_column, self.text_column) if name not in header]:
@@ -195,7 +200,7 @@ class _Table:
 
 
 def _write_inputs(
-    encoder: _Encoder, table: _Table, output: Path, limit: int, truncate: bool, progress: Progress
+    encoder: _Encoder, table: Table, output: Path, limit: int, truncate: bool, progress: Progress
 ) -> tuple[list[tuple[int, str]], int]:
     """Write the texts of ``table`` as ids; return line number and label of every row, and how many were cut."""
     labels, cut = [], 0

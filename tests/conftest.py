@@ -1,9 +1,11 @@
 """Files that several test modules read, made once a session."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from sources import write_fairseq, write_hugging_face, write_text
 
 from focus_plugin.jobs.vocabulary import make_vocabulary
@@ -38,6 +40,20 @@ def hugging_face(directory: Path, source_text: Path) -> Path:
 @pytest.fixture(scope="session")
 def release(directory: Path, hugging_face: Path) -> Path:
     return write_fairseq(directory / "xlmr.fairseq", hugging_face)
+
+
+@pytest.fixture(scope="session")
+def classifier(directory: Path, release: Path) -> Path:
+    """The same encoder with a random classification head."""
+    output = Path(shutil.copytree(release, directory / "classifier"))
+    state = torch.load(output / "model.pt")
+    draw = torch.Generator().manual_seed(5)
+    for part, rows in (("dense", 32), ("out_proj", 3)):
+        state["model"][f"classification_heads.classification.{part}.weight"] = torch.randn(rows, 32, generator=draw)
+        state["model"][f"classification_heads.classification.{part}.bias"] = torch.randn(rows, generator=draw)
+    torch.save(state, output / "model.pt")
+    (output / "labels.txt").write_text("health\nsport\nworld news\n")
+    return output
 
 
 @pytest.fixture(scope="session")

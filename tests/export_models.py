@@ -7,7 +7,8 @@ import numpy as np
 import sentencepiece
 import torch
 from focus_export.directory import ExportConfig, write_export
-from focus_export.graph import build_graph, save_graph
+from focus_export.graph import build_graph
+from focus_export.onnx_file import write_graph
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -98,6 +99,7 @@ def export_config(head: str, vocabulary: int = VOCABULARY) -> ExportConfig:
     pooled = head in ("mean", "first")
     return ExportConfig(
         kind="embedding" if pooled else "classification",
+        precision="fp32",
         labels=None if pooled else LABELS,
         pooling=head if pooled else None,
         vocabulary=vocabulary,
@@ -148,7 +150,7 @@ def write_small_export(
     write_export(
         directory,
         export_config(head, vocabulary),
-        lambda path: save_graph(graph, path),
+        lambda path: write_graph(graph, path),
         sentencepiece_model.read_bytes(),
         piece_ids(tokenizer),
     )

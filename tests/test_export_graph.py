@@ -1,14 +1,13 @@
 """The ONNX graph and its verification, against transformers' XLM-R as the oracle."""
 
-from functools import partial
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from export_models import ENCODER, LABELS, PAD, VOCABULARY, export_config, fairseq_tensors, oracle, reference
 from focus_export.batching import padded
-from focus_export.graph import build_graph, save_graph
+from focus_export.graph import build_graph
+from focus_export.onnx_file import write_graph
 from focus_export.verify import largest_difference, random_batches, require_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,18 +29,27 @@ def tensors(model):
 
 
 @pytest.fixture(scope="module")
-def graphs(tensors):
-    return {head: build_graph(ENCODER, tensors, head).SerializeToString() for head in HEADS}
+def graphs(tensors, tmp_path_factory):
+    """The files of each head's graph with hidden states."""
+    root = tmp_path_factory.mktemp("graphs")
+    for head in HEADS:
+        write_graph(build_graph(ENCODER, tensors, head, hidden_states=True), root / f"{head}.onnx")
+    return {head: root / f"{head}.onnx" for head in HEADS}
 
 
 @pytest.fixture(scope="module")
 def sessions(graphs):
-    return {head: onnxruntime.InferenceSession(graph) for head, graph in graphs.items()}
+    return {head: onnxruntime.InferenceSession(str(graph)) for head, graph in graphs.items()}
 
 
 def batch(lengths, seed=0):
     random = np.random.default_rng(seed)
     return padded([random.integers(4, VOCABULARY, length) for length in lengths], PAD)
+
+
+def cases(model, head, seed=0):
+    """Batches of every padding pattern with what transformers says of them."""
+    return [(*batch, reference(model, head, *batch)) for batch in random_batches(export_config(head), seed)]
 
 
 def run(session, ids, lengths):
@@ -52,8 +60,7 @@ def run(session, ids, lengths):
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("seed", range(5))
 def test_every_padding_pattern_matches_transformers(model, graphs, head, seed):
-    batches = list(random_batches(export_config(head), seed))
-    assert require_equal(graphs[head], partial(reference, model, head), batches, TOLERANCE) <= TOLERANCE
+    assert require_equal(graphs[head], cases(model, head, seed), TOLERANCE) <= TOLERANCE
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,9 +100,18 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(sessions, head):
 
 
 def test_the_graph_is_valid_and_says_its_shapes(graphs):
-    onnx.checker.check_model(graphs["mood"])
-    outputs = {output.name: output.shape for output in onnxruntime.InferenceSession(graphs["mood"]).get_outputs()}
+    onnx.checker.check_model(str(graphs["mood"]))
+    outputs = {output.name: output.shape for output in onnxruntime.InferenceSession(str(graphs["mood"])).get_outputs()}
     assert outputs == {"hidden_states": ["batch", "length", ENCODER.width], "logits": ["batch", len(LABELS)]}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_without_hidden_states_the_result_is_the_same(tmp_path, model, tensors, head):
+    """Also where the last layer then computes the first token alone."""
+    write_graph(build_graph(ENCODER, tensors, head), tmp_path / "model.onnx")
+    assert require_equal(tmp_path / "model.onnx", cases(model, head), TOLERANCE) > 0
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    assert [output.name for output in session.get_outputs()] == ["logits" if head == "mood" else "embedding"]
 
 
 def test_a_text_longer_than_the_position_table_is_refused(sessions):
@@ -138,57 +154,46 @@ def test_a_tensor_of_more_or_fewer_dimensions_is_named(tensors, name):
             build_graph(ENCODER, {**tensors, name: wrong}, "mean")
 
 
-def test_half_precision_weights_become_float32(model, tensors):
+def test_half_precision_weights_become_float32(tmp_path, model, tensors):
     halves = {name: array.astype(np.float16) for name, array in tensors.items()}
-    graph = build_graph(ENCODER, halves, "mean").SerializeToString()
-    difference = largest_difference(graph, partial(reference, model, "mean"), random_batches(export_config("mean")))
+    write_graph(build_graph(ENCODER, halves, "mean"), tmp_path / "model.onnx")
+    difference = largest_difference(tmp_path / "model.onnx", cases(model, "mean"))
     assert TOLERANCE < difference < 0.05
 
 
-def test_weights_above_the_threshold_go_to_a_file_beside(tmp_path, tensors, sessions):
-    save_graph(build_graph(ENCODER, tensors, "mood"), tmp_path / "one.onnx")
-    save_graph(build_graph(ENCODER, tensors, "mood"), tmp_path / "two.onnx", external_above=10_000)
-    assert {path.name for path in tmp_path.iterdir()} == {"one.onnx", "two.onnx", "two.onnx.data"}
-    assert (tmp_path / "two.onnx").stat().st_size < (tmp_path / "one.onnx").stat().st_size / 2
-    ids, lengths = batch([4, 9])
-    expected = run(sessions["mood"], ids, lengths)
-    for name in ("one.onnx", "two.onnx"):
-        got = run(onnxruntime.InferenceSession(str(tmp_path / name)), ids, lengths)
-        np.testing.assert_array_equal(got["logits"], expected["logits"])
+def test_weights_stand_in_a_file_beside(tmp_path, tensors):
+    """Every weight, bit for bit, on a page of its own, and one copy of it."""
+    graph = build_graph(ENCODER, tensors, "mood")
+    write_graph(graph, tmp_path / "model.onnx")
+    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "model.onnx.data"}
+    read = {weight.name: weight for weight in onnx.load(tmp_path / "model.onnx").graph.initializer}
+    assert read.keys() == graph.weights.keys()
+    for name, weight in graph.weights.items():
+        np.testing.assert_array_equal(onnx.numpy_helper.to_array(read[name]), weight)
+    large = [weight.nbytes for weight in graph.weights.values() if weight.nbytes > 4096]
+    assert sum(large) <= (tmp_path / "model.onnx.data").stat().st_size <= sum(large) + 4096 * len(graph.weights)
+    assert (tmp_path / "model.onnx").stat().st_size < 60_000
 
 
 def test_a_difference_beyond_the_tolerance_is_an_error(model, graphs):
-    def shifted(ids, lengths):
-        values = reference(model, "mood", ids, lengths)
-        return {**values, "logits": values["logits"] + 0.5 * (len(ids) == 6)}
-
+    wrong = cases(model, "mood")
+    wrong[5][2]["logits"][0, 0] += 0.5
     with pytest.raises(FocusError, match=r"differs by 0\.5, more than tolerance 1e-05; nothing written"):
-        require_equal(graphs["mood"], shifted, random_batches(export_config("mood")), TOLERANCE)
+        require_equal(graphs["mood"], wrong, TOLERANCE)
 
 
 def test_not_a_number_is_beyond_any_tolerance(model, graphs):
-    def broken(ids, lengths):
-        values = reference(model, "mood", ids, lengths)
-        values["hidden_states"][0, 0, 0] = np.nan
-        return values
-
+    broken = cases(model, "mood")
+    broken[0][2]["hidden_states"][0, 0, 0] = np.nan
     with pytest.raises(FocusError, match="differs by nan"):
-        require_equal(graphs["mood"], broken, random_batches(export_config("mood")), 1e9)
+        require_equal(graphs["mood"], broken, 1e9)
 
 
 def test_hidden_states_at_padding_are_not_compared(model, graphs):
-    def garbage_at_padding(ids, lengths):
-        values = reference(model, "mood", ids, lengths)
-        values["hidden_states"][np.arange(ids.shape[1]) >= lengths[:, None]] = 1e6
-        return values
-
-    assert largest_difference(graphs["mood"], garbage_at_padding, random_batches(export_config("mood"))) <= TOLERANCE
-
-
-def test_verification_reads_a_model_from_a_path(tmp_path, model, tensors):
-    save_graph(build_graph(ENCODER, tensors, "first"), tmp_path / "model.onnx", external_above=0)
-    batches = random_batches(export_config("first"))
-    assert 0 < largest_difference(tmp_path / "model.onnx", partial(reference, model, "first"), batches) <= TOLERANCE
+    garbage = cases(model, "mood")
+    for ids, lengths, expected in garbage:
+        expected["hidden_states"][np.arange(ids.shape[1]) >= lengths[:, None]] = 1e6
+    assert largest_difference(graphs["mood"], garbage) <= TOLERANCE
 
 
 def test_the_random_batches_cover_every_padding_pattern():

@@ -23,6 +23,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 
 TOLERANCE = 1e-5
+FILES = ("model.onnx", "sentencepiece.model", "piece_ids.npy")
+NOTHING = {"bytes": 0, "sha256": ""}
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +82,9 @@ def rewrite_config(directory, **changes):
 def rewrite_file(directory, name, content):
     """Replace a file and its checksum, as another program that writes the format might."""
     (directory / name).write_bytes(content)
-    digests = json.loads((directory / "config.json").read_text())["sha256"]
-    rewrite_config(directory, sha256={**digests, name: sha256(directory / name)})
+    files = json.loads((directory / "config.json").read_text())["files"]
+    entry = {"bytes": len(content), "sha256": sha256(directory / name)}
+    rewrite_config(directory, files={**files, name: entry})
 
 
 def assert_fault(directory, pattern):
@@ -234,17 +237,17 @@ def test_an_export_is_read_as_it_was_written(exports):
     export = read_export(directory)
     assert {path.name for path in directory.iterdir()} == {
         "model.onnx",
+        "model.onnx.data",
         "sentencepiece.model",
         "piece_ids.npy",
         "config.json",
     }
     assert export.config.labels == LABELS
-    assert export.config.outputs == ("hidden_states", "logits")
+    assert (export.config.output, export.config.precision) == ("logits", "fp32")
     assert export.piece_ids.dtype == np.int32
     assert np.array_equal(export.piece_ids, piece_ids(tokenizer))
     values = json.loads((directory / "config.json").read_text())
-    assert values["version"] == 1
-    assert values["outputs"] == ["hidden_states", "logits"]
+    assert (values["version"], values["output"]) == (2, "logits")
 
 
 def test_a_failed_model_leaves_no_directory(tmp_path, exports):
@@ -268,13 +271,13 @@ def test_a_directory_in_use_and_parts_that_do_not_fit_are_refused(tmp_path, expo
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "sentencepiece.model", "piece_ids.npy", "config.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data", "piece_ids.npy", "config.json"])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
     assert_fault(copy, f"{name}: no such file")
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "sentencepiece.model", "piece_ids.npy"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data", "sentencepiece.model", "piece_ids.npy"])
 def test_a_truncated_or_damaged_file_is_named(copy, name):
     content = (copy / name).read_bytes()
     (copy / name).write_bytes(content[: len(content) // 2])
@@ -294,7 +297,7 @@ def test_a_truncated_or_damaged_file_is_named(copy, name):
         ({"labels": ["a", "b", "a"]}, "a label twice"),
         ({"labels": ...}, 'has no "labels"'),
         ({"labels": ["a", "b"]}, "another size than the number of labels"),
-        ({"version": 2}, "format version 2, but this program reads version 1"),
+        ({"version": 1}, "format version 1, but this program reads version 2"),
         ({"version": ...}, 'has no "version"'),
         ({"kind": "translation"}, "\"kind\" is 'translation'"),
         ({"kind": "embedding"}, '"pooling" is None'),
@@ -305,7 +308,10 @@ def test_a_truncated_or_damaged_file_is_named(copy, name):
         ({"max_positions": 1}, "too few"),
         ({"bos": True}, '"bos" is True'),
         ({"pad": -1}, '"pad" is -1'),
-        ({"sha256": {}}, 'has no "sha256"'),
+        ({"precision": "int4"}, "\"precision\" is 'int4', not one of fp32, fp16, int8"),
+        ({"files": {}}, "does not list each file"),
+        ({"files": {"model.onnx": 1, "sentencepiece.model": 1, "piece_ids.npy": 1}}, 'has no "bytes"'),
+        ({"files": dict.fromkeys(("../x", *FILES), NOTHING)}, r"\.\./x"),
     ],
 )
 def test_a_fault_of_the_configuration_is_told(copy, changes, fault):
@@ -314,7 +320,7 @@ def test_a_fault_of_the_configuration_is_told(copy, changes, fault):
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"), [(b'{"version": 1,', "not valid JSON"), (b"[1]", "has no"), (b"\xff\xfe", "not valid JSON")]
+    ("content", "fault"), [(b'{"version": 2,', "not valid JSON"), (b"[1]", "has no"), (b"\xff\xfe", "not valid JSON")]
 )
 def test_a_configuration_that_is_no_json_object_is_told(copy, content, fault):
     (copy / "config.json").write_bytes(content)
@@ -322,7 +328,7 @@ def test_a_configuration_that_is_no_json_object_is_told(copy, content, fault):
 
 
 def test_files_of_another_kind_are_told(copy):
-    intact = {name: (copy / name).read_bytes() for name in ("model.onnx", "sentencepiece.model", "piece_ids.npy")}
+    intact = {name: (copy / name).read_bytes() for name in FILES}
     for name, fault in [
         ("model.onnx", "model.onnx: ONNX Runtime cannot load it"),
         ("sentencepiece.model", "sentencepiece.model: not a SentencePiece model"),
@@ -372,4 +378,4 @@ def test_the_session_has_the_names_that_the_configuration_tells(exports):
     values = json.loads((exports["first"][0] / "config.json").read_text())
     session = onnxruntime.InferenceSession(str(exports["first"][0] / "model.onnx"))
     assert [model_input.name for model_input in session.get_inputs()] == values["inputs"]
-    assert [output.name for output in session.get_outputs()] == values["outputs"]
+    assert [output.name for output in session.get_outputs()] == [values["output"]]

@@ -69,19 +69,6 @@ def untied(directory, release) -> Path:
 
 
 @pytest.fixture(scope="module")
-def classifier(directory, release) -> Path:
-    output = Path(shutil.copytree(release, directory / "classifier"))
-    state = torch.load(output / "model.pt")
-    draw = torch.Generator().manual_seed(5)
-    for part, rows in (("dense", 32), ("out_proj", 3)):
-        state["model"][f"classification_heads.classification.{part}.weight"] = torch.randn(rows, 32, generator=draw)
-        state["model"][f"classification_heads.classification.{part}.bias"] = torch.randn(rows, generator=draw)
-    torch.save(state, output / "model.pt")
-    (output / "labels.txt").write_text("health\nsport\nworld news\n")
-    return output
-
-
-@pytest.fixture(scope="module")
 def lines(target_text) -> list[str]:
     return target_text.read_text().splitlines()[:8]
 

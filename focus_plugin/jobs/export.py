@@ -1,112 +1,127 @@
 """From a checkpoint directory to the directory that serving reads, verified against fairseq's own model."""
 
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from fairseq.models.roberta import XLMRModel
-from focus_export.directory import ExportConfig, write_export
-from focus_export.graph import build_graph, save_graph
+from focus_export.directory import HIDDEN_STATES, write_export
+from focus_export.onnx_file import write_graph
 from focus_export.verify import random_batches, require_equal
 
-from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
-from focus_plugin.files import read_lines, sha256
+from focus_plugin.files import existing_file, sha256, whole_directory
 from focus_plugin.jobs.finetune import HEAD, LABELS
+from focus_plugin.jobs.reduction import Reduction, write_reduced
+from focus_plugin.jobs.served import Served, read_head_labels, serve
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
-from focus_plugin.vocabulary.tokenizers import load_tokenizer, piece_ids
-from focus_plugin.vocabulary.vocabulary import BEGIN, END, PAD, UNKNOWN
 
 KIND = "ONNX model"
 
 
 @dataclass(frozen=True)
 class Export:
-    """What to export. pooling: "mean" or "first", for encoders without a head. tolerance: largest difference to
-    PyTorch that is let through, in any output."""
+    """What to export and how.
+
+    pooling: "mean" or "first", for encoders without a head. tolerance: largest difference to PyTorch that is let
+    through, in any output of the float32 model. hidden_states: have the model give those too. keep_tokens_of: a text;
+    tokens it has no use for are left out. reduction: None for float32.
+    """
 
     model: Path
     pooling: str
     tolerance: float
+    hidden_states: bool
+    keep_tokens_of: Path | None
+    reduction: Reduction | None
 
 
-def export_onnx(job: Export, output: Path) -> Manifest:
+def export_onnx(job: Export, output: Path, phase: Phase = no_phase) -> Manifest:
     """Write the export directory unless ``output`` already holds it.
 
-    The graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
-    PyTorch. Raises FocusError, and writes nothing, if they differ by more than the tolerance.
+    The float32 graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
+    PyTorch, hidden states included; one of less precision is then judged against it on the validation file. Raises
+    FocusError, and writes nothing, if they differ by more than the tolerance or lose more than they may.
     """
+    manifest = _describe(job)
+    if not already_made(output, manifest):
+        checkpoint = read_checkpoint(job.model)
+        labels = read_head_labels(job.model, checkpoint)
+        _, tokenizer = vocabulary_files(job.model)
+        served = serve(checkpoint, tokenizer, labels, job.pooling, job.keep_tokens_of, phase)
+        found: dict[str, object] = {"checkpoint_tokens": len(checkpoint.vocabulary), "tokens": len(served.kept)}
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
+            exact = Path(scratch) / "exact"
+            with phase("Writing and verifying", 1):
+                found["largest_difference_to_pytorch"] = _write_exact(job, served, exact)
+            chosen, found["fp32_bytes"] = exact, _size(exact)
+            if job.reduction:
+                chosen, judged = write_reduced(job.reduction, served, job.hidden_states, exact, phase)
+                found |= judged
+            write_manifest(chosen, manifest, {**found, "bytes": _size(chosen)})
+            with whole_directory(output) as directory:
+                for path in chosen.iterdir():
+                    path.rename(directory / path.name)
+    return made(output)
+
+
+def _describe(job: Export) -> Manifest:
     require_release(job.model)
     _, tokenizer = vocabulary_files(job.model)
     if tokenizer.name != SENTENCEPIECE:
         raise FocusError(f"{job.model}: is tokenized by {tokenizer.name}; what is served needs a SentencePiece model.")
-    inputs = {path.name: sha256(path) for path in (*checkpoint_files(job.model), job.model / LABELS) if path.is_file()}
-    options = {"pooling": job.pooling, "tolerance": job.tolerance}
-    manifest = describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
-    if not already_made(output, manifest):
-        checkpoint = read_checkpoint(job.model)
-        config = _config(job, checkpoint)
-        tensors = {name: tensor.numpy() for name, tensor in {**checkpoint.tensors, **checkpoint.heads}.items()}
-        graph = build_graph(checkpoint.config, tensors, HEAD if config.labels else job.pooling)
-        model: Any = XLMRModel.from_pretrained(str(job.model)).model.eval()
-
-        def reference(ids: np.ndarray, lengths: np.ndarray) -> Mapping[str, np.ndarray]:
-            return _fairseq_outputs(model, config, torch.from_numpy(ids).long(), torch.from_numpy(lengths).long())
-
-        def write_model(path: Path) -> None:
-            save_graph(graph, path)
-            difference = require_equal(path, reference, random_batches(config), job.tolerance)
-            write_manifest(path.parent, manifest, {"largest_difference_to_pytorch": difference})
-
-        pieces = piece_ids(load_tokenizer(tokenizer), checkpoint.vocabulary)
-        write_export(output, config, write_model, tokenizer.read_bytes(), pieces)
-    return made(output)
+    files = {path.name: path for path in (*checkpoint_files(job.model), job.model / LABELS) if path.is_file()}
+    options = {"pooling": job.pooling, "tolerance": job.tolerance, "hidden_states": job.hidden_states}
+    texts = {"keep_tokens_of": job.keep_tokens_of}
+    if job.reduction:
+        parts = asdict(job.reduction)
+        texts |= {name: parts.pop(name) for name in ("validation", "calibration")}
+        options |= parts
+    files |= {name: existing_file(path) for name, path in texts.items() if path}
+    inputs = {name: sha256(path) for name, path in files.items()}
+    return describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
 
 
-def read_head_labels(model: Path, checkpoint: Checkpoint) -> tuple[str, ...] | None:
-    """The labels of the classes of a checkpoint's head, None if it has no head; FocusError if they do not fit."""
-    if not checkpoint.heads:
-        return None
-    labels = tuple(read_lines(model / LABELS))
-    if len(labels) != len(checkpoint.heads[f"classification_heads.{HEAD}.out_proj.bias"]):
-        raise FocusError(f"{model / LABELS}: has {len(labels)} labels, but the model's head another number.")
-    return labels
+def _write_exact(job: Export, served: Served, directory: Path) -> float:
+    """Write the float32 export; the largest difference of its outputs, and of the hidden states, to PyTorch's."""
+    model: Any = XLMRModel.from_pretrained(str(job.model)).model.eval()
+    cases = [(*batch, _fairseq_outputs(model, served, *batch)) for batch in random_batches(served.config)]
+    differences = []
 
+    def write(path: Path, hidden_states: bool) -> None:
+        write_graph(served.graph(hidden_states=hidden_states), path)
+        differences.append(require_equal(path, cases, job.tolerance))
 
-def _config(job: Export, checkpoint: Checkpoint) -> ExportConfig:
-    labels = read_head_labels(job.model, checkpoint)
-    ids = checkpoint.vocabulary.ids
-    return ExportConfig(
-        kind="classification" if labels else "embedding",
-        labels=labels,
-        pooling=None if labels else job.pooling,
-        vocabulary=len(checkpoint.vocabulary),
-        width=checkpoint.config.width,
-        max_positions=checkpoint.config.max_positions,
-        bos=ids[BEGIN],
-        pad=ids[PAD],
-        eos=ids[END],
-        unk=ids[UNKNOWN],
-    )
+    if not job.hidden_states:  # what is shipped then has none to compare
+        with tempfile.TemporaryDirectory(dir=directory.parent) as beside:
+            write(Path(beside) / "model.onnx", True)
+    tokens = (served.sentencepiece, served.piece_ids)
+    write_export(directory, served.config, lambda path: write(path, job.hidden_states), *tokens)
+    return max(differences)
 
 
 @torch.inference_mode()
-def _fairseq_outputs(
-    model: Any, config: ExportConfig, ids: torch.Tensor, lengths: torch.Tensor
-) -> Mapping[str, np.ndarray]:
+def _fairseq_outputs(model: Any, served: Served, ids: np.ndarray, lengths: np.ndarray) -> Mapping[str, np.ndarray]:
     """What fairseq's model says of right-padded ``ids`` (batch, length): the outputs of the graph, by name."""
-    hidden = model(ids, features_only=True)[0]
-    outputs = {"hidden_states": hidden}
-    if config.labels:
+    hidden = model(torch.from_numpy(served.kept[ids]), features_only=True)[0]
+    outputs = {HIDDEN_STATES: hidden}
+    if served.config.labels:
         outputs["logits"] = model.classification_heads[HEAD](hidden)
-    elif config.pooling == "first":
+    elif served.config.pooling == "first":
         outputs["embedding"] = hidden[:, 0]
     else:
-        real = torch.arange(ids.shape[1]) < lengths[:, None]
-        outputs["embedding"] = (hidden * real[:, :, None]).sum(1) / lengths[:, None]
+        real = torch.arange(ids.shape[1]) < torch.from_numpy(lengths)[:, None]
+        outputs["embedding"] = (hidden * real[:, :, None]).sum(1) / real.sum(1, keepdim=True)
     return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def _size(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())

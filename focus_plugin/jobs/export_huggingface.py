@@ -6,8 +6,8 @@ from focus_plugin.checkpoint.huggingface import write_huggingface
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory
-from focus_plugin.jobs.export import read_head_labels
 from focus_plugin.jobs.finetune import LABELS
+from focus_plugin.jobs.served import read_head_labels
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 

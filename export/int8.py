@@ -1,0 +1,83 @@
+"""The nodes of a graph whose matrix products are of 8-bit integers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .nodes import Nodes
+
+_TINY = np.finfo(np.float32).tiny  # below it, a scale has lost its digits
+Ranges = Mapping[str, tuple[float, float]]
+
+
+class Int8Nodes(Nodes):
+    """Products of unsigned activations, one scale a tensor, with signed weights, one scale an output channel.
+
+    The scale of activations is measured on every batch, or, if ``ranges`` tells the least and the largest value of
+    each tensor, fixed. Everything between the products is float32, and the token embedding has one scale a row.
+    """
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], ranges: Ranges | None = None) -> None:
+        super().__init__(tensors)
+        self.ranges = ranges
+        self.quantized: dict[str, list[str]] = {}
+
+    def activations(self, values: str) -> list[str]:
+        """``values`` as uint8, their scale and their zero point."""
+        if values not in self.quantized:
+            names = [f"{values}.{part}" for part in ("uint8", "scale", "zero")]
+            if self.ranges is None:
+                self.node("DynamicQuantizeLinear", [values], *names)
+            else:
+                scale, zero = activation_scale(*self.ranges[values])
+                self.constant(names[1], scale)
+                self.constant(names[2], zero)
+                self.node("QuantizeLinear", [values, *names[1:]], names[0])
+            self.quantized[values] = names
+        return self.quantized[values]
+
+    def channels(self, name: str, weight: np.ndarray) -> list[str]:
+        """``weight`` (out, in) as int8 (in, out), and the scale of each output."""
+        integers, scale = quantized_rows(weight)
+        return [self.constant(name, integers.T), self.constant(f"{name}.scale", scale)]
+
+    def product(self, values: str, linear: str, outputs: int, inputs: int) -> str:
+        integers, scale, zero = self.activations(values)
+        weight, channel_scale = self.channels(f"{linear}.weight", self.read(f"{linear}.weight", outputs, inputs))
+        operands = [integers, weight, scale, channel_scale, zero]
+        return self.fused("MatMulIntegerToFloat", operands, f"{linear}.product")
+
+    def self_attention(self, hidden: str, linears: list[str], output: str, width: int, **attributes: Any) -> str:
+        integers, scale, zero = self.activations(hidden)
+        weight, channel_scale = self.channels(f"{output}.weight", self.stacked(linears, "weight", width, width))
+        bias = self.constant(f"{output}.bias", self.stacked(linears, "bias", width))
+        operands = [integers, weight, bias, scale, channel_scale, "lengths", zero]
+        return self.fused("QAttention", operands, output, **attributes)
+
+    def embeddings(self, table: str, positions: np.ndarray, norm: str, output: str, epsilon: float) -> str:
+        width = positions.shape[1]
+        integers, scale = quantized_rows(self.read(table, None, width))
+        rows = self.node("Gather", [self.constant(table, integers), "input_ids"], f"{table}.rows")
+        scales = self.node("Gather", [self.constant(f"{table}.scale", scale[:, None]), "input_ids"], f"{table}.scales")
+        tokens = self.node("Mul", [self.cast(rows, f"{table}.floats", np.float32), scales], f"{table}.tokens")
+        length = self.node("Shape", ["input_ids"], "length", start=1, end=2)
+        bounds = [self.constant("begin", np.array([0])), length, self.constant("rows_axis", np.array([0]))]
+        used = self.node("Slice", [self.constant("positions", positions), *bounds], "used_positions")
+        parameters = [self.weight(f"{norm}.{kind}", width) for kind in ("weight", "bias")]
+        return self.fused("SkipLayerNormalization", [tokens, used, *parameters], output, epsilon=epsilon)
+
+
+def quantized_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``weight`` (rows, columns) as int8 and the float32 scale of each row: integers times scale is nearly weight."""
+    scale = np.abs(weight).max(1) / np.float32(127)
+    scale[scale < _TINY] = 1
+    return np.rint(weight / scale[:, None]).astype(np.int8), scale
+
+
+def activation_scale(least: float, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """float32 scale and uint8 zero point of values in a range, as DynamicQuantizeLinear has them: 0 is exact."""
+    least, largest = min(least, 0.0), max(largest, 0.0)
+    scale = (largest - least) / 255
+    scale = scale if scale >= _TINY else 1.0
+    return np.array(scale, np.float32), np.array(round(-least / scale), np.uint8)

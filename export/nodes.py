@@ -1,0 +1,99 @@
+"""The nodes and weights of a graph in the making, in float32 or float16."""
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from focus_plugin.errors import FocusError
+
+from .onnx_file import FUSED
+
+
+class Nodes:
+    """Nodes and weights, read from a checkpoint's ``tensors`` and computing in ``dtype``.
+
+    Linear weights are (out, in) in the checkpoint and (in, out) in the graph. All methods but ``read`` and ``stacked``
+    return the name of what they added.
+    """
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], dtype: type[np.floating[Any]] = np.float32) -> None:
+        self.tensors = tensors
+        self.dtype = dtype
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: dict[str, np.ndarray] = {}
+
+    def read(self, name: str, *shape: int | None) -> np.ndarray:
+        """The checkpoint's tensor as float32; FocusError if it is absent or not of ``shape`` (None: any size)."""
+        if name not in self.tensors:
+            raise FocusError(f"The checkpoint has no tensor {name}, which the encoder needs.")
+        array = self.tensors[name]
+        if any(want != size for want, size in zip_longest(shape, array.shape, fillvalue=0) if want is not None):
+            needed = " x ".join("any" if size is None else str(size) for size in shape)
+            raise FocusError(f"The checkpoint's tensor {name} has shape {array.shape}; the encoder needs {needed}.")
+        return np.asarray(array, np.float32)
+
+    def stacked(self, names: list[str], kind: str, *shape: int) -> np.ndarray:
+        """The tensors ``name.kind``, each of ``shape``, one after the other along their first axis."""
+        return np.concatenate([self.read(f"{name}.{kind}", *shape) for name in names])
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        """``array`` under ``name``; floats become ``dtype``."""
+        floats = np.issubdtype(array.dtype, np.floating)
+        self.weights[name] = array.astype(self.dtype, copy=False) if floats else array
+        return name
+
+    def weight(self, name: str, *shape: int | None) -> str:
+        """The checkpoint's tensor ``name`` as it is."""
+        return self.constant(name, self.read(name, *shape))
+
+    def node(self, operator: str, inputs: list[str], *outputs: str, domain: str = "", **attributes: Any) -> str:
+        """An operator; the name of its first output."""
+        self.nodes.append(helper.make_node(operator, inputs, outputs, outputs[0], domain=domain, **attributes))
+        return outputs[0]
+
+    def fused(self, operator: str, inputs: list[str], *outputs: str, **attributes: Any) -> str:
+        """An operator of ONNX Runtime's own."""
+        return self.node(operator, inputs, *outputs, domain=FUSED, **attributes)
+
+    def cast(self, values: str, output: str, to: type[np.generic]) -> str:
+        """``values`` as numbers of another type."""
+        return self.node("Cast", [values], output, to=helper.np_dtype_to_tensor_dtype(np.dtype(to)))
+
+    def product(self, values: str, linear: str, outputs: int, inputs: int) -> str:
+        """``values`` (..., inputs) times the weight of ``linear``; its bias is left to the next node."""
+        weight = self.constant(f"{linear}.weight", self.read(f"{linear}.weight", outputs, inputs).T)
+        return self.node("MatMul", [values, weight], f"{linear}.product")
+
+    def self_attention(self, hidden: str, linears: list[str], output: str, width: int, **attributes: Any) -> str:
+        """Attention of each token of ``hidden`` over the real tokens of its row; ``linears``: query, key and value."""
+        weight = self.constant(f"{output}.weight", self.stacked(linears, "weight", width, width).T)
+        bias = self.constant(f"{output}.bias", self.stacked(linears, "bias", width))
+        return self.fused("Attention", [hidden, weight, bias, "lengths"], output, **attributes)
+
+    def first(self, hidden: str) -> str:
+        """The first token of every row, (batch, 1, width)."""
+        return self.node("Gather", [hidden, self.constant("first_column", np.array([0]))], f"{hidden}.first", axis=1)
+
+    def attention(
+        self, queries: str, hidden: str, linears: list[str], output: str, width: int, **attributes: Any
+    ) -> str:
+        """Attention of ``queries``, some tokens of each row, over all real tokens of ``hidden``."""
+        sources = (queries, hidden, hidden)
+        products = [self.product(values, linear, width, width) for values, linear in zip(sources, linears, strict=True)]
+        bias = self.constant(f"{output}.bias", self.stacked(linears, "bias", width))
+        return self.fused("MultiHeadAttention", [*products, bias, "lengths"], output, **attributes)
+
+    def embeddings(self, table: str, positions: np.ndarray, norm: str, output: str, epsilon: float) -> str:
+        """Token plus position embedding, normalised: (batch, length, width).
+
+        Rows are padded on the right, so that a token's position is its column, and ``positions`` begin at column 0.
+        """
+        width = positions.shape[1]
+        inputs = ["input_ids", "", self.weight(table, None, width), self.constant("positions", positions), ""]
+        inputs += [self.weight(f"{norm}.{kind}", width) for kind in ("weight", "bias")]
+        # the operator's definition demands a second output
+        return self.fused("EmbedLayerNormalization", inputs, output, f"{output}.no_mask", epsilon=epsilon)

@@ -1,0 +1,197 @@
+"""``focus export --onnx`` with its options, on a small classifier and a small encoder."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import sentencepiece
+from commands import run
+from focus_export.runtime import Predictor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from focus_plugin.errors import FocusError
+from focus_plugin.jobs.export import Export, export_onnx
+from focus_plugin.jobs.quality import read_validation
+from focus_plugin.jobs.reduction import Reduction
+from focus_plugin.vocabulary.restriction import restrict_pieces
+
+
+@pytest.fixture(scope="module")
+def lines(source_text):
+    return source_text.read_text().splitlines()[:300]
+
+
+@pytest.fixture(scope="module")
+def exact(classifier, directory):
+    export_onnx(Export(classifier, "mean", 1e-4, False, None, None), directory / "classifier.onnx")
+    return directory / "classifier.onnx"
+
+
+@pytest.fixture(scope="module")
+def table(directory, exact, lines):
+    """Texts with the label that the float32 model gives them."""
+    path = directory / "validation.tsv"
+    rows = zip(Predictor(exact).predict(lines), lines, strict=True)
+    path.write_text("topic\ttitle\n" + "".join(f"{found.label}\t{line}\n" for found, line in rows))
+    return path
+
+
+def counts(directory):
+    return json.loads((directory / "focus.json").read_text())["counts"]
+
+
+def reduced(model, output, precision, validation, max_loss=0.01, calibration=None):
+    """Export in this process; what ``focus.json`` tells."""
+    reduction = Reduction(precision, validation, "topic", "title", max_loss, calibration)
+    return export_onnx(Export(model, "mean", 1e-4, False, None, reduction), output).counts
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_reduced_classifier_agrees_and_says_how_far(classifier, exact, table, lines, tmp_path, precision):
+    columns = ("--label-column", "topic", "--text-column", "title")
+    judged = ("--precision", precision, "--validation", table, "--max-loss", 0.1)
+    command = ("focus", "export", "--onnx", "--model", classifier, "--output", tmp_path / "less", *judged, *columns)
+    said = run(*command).stdout
+    found = counts(tmp_path / "less")
+    labels = [prediction.label for prediction in Predictor(exact).predict(lines)]
+    less = Predictor(tmp_path / "less")
+    agreement = np.mean([a == b.label for a, b in zip(labels, less.predict(lines), strict=True)])
+    assert found["scores"]["accuracy"] == [1, pytest.approx(agreement)]
+    assert found["loss"] == pytest.approx(1 - agreement)
+    assert agreement > 0.9
+    assert f"accuracy as {precision} {100 * agreement:.1f} % (fp32: 100.0 %)" in said
+    assert less.config.precision == precision
+    assert (tmp_path / "less" / "model.onnx.data").stat().st_size < (exact / "model.onnx.data").stat().st_size
+
+
+def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):
+    with pytest.raises(FocusError, match=r"of its cosine here, more than --max-loss 0\.00%; nothing written"):
+        reduced(release, tmp_path / "int8", "int8", source_text, max_loss=0)
+    assert not list(tmp_path.iterdir())
+    found = reduced(release, tmp_path / "int8", "int8", source_text)
+    assert found["scores"]["cosine"] == [1, pytest.approx(1 - found["loss"])]
+    assert 0 < found["loss"] < 0.01
+
+
+def test_calibration_keeps_the_scales_that_lose_less(release, source_text, target_text, tmp_path):
+    found = reduced(release, tmp_path / "int8", "int8", source_text, calibration=target_text)
+    assert found["losses"].keys() == {"fixed", "measured"}
+    assert found["loss"] == min(found["losses"].values()) == found["losses"][found["scales"]]
+    graph = (tmp_path / "int8" / "model.onnx").read_bytes()
+    assert (b"DynamicQuantizeLinear" in graph) == (found["scales"] == "measured")
+
+
+def test_faults_of_the_validation_file_are_told(classifier, table, tmp_path):
+    (tmp_path / "other.tsv").write_text("topic\ttitle\nsport\tbata\nweather\tchapa\n")
+    (tmp_path / "empty.txt").write_text("\n")
+    for model, file, fault in (
+        (
+            classifier,
+            "other.tsv",
+            "other.tsv, line 3: the model has no label 'weather'; it has health, sport, world",
+        ),
+        (classifier, "empty.txt", "the header has no column 'topic'"),
+        (classifier, "none.tsv", "none.tsv: no such file"),
+    ):
+        with pytest.raises(FocusError, match=fault):
+            reduced(model, tmp_path / "o", "int8", tmp_path / file)
+    with pytest.raises(FocusError, match=r"empty\.txt: the text is empty"):
+        read_validation(tmp_path / "empty.txt", "", "", None)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--precision", "int8"), "say with --validation on what to measure"),
+        (("--calibration", "text"), "--calibration fixes the scales of --precision int8"),
+    ],
+)
+def test_options_that_need_others_say_so(classifier, tmp_path, options, says):
+    command = ("focus", "export", "--onnx", "--model", classifier, "--output", tmp_path / "o")
+    done = run(*command, *options, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_hidden_states_come_on_demand(release, exact, tmp_path):
+    export_onnx(Export(release, "mean", 1e-4, True, None, None), tmp_path / "onnx")
+    names = [
+        [output.name for output in onnxruntime.InferenceSession(str(path / "model.onnx")).get_outputs()]
+        for path in (tmp_path / "onnx", exact)
+    ]
+    assert names == [["embedding", "hidden_states"], ["logits"]]
+    assert len(list(Predictor(tmp_path / "onnx").predict(["bata chapa", ""]))) == 2
+
+
+@pytest.fixture(scope="module")
+def pruned(release, directory, source_text):
+    """The encoder with the tokens of 40 lines, those lines, and the whole encoder's export."""
+    corpus = directory / "some.txt"
+    corpus.write_text("\n".join(source_text.read_text().splitlines()[:40]))
+    command = ("focus", "export", "--onnx", "--model", release, "--output", directory / "pruned.onnx")
+    said = run(*command, "--keep-tokens-of", corpus).stdout
+    export_onnx(Export(release, "mean", 1e-4, False, None, None), directory / "whole.onnx")
+    found = counts(directory / "pruned.onnx")
+    assert f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept" in said
+    assert found["tokens"] < found["checkpoint_tokens"] / 1.5
+    return directory / "pruned.onnx", corpus, directory / "whole.onnx"
+
+
+def test_a_pruned_vocabulary_changes_nothing_for_its_corpus(pruned):
+    few, corpus, whole = pruned
+    lines = corpus.read_text().splitlines()
+    for a, b in zip(Predictor(few).predict(lines), Predictor(whole).predict(lines), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert (few / "model.onnx.data").stat().st_size < (whole / "model.onnx.data").stat().st_size
+
+
+def test_other_texts_are_cut_into_the_tokens_that_are_left(pruned, source_text):
+    """The whole model says the same of the tokens into which the pruned one cuts a text, none of them unknown."""
+    few, corpus, whole = pruned
+    lines = source_text.read_text().splitlines()[40:140]
+    cut = sentencepiece.SentencePieceProcessor(model_file=str(few / "sentencepiece.model"))
+    table = np.load(whole / "piece_ids.npy")
+    session = onnxruntime.InferenceSession(str(whole / "model.onnx"))
+    known = {cut.unk_id(), *cut.encode(" ".join(corpus.read_text().splitlines()))}
+    old = sentencepiece.SentencePieceProcessor(model_file=str(whole / "sentencepiece.model"))
+    new = 0
+    for line, found in zip(lines, Predictor(few).predict(lines), strict=True):
+        pieces = cut.encode(line)
+        assert pieces.count(cut.unk_id()) == old.encode(line).count(cut.unk_id())
+        assert all(piece in known or len(cut.id_to_piece(piece)) == 1 for piece in pieces)
+        ids = np.array([[0, *table[pieces], 2]], np.int32)
+        (expected,) = session.run(None, {"input_ids": ids, "lengths": np.array([ids.shape[1]], np.int32)})
+        np.testing.assert_allclose(found, expected[0], atol=1e-6)
+        new += pieces != old.encode(line)
+    assert new > 10
+
+
+@pytest.fixture(scope="module", params=["unigram", "bpe"])
+def restricted(request, tmp_path_factory, source_text):
+    """A SentencePiece model, the same restricted to some lines, these lines, and which pieces it may use."""
+    root = tmp_path_factory.mktemp(request.param)
+    corpus = root / "some.txt"
+    corpus.write_text("\n".join(source_text.read_text().splitlines()[:40]))
+    options = {"vocab_size": 400, "model_type": request.param, "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.train(input=str(source_text), model_prefix=str(root / "model"), **options)
+    content, used = restrict_pieces(root / "model.model", corpus)
+    whole = sentencepiece.SentencePieceProcessor(model_file=str(root / "model.model"))
+    return whole, sentencepiece.SentencePieceProcessor(model_proto=content), corpus.read_text().splitlines(), used
+
+
+def test_a_restricted_tokenizer_cuts_its_corpus_as_before(restricted):
+    whole, few, lines, used = restricted
+    assert 0.1 < used.mean() < 0.9
+    assert few.encode(lines) == whole.encode(lines)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("bchdfgjklmnprstaeiou .B!é", max_size=40))
+def test_a_restricted_tokenizer_gives_used_pieces_alone_and_loses_no_text(restricted, text):
+    whole, few, _, used = restricted
+    pieces = few.encode(text)
+    assert used[pieces].all()
+    assert few.decode(pieces) == whole.decode(whole.encode(text))

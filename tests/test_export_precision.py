@@ -1,0 +1,109 @@
+"""Graphs of less precision, against transformers' XLM-R and against NumPy's arithmetic."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from export_models import ENCODER, VOCABULARY, export_config, fairseq_tensors, oracle, reference
+from focus_export.batching import padded
+from focus_export.graph import build_graph
+from focus_export.int8 import activation_scale, quantized_rows
+from focus_export.onnx_file import write_graph
+from focus_export.ranges import measured_ranges
+from focus_export.verify import largest_difference, random_batches
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+HEADS = ("mood", "mean", "first")
+WEIGHTS = st.floats(-1e4, 1e4, width=32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return oracle()
+
+
+@pytest.fixture(scope="module")
+def tensors(model):
+    return fairseq_tensors(model)
+
+
+@pytest.fixture(scope="module")
+def texts():
+    random = np.random.default_rng(5)
+    return [random.integers(4, VOCABULARY, length).astype(np.int32) for length in random.integers(2, 20, 30)]
+
+
+@pytest.fixture(scope="module")
+def ranges(tensors, texts):
+    return measured_ranges(build_graph(ENCODER, tensors, "mean"), build_graph(ENCODER, tensors, "mean", "int8"), texts)
+
+
+def relative_error(path, model, head):
+    """The largest difference of the result as a share of the result's spread."""
+    cases = [(*batch, reference(model, head, *batch)) for batch in random_batches(export_config(head))]
+    spread = np.concatenate([expected["embedding" if head != "mood" else "logits"] for *_, expected in cases]).std()
+    return largest_difference(path, cases) / spread
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("precision", "least", "largest"), [("fp16", 1e-5, 0.02), ("int8", 1e-3, 0.4)])
+def test_less_precision_is_near_and_takes_less_room(tmp_path, model, tensors, head, precision, least, largest):
+    """Near the float32 results, but not so near that nothing was reduced."""
+    write_graph(build_graph(ENCODER, tensors, head), tmp_path / "fp32.onnx")
+    write_graph(build_graph(ENCODER, tensors, head, precision), tmp_path / "less.onnx")
+    assert least < relative_error(tmp_path / "less.onnx", model, head) < largest
+    sizes = {name: (tmp_path / f"{name}.onnx.data").stat().st_size for name in ("fp32", "less")}
+    assert sizes["less"] < 0.75 * sizes["fp32"]  # pages of 4 KiB are large for weights this small
+
+
+def test_fixed_scales_make_a_row_independent_of_its_batch(tmp_path, model, tensors, ranges):
+    graph = build_graph(ENCODER, tensors, "mean", "int8", ranges=ranges)
+    assert not any(node.op_type == "DynamicQuantizeLinear" for node in graph.nodes)
+    write_graph(graph, tmp_path / "model.onnx")
+    assert 1e-3 < relative_error(tmp_path / "model.onnx", model, "mean") < 0.5
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    random = np.random.default_rng(1)
+    rows = [random.integers(4, VOCABULARY, length) for length in (3, ENCODER.max_positions, 11)]
+    ids, lengths = padded(rows, 1)
+    (together,) = session.run(None, {"input_ids": ids, "lengths": lengths})
+    for row, expected in zip(rows, together, strict=True):
+        (alone,) = session.run(None, dict(zip(("input_ids", "lengths"), padded([row], 1), strict=True)))
+        np.testing.assert_allclose(alone[0], expected, atol=2e-5)
+
+
+def test_ranges_are_those_of_the_hidden_states(model, texts, ranges):
+    """Every layer's output but the last one's is quantized; transformers says what its least and largest values are."""
+    names = [name for name in ranges if name.endswith("final_layer_norm")]
+    assert len(names) == ENCODER.layers - 1
+    states = []
+    for text in texts:
+        with torch.no_grad():
+            states.append(model.roberta(torch.from_numpy(text[None]).long(), output_hidden_states=True).hidden_states)
+    for layer, name in enumerate(names, 1):
+        values = np.concatenate([state[layer].numpy().ravel() for state in states])
+        np.testing.assert_allclose(ranges[name], (values.min(), values.max()), atol=1e-5)
+
+
+@given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=WEIGHTS))
+def test_rows_are_rounded_to_the_nearest_of_255_steps(weight):
+    integers, scale = quantized_rows(weight)
+    assert integers.dtype == np.int8
+    assert np.abs(integers.astype(int)).max() <= 127
+    error = np.abs(integers * scale[:, None].astype(np.float64) - weight)
+    assert (error <= 0.5001 * scale[:, None] + 1e-30).all()
+    largest = np.abs(weight).max(1)
+    assert (np.abs(integers.astype(int)).max(1)[largest > 1e-30] == 127).all()
+
+
+@given(st.floats(-1e4, 1e4), st.floats(0, 1e4))
+def test_fixed_scales_are_those_onnx_defines(least, width):
+    """As DynamicQuantizeLinear's specification has them: the range holds 0, and 0 is a step of its own."""
+    scale, zero = activation_scale(least, least + width)
+    low, high = min(least, 0), max(least + width, 0)
+    if high - low > 1e-30:
+        np.testing.assert_allclose(scale, (high - low) / 255, rtol=1e-5)
+    assert zero.dtype == np.uint8
+    assert (0 - int(zero)) * scale <= low + 0.51 * scale
+    assert (255 - int(zero)) * scale >= high - 0.51 * scale
