@@ -1,5 +1,7 @@
 """The ONNX graph and its verification, against transformers' XLM-R as the oracle."""
 
+import shutil
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,6 +14,8 @@ from focus_export.verify import largest_difference, random_batches, require_equa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.names import expected_names
 from focus_plugin.errors import FocusError
 
 HEADS = ("mood", "mean", "first")
@@ -173,6 +177,37 @@ def test_weights_stand_in_a_file_beside(tmp_path, tensors):
     large = [weight.nbytes for weight in graph.weights.values() if weight.nbytes > 4096]
     assert sum(large) <= (tmp_path / "model.onnx.data").stat().st_size <= sum(large) + 4096 * len(graph.weights)
     assert (tmp_path / "model.onnx").stat().st_size < 60_000
+
+
+@pytest.mark.skipif(shutil.disk_usage(".").free < 8e9, reason="needs 3 GB of disk")
+def test_a_table_of_more_than_two_gigabytes(tmp_path):
+    """XLM-R XL's embedding, 250,002 x 2560: its rows give what they give in a graph that has no others."""
+    shape = EncoderConfig(layers=1, width=2560, feedforward=64, heads=32, max_positions=6)
+    draw = np.random.default_rng(1)
+    base = draw.standard_normal((997, shape.width), np.float32)
+    table = np.resize(base, (250_002, shape.width))
+    table *= np.linspace(0.5, 1.5, len(table), dtype=np.float32)[:, None]
+    assert table.nbytes > 2**31
+    sizes = {"fc1": (64, 2560), "fc2": (2560, 64), "embed_positions": (8, 2560), "embed_tokens": table.shape}
+    tensors = {}
+    for name in expected_names(shape.layers):
+        part, kind = name.split(".")[-2:]
+        size = sizes.get(part, (2560, 2560))
+        if part != "embed_tokens":
+            tensors[name] = draw.standard_normal(
+                size if kind == "weight" and "norm" not in part else size[0], np.float32
+            )
+    rows = np.array([0, 249_990, 210_000, 7, 2])
+    ids, lengths = np.array([[0, 1, 2, 4], [0, 3, 4, 0]], np.int32), np.array([4, 3], np.int32)
+    results = []
+    for name, weights, inputs in (("large", table, rows[ids]), ("small", table[rows], ids)):
+        tensors["encoder.sentence_encoder.embed_tokens.weight"] = weights
+        write_graph(build_graph(shape, tensors, "mean"), tmp_path / f"{name}.onnx")
+        session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"))
+        results += session.run(None, {"input_ids": inputs.astype(np.int32), "lengths": lengths})
+        (tmp_path / f"{name}.onnx.data").unlink()  # pytest keeps what tests leave
+    np.testing.assert_array_equal(*results)
+    assert results[0].std() > 0.1
 
 
 def test_a_difference_beyond_the_tolerance_is_an_error(model, graphs):
