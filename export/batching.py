@@ -1,21 +1,40 @@
 """Which texts go through the model together, and how they stand in one array."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+# What a batch costs beyond its tokens, counted in tokens: reading every weight from memory once.
+BATCH_COST = 48
 
-def batches_by_length(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
-    """Yield the indices of ``lengths`` in batches of similar length, longest first.
+
+def batches_by_length(lengths: Sequence[int], token_budget: int) -> list[np.ndarray]:
+    """The indices of ``lengths`` in batches of similar length, longest first.
 
     A batch's rows times its longest length stay within ``token_budget``; a single longer text is a batch of its own.
+    Of all ways to cut the sorted lengths it is the one that costs least: the sum of what the batches hold, padding
+    included, and of ``BATCH_COST`` for each.
     """
-    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
-    start = 0
-    while start < len(order):
-        rows = max(1, token_budget // lengths[order[start]])
-        yield order[start : start + rows]
-        start += rows
+    sizes = np.asarray(lengths, np.int64)
+    order = np.argsort(-sizes, kind="stable")
+    sizes = sizes[order]
+    least = np.full(len(sizes) + 1, np.iinfo(np.int64).max)  # cost of the texts before each
+    least[0] = 0
+    starts = np.zeros(len(sizes) + 1, np.int64)  # of the last batch before each
+    counts = np.arange(1, len(sizes) + 1)
+    for first, longest in enumerate(sizes.tolist()):
+        rows = min(max(1, token_budget // longest), len(sizes) - first)
+        costs = least[first] + BATCH_COST + longest * counts[:rows]
+        ends = slice(first + 1, first + 1 + rows)
+        better = costs < least[ends]
+        least[ends][better] = costs[better]
+        starts[ends][better] = first
+    batches = []
+    end = len(sizes)
+    while end:
+        batches.append(order[starts[end] : end])
+        end = int(starts[end])
+    return batches[::-1]
 
 
 def padded(rows: Sequence[np.ndarray], pad: int) -> tuple[np.ndarray, np.ndarray]:

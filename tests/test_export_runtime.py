@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from export_models import ENCODER, LABELS, piece_ids, random_words, reference, train_sentencepiece, write_small_export
-from focus_export.batching import batches_by_length, padded
+from focus_export.batching import BATCH_COST, batches_by_length, padded
 from focus_export.directory import read_export, write_export
 from focus_export.predict_file import predict_file
 from focus_export.runtime import WINDOW_BATCHES, Classification, Predictor
@@ -174,14 +174,43 @@ def test_truncation_keeps_the_first_pieces_and_the_end_mark(exports, embedder):
     assert np.abs(second - expected(exports, "mean", "ka")).max() <= TOLERANCE
 
 
-@given(st.lists(st.integers(1, 40)), st.integers(1, 100))
+def cost(lengths, batches):
+    return sum(BATCH_COST + len(batch) * max(lengths[index] for index in batch) for batch in batches)
+
+
+def greedy(lengths, budget):
+    """As many of the longest as the budget takes, and so on."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    while order:
+        rows = max(1, budget // lengths[order[0]])
+        yield order[:rows]
+        order = order[rows:]
+
+
+@given(st.lists(st.integers(1, 40)), st.integers(1, 200))
 def test_batches_hold_every_text_once_within_the_budget(lengths, budget):
-    batches = list(batches_by_length(lengths, budget))
+    batches = [batch.tolist() for batch in batches_by_length(lengths, budget)]
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
     for before, after in itertools.pairwise(batches):
         assert min(lengths[index] for index in before) >= max(lengths[index] for index in after)
+    assert cost(lengths, batches) <= cost(lengths, list(greedy(lengths, budget)))
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=9), st.integers(1, 500))
+def test_no_cut_of_the_sorted_texts_costs_less(lengths, budget):
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    costs = []
+    for cuts in itertools.product([False, True], repeat=len(order) - 1):
+        batches = [[order[0]]]
+        for index, cut in zip(order[1:], cuts, strict=True):
+            if cut:
+                batches.append([])
+            batches[-1].append(index)
+        if all(len(batch) == 1 or len(batch) * lengths[batch[0]] <= budget for batch in batches):
+            costs.append(cost(lengths, batches))
+    assert cost(lengths, batches_by_length(lengths, budget)) == min(costs)
 
 
 @given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=5))
