@@ -22,9 +22,9 @@ def command(model: Path, texts: Path, output: Path, truncate: bool, threads: int
     from focus_plugin.files import existing_file
 
     size = existing_file(texts).stat().st_size
-    predictor = Predictor(model, threads=threads)
+    predictor = Predictor(model, threads=threads, truncate=truncate)
     start = time.perf_counter()
     with phases(quiet)("Predicting", size) as progress:
-        count = predict_file(predictor, texts, output, progress, truncate=truncate)
+        count = predict_file(predictor, texts, output, progress)
     rate = count / (time.perf_counter() - start)
     tell(quiet, f"{output}: {count} predictions, {rate:.0f} texts a second.")

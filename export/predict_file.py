@@ -6,7 +6,7 @@ from pathlib import Path
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent, whole_file
 
-from .runtime import TOKEN_BUDGET, Classification, Prediction, Predictor
+from .runtime import Classification, Prediction, Predictor
 
 
 def predict_file(
@@ -14,8 +14,6 @@ def predict_file(
     input_path: str | Path,
     output_path: str | Path,
     progress: Progress = silent,
-    token_budget: int = TOKEN_BUDGET,
-    truncate: bool = False,
 ) -> int:
     """Write one JSON object a line of ``input_path``, in their order, and return their number.
 
@@ -26,9 +24,7 @@ def predict_file(
     if Path(output_path).exists():
         raise FocusError(f"{output_path}: is already there; choose another --output or remove it.")
     number = 0
-    predictions = predictor.predict(
-        read_lines(input_path, progress), token_budget, truncate, lambda line: f"{input_path}, line {line}"
-    )
+    predictions = predictor.predict(read_lines(input_path, progress), lambda line: f"{input_path}, line {line}")
     with whole_file(output_path) as temporary, open(temporary, "w", encoding="utf-8") as output:
         for number, prediction in enumerate(predictions, 1):
             output.write(json.dumps({"line": number, **_fields(prediction)}, ensure_ascii=False) + "\n")

@@ -4,20 +4,158 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
-import sentencepiece
 
 from focus_plugin.errors import FocusError
 
+from .ahead import ahead
 from .batching import batches_by_length, padded
 from .directory import HIDDEN_STATES, INPUTS, Export, check_model, read_export
+from .providers import CPU, start_session
+from .tokenizer import Tokenizer
 
 # Larger batches leave a CPU's cache: on two cores, 4096 tokens at a time ran at three quarters of 1024's speed.
 TOKEN_BUDGET = 1024
-# Sorting a window of 32 batches leaves about 5 % of padding; of 16 about 10 %.
+# A GPU has to be given enough to do.
+GPU_TOKEN_BUDGET = 8192
 WINDOW_BATCHES = 32
+
+Name = Callable[[int], str]
+OnBatch = Callable[[Sequence[int]], object]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """texts: indices in the window (rows,). ids: int32 (rows, length), padded on the right. lengths: int32 (rows,)."""
+
+    texts: np.ndarray
+    ids: np.ndarray
+    lengths: np.ndarray
+
+
+class Encoder:
+    """An exported model, loaded once: texts in, a row of numbers for each out.
+
+    ``config`` describes the model, ``provider`` is the execution provider it runs on, ``size`` the length of a row;
+    the others are what it was made with.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        provider: str = "auto",
+        require_gpu: bool = False,
+        threads: int | None = None,
+        token_budget: int | None = None,
+        truncate: bool = False,
+    ) -> None:
+        """``provider``, ``require_gpu`` and ``threads`` are those of :func:`providers.start_session`.
+
+        A batch has at most ``token_budget`` tokens, padding included. With ``truncate`` a text of more than
+        ``max_positions`` tokens keeps ``<s>``, its first pieces and ``</s>``. Raises FocusError if the directory is
+        not a whole and valid export, or the provider is not to be had here.
+        """
+        export = read_export(directory)
+        self.directory = Path(directory)
+        self.config = export.config
+        self._tokenizer = Tokenizer(export)
+        with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
+            checked = beside.submit(check_model, export)
+            try:
+                self._session = start_session(export.model, provider, require_gpu, threads)
+            finally:
+                checked.result()  # damage explains better than what came of it
+        self.size = _result_size(export, self._session)
+        self.provider: str = self._session.get_providers()[0]
+        self.token_budget = token_budget or (TOKEN_BUDGET if self.provider == CPU else GPU_TOKEN_BUDGET)
+        self.truncate = truncate
+        self._result = self.config.output
+
+    def encode(self, texts: Iterable[str]) -> np.ndarray:
+        """The rows of all texts, in their order: float32 (texts, size), embeddings or a classifier's logits."""
+        rows = list(self.windows(texts))
+        return np.concatenate(rows) if rows else np.empty((0, self.size), np.float32)
+
+    def windows(
+        self, texts: Iterable[str], name: Name = "Text {}".format, on_batch: OnBatch = len
+    ) -> Iterator[np.ndarray]:
+        """Yield the rows of ``texts`` in their order, some at a time: float32 (texts, size), as soon as they are known.
+
+        Texts are read a window of some batches ahead and run by similar length; the next window is tokenized while the
+        model runs, so that memory does not grow with their number. Where a window ends depends on nothing but the
+        texts in it. ``on_batch`` is told the indices, in the window, of texts that are done. Raises FocusError for a
+        text of more than ``max_positions`` tokens, unless truncating, which it calls ``name`` of its 1-based number.
+        """
+        for window in ahead(self._windows(texts, name)):
+            rows = np.empty((sum(len(batch.texts) for batch in window), self.size), np.float32)
+            for batch in window:
+                rows[batch.texts] = self._run(batch)
+                on_batch(batch.texts.tolist())
+            yield rows
+
+    def _windows(self, texts: Iterable[str], name: Name) -> Iterator[list[_Batch]]:
+        """The batches of each window, of at least one text."""
+        window: list[np.ndarray] = []
+        tokens = 0
+        for number, text in enumerate(texts, 1):
+            window.append(self._tokenizer.encode(text, self.truncate, name(number)))
+            tokens += len(window[-1])
+            if tokens >= WINDOW_BATCHES * self.token_budget:
+                yield self._batches(window)
+                window, tokens = [], 0
+        if window:
+            yield self._batches(window)
+
+    def _batches(self, window: Sequence[np.ndarray]) -> list[_Batch]:
+        return [
+            _Batch(texts, *padded([window[text] for text in texts], self.config.pad))
+            for texts in batches_by_length([len(ids) for ids in window], self.token_budget)
+        ]
+
+    def _run(self, batch: _Batch) -> np.ndarray:
+        """The model's result for each text of a batch, (rows, size)."""
+        feeds = dict(zip(INPUTS, (batch.ids, batch.lengths), strict=True))
+        try:
+            if self.provider == CPU:
+                return np.asarray(self._session.run([self._result], feeds)[0])
+            return run_bound(self._session, feeds, self._result, "cuda")
+        except Exception as error:  # ONNX Runtime's own exceptions share no other base class
+            raise FocusError(
+                f"ONNX Runtime failed on a batch of {len(batch.ids)} x {batch.ids.shape[1]} tokens ({error}); "
+                "if memory is short, give a smaller token budget."
+            ) from error
+
+
+def run_bound(
+    session: onnxruntime.InferenceSession, feeds: dict[str, np.ndarray], output: str, device: str
+) -> np.ndarray:
+    """One output of the model for ``feeds``, which are copied to the device ("cuda", "cpu") before it runs."""
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0))
+    binding.bind_output(output, device, 0)
+    session.run_with_iobinding(binding)
+    return np.asarray(binding.copy_outputs_to_cpu()[0])
+
+
+def _result_size(export: Export, session: onnxruntime.InferenceSession) -> int:
+    """The size of the model's result, of which inputs and outputs have to be those the configuration tells of."""
+    outputs = {output.name: output.shape for output in session.get_outputs()}
+    inputs = {model_input.name for model_input in session.get_inputs()}
+    if inputs != set(INPUTS) or set(outputs) - {HIDDEN_STATES} != {export.config.output}:
+        raise FocusError(
+            f"{export.model}: inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those of this kind."
+        )
+    labels = export.config.labels
+    size = export.config.width if labels is None else len(labels)
+    if outputs[export.config.output][-1] != size:
+        what = "the width" if labels is None else "the number of labels"
+        raise FocusError(f"{export.model}: its result has another size than {what} in config.json, {size}.")
+    return size
 
 
 @dataclass(frozen=True)
@@ -32,127 +170,36 @@ Prediction = Classification | np.ndarray
 
 
 class Predictor:
-    """An exported model, loaded once and asked often.
+    """An exported model asked for predictions: the probabilities of a classifier's labels, or embeddings."""
 
-    ``providers`` are ONNX Runtime's execution providers, the CPU unless told; ``threads`` is the number of threads of
-    one operator, all cores unless told. Raises FocusError if the directory is not a whole and valid export, or a
-    provider is not to be had here.
-    """
+    def __init__(self, directory: str | Path, **options: Any) -> None:
+        """``options`` are Encoder's, and so is what is raised."""
+        self.encoder = Encoder(directory, **options)
+        self.config = self.encoder.config
 
-    def __init__(
-        self, directory: str | Path, providers: Sequence[str] | None = None, threads: int | None = None
-    ) -> None:
-        export = read_export(directory)
-        self.config = export.config
-        self._piece_ids = export.piece_ids
-        self._tokenizer = _tokenizer(export)
-        with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
-            checked = beside.submit(check_model, export)
-            try:
-                self._session = _session(export, providers or ["CPUExecutionProvider"], threads)
-            finally:
-                checked.result()  # damage explains better than what came of it
-
-    def predict(
-        self,
-        texts: Iterable[str],
-        token_budget: int = TOKEN_BUDGET,
-        truncate: bool = False,
-        name: Callable[[int], str] = "Text {}".format,
-    ) -> Iterator[Prediction]:
+    def predict(self, texts: Iterable[str], name: Name = "Text {}".format) -> Iterator[Prediction]:
         """Yield the prediction of every text, in their order: a Classification or an embedding float32 (width,).
 
-        Texts are read a window of some batches ahead and run by similar length, a batch of at most ``token_budget``
-        tokens at a time, so that memory does not grow with their number. Raises FocusError for a text of more than
-        ``max_positions`` tokens, which it calls ``name`` of its 1-based number; with ``truncate`` such a text keeps
-        ``<s>``, its first pieces and ``</s>``.
+        Reads ahead, and raises FocusError, as :meth:`Encoder.windows` does.
         """
-        window: list[np.ndarray] = []
-        tokens = 0
-        for number, text in enumerate(texts, 1):
-            window.append(self._encode(text, truncate, name, number))
-            tokens += len(window[-1])
-            if tokens >= WINDOW_BATCHES * token_budget:
-                yield from self._predict_window(window, token_budget)
-                window, tokens = [], 0
-        yield from self._predict_window(window, token_budget)
-
-    def _encode(self, text: str, truncate: bool, name: Callable[[int], str], number: int) -> np.ndarray:
-        """``<s>``, the token ids of the pieces, ``</s>``: int32 (length,)."""
-        config = self.config
-        pieces = self._tokenizer.encode(text)
-        length = len(pieces) + 2
-        if length > config.max_positions and not truncate:
-            raise FocusError(
-                f"{name(number)}: {length} tokens, but the model takes at most {config.max_positions}; "
-                "split the text, or allow it to be truncated."
-            )
-        pieces = pieces[: config.max_positions - 2]
-        ids = np.empty(len(pieces) + 2, np.int32)
-        ids[0], ids[-1] = config.bos, config.eos
-        ids[1:-1] = self._piece_ids[pieces]
-        return ids
-
-    def _predict_window(self, window: Sequence[np.ndarray], token_budget: int) -> Sequence[Prediction]:
-        """The predictions of encoded texts, in their order."""
-        results: dict[int, np.ndarray] = {}
-        for batch in batches_by_length([len(ids) for ids in window], token_budget):
-            arrays = padded([window[index] for index in batch], self.config.pad)
-            (rows,) = self._session.run([self.config.output], dict(zip(INPUTS, arrays, strict=True)))
-            results.update(zip(batch, rows, strict=True))
-        ordered = [results[index] for index in range(len(window))]
         labels = self.config.labels
-        return ordered if labels is None else [_classification(labels, logits) for logits in ordered]
+        for rows in self.windows(texts, name):
+            if labels is None:
+                yield from rows
+            else:
+                best = rows.argmax(1)
+                for index, scores in zip(best, rows.tolist(), strict=True):
+                    yield Classification(labels[index], dict(zip(labels, scores, strict=True)))
+
+    def windows(
+        self, texts: Iterable[str], name: Name = "Text {}".format, on_batch: OnBatch = len
+    ) -> Iterator[np.ndarray]:
+        """As :meth:`Encoder.windows`, but of a classifier the probabilities: float64 (texts, classes)."""
+        for rows in self.encoder.windows(texts, name, on_batch):
+            yield rows if self.config.labels is None else _softmax(rows)
 
 
-def _classification(labels: Sequence[str], logits: np.ndarray) -> Classification:
-    """Softmax over ``logits`` (classes,)."""
-    powers = np.exp(logits.astype(np.float64) - logits.max())
-    scores = dict(zip(labels, (powers / powers.sum()).tolist(), strict=True))
-    return Classification(labels[int(np.argmax(logits))], scores)
-
-
-def _tokenizer(export: Export) -> sentencepiece.SentencePieceProcessor:
-    tokenizer = sentencepiece.SentencePieceProcessor()
-    try:
-        tokenizer.load(str(export.sentencepiece))
-    except (RuntimeError, OSError) as error:
-        raise FocusError(f"{export.sentencepiece}: not a SentencePiece model ({error}).") from error
-    if len(tokenizer) != len(export.piece_ids):
-        raise FocusError(
-            f"{export.sentencepiece}: {len(tokenizer)} pieces, but piece_ids.npy beside it has {len(export.piece_ids)}."
-        )
-    return tokenizer
-
-
-def _session(export: Export, providers: Sequence[str], threads: int | None) -> onnxruntime.InferenceSession:
-    if absent := set(providers) - set(onnxruntime.get_available_providers()):
-        available = ", ".join(onnxruntime.get_available_providers())
-        raise FocusError(f"ONNX Runtime has no {', '.join(sorted(absent))} here; it has {available}.")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(str(export.model), options, providers=list(providers))
-    except Exception as error:  # ONNX Runtime's own exceptions share no other base class
-        raise FocusError(f"{export.model}: ONNX Runtime cannot load it ({error}).") from error
-    if unused := set(providers) - set(session.get_providers()):
-        raise FocusError(f"ONNX Runtime could not start {', '.join(sorted(unused))}; is its driver installed?")
-    _check_model(export, session)
-    return session
-
-
-def _check_model(export: Export, session: onnxruntime.InferenceSession) -> None:
-    """The model's inputs and outputs are those the configuration tells of."""
-    outputs = {output.name: output.shape for output in session.get_outputs()}
-    inputs = {model_input.name for model_input in session.get_inputs()}
-    if inputs != set(INPUTS) or set(outputs) - {HIDDEN_STATES} != {export.config.output}:
-        raise FocusError(
-            f"{export.model}: inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those of this kind."
-        )
-    labels = export.config.labels
-    size = export.config.width if labels is None else len(labels)
-    if outputs[export.config.output][-1] != size:
-        what = "the width" if labels is None else "the number of labels"
-        raise FocusError(f"{export.model}: its result has another size than {what} in config.json, {size}.")
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Of each row, in float64."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))

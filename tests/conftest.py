@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from export_models import train_sentencepiece, write_small_export
 from sources import write_fairseq, write_hugging_face, write_text
 
 from focus_plugin.jobs.vocabulary import make_vocabulary
@@ -60,3 +61,11 @@ def classifier(directory: Path, release: Path) -> Path:
 def vocabulary(directory: Path, target_text: Path) -> Path:
     make_vocabulary(target_text, 500, directory / "target.vocab", sample_bytes=1 << 28, seed=1)
     return directory / "target.vocab"
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple]:
+    """The export directory of each head, its transformers model and its tokenizer."""
+    root = tmp_path_factory.mktemp("exports")
+    spm = train_sentencepiece(root)
+    return {head: (root / head, *write_small_export(root / head, head, spm)) for head in ("mood", "mean", "first")}

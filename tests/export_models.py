@@ -155,3 +155,21 @@ def write_small_export(
         piece_ids(tokenizer),
     )
     return model, tokenizer
+
+
+def texts_of_mixed_lengths(count: int, seed: int = 0) -> list[str]:
+    """Texts of 0 to 6 words, some with characters the tokenizer never saw."""
+    chance, words = random.Random(seed), random_words(300, seed)
+    texts = [" ".join(chance.choices(words, k=chance.choice([0, 1, 1, 2, 3]))) for _ in range(count)]
+    return [text + " 漢字 Ω" if chance.random() < 0.1 else text for text in texts]
+
+
+def expected(exports, head, text, truncate_to=None):
+    """transformers' result for one text alone, tokenised piece by piece."""
+    _, model, tokenizer = exports[head]
+    table = piece_ids(tokenizer)
+    ids = [0, *[int(table[tokenizer.piece_to_id(piece)]) for piece in tokenizer.encode(text, out_type=str)], 2]
+    ids = ids if truncate_to is None else [*ids[: truncate_to - 1], 2]
+    values = reference(model, head, np.array([ids], np.int32), np.array([len(ids)], np.int32))
+    (name,) = values.keys() - {"hidden_states"}
+    return values[name][0]

@@ -1,21 +1,21 @@
-"""The export directory, the predictor and predictions of files, on small random models."""
+"""The export directory, the encoder and the predictor, on small random models."""
 
 import itertools
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import onnxruntime
 import pytest
-from export_models import ENCODER, LABELS, piece_ids, random_words, reference, train_sentencepiece, write_small_export
+from export_models import ENCODER, LABELS, expected, piece_ids, random_words, texts_of_mixed_lengths
 from focus_export.batching import BATCH_COST, batches_by_length, padded
-from focus_export.directory import read_export, write_export
-from focus_export.predict_file import predict_file
-from focus_export.runtime import WINDOW_BATCHES, Classification, Predictor
+from focus_export.directory import INPUTS, read_export, write_export
+from focus_export.providers import start_session
+from focus_export.runtime import WINDOW_BATCHES, Classification, Encoder, Predictor, run_bound
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,18 +25,6 @@ from focus_plugin.files import sha256
 TOLERANCE = 1e-5
 FILES = ("model.onnx", "sentencepiece.model", "piece_ids.npy")
 NOTHING = {"bytes": 0, "sha256": ""}
-
-
-@pytest.fixture(scope="module")
-def spm(tmp_path_factory):
-    return train_sentencepiece(tmp_path_factory.mktemp("spm"))
-
-
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory, spm):
-    """The export directory of each head, its transformers model and its tokenizer."""
-    root = tmp_path_factory.mktemp("exports")
-    return {head: (root / head, *write_small_export(root / head, head, spm)) for head in ("mood", "mean", "first")}
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +41,6 @@ def embedder(exports):
 def copy(exports, tmp_path):
     """A copy of the classifier's export that a test may damage."""
     return shutil.copytree(exports["mood"][0], tmp_path / "copy")
-
-
-def texts_of_mixed_lengths(count, seed=0):
-    """Texts of 0 to 6 words, some with characters the tokenizer never saw."""
-    chance, words = random.Random(seed), random_words(300, seed)
-    texts = [" ".join(chance.choices(words, k=chance.choice([0, 1, 1, 2, 3]))) for _ in range(count)]
-    return [text + " 漢字 Ω" if chance.random() < 0.1 else text for text in texts]
-
-
-def expected(exports, head, text, truncate_to=None):
-    """transformers' result for one text alone, tokenised piece by piece."""
-    _, model, tokenizer = exports[head]
-    table = piece_ids(tokenizer)
-    ids = [0, *[int(table[tokenizer.piece_to_id(piece)]) for piece in tokenizer.encode(text, out_type=str)], 2]
-    ids = ids if truncate_to is None else [*ids[: truncate_to - 1], 2]
-    values = reference(model, head, np.array([ids], np.int32), np.array([len(ids)], np.int32))
-    (name,) = values.keys() - {"hidden_states"}
-    return values[name][0]
 
 
 def rewrite_config(directory, **changes):
@@ -97,7 +67,7 @@ def assert_fault(directory, pattern):
 @pytest.mark.parametrize("head", ["mean", "first"])
 def test_embeddings_of_a_shuffled_mix_come_in_order(exports, head):
     texts = texts_of_mixed_lengths(200)
-    results = list(Predictor(exports[head][0]).predict(texts, token_budget=64))
+    results = list(Predictor(exports[head][0], token_budget=64).predict(texts))
     assert len(results) == len(texts)
     for text, result in zip(texts, results, strict=True):
         assert result.dtype == np.float32
@@ -105,9 +75,10 @@ def test_embeddings_of_a_shuffled_mix_come_in_order(exports, head):
         assert np.abs(result - expected(exports, head, text)).max() <= TOLERANCE
 
 
-def test_classifications_of_a_shuffled_mix_come_in_order(exports, classifier):
+def test_classifications_of_a_shuffled_mix_come_in_order(exports):
     texts = texts_of_mixed_lengths(200, seed=1)
-    for text, result in zip(texts, classifier.predict(texts, token_budget=50), strict=True):
+    classifier = Predictor(exports["mood"][0], token_budget=50)
+    for text, result in zip(texts, classifier.predict(texts), strict=True):
         logits = expected(exports, "mood", text).astype(np.float64)
         powers = np.exp(logits)
         assert isinstance(result, Classification)
@@ -116,30 +87,67 @@ def test_classifications_of_a_shuffled_mix_come_in_order(exports, classifier):
         assert np.abs(np.array(list(result.scores.values())) - powers / powers.sum()).max() <= TOLERANCE
 
 
+def test_an_encoder_gives_the_rows_of_all_texts(exports):
+    texts = texts_of_mixed_lengths(100, seed=6)
+    for head, size in (("mean", ENCODER.width), ("mood", len(LABELS))):
+        encoder = Encoder(exports[head][0], token_budget=40)
+        rows = encoder.encode(iter(texts))
+        assert rows.dtype == np.float32
+        assert np.abs(rows - [expected(exports, head, text) for text in texts]).max() <= TOLERANCE
+        assert encoder.encode([]).shape == (0, size)
+        assert encoder.size == size
+
+
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 31, 32, 33])
-def test_windows_end_anywhere(embedder, count):
+def test_windows_end_anywhere(exports, count):
     # an empty text is 2 tokens, so that a window of the smallest budget is full after 16 of them
     assert WINDOW_BATCHES // 2 == 16
-    results = list(embedder.predict([""] * count, token_budget=1))
+    results = list(Predictor(exports["mean"][0], token_budget=1).predict([""] * count))
     assert len(results) == count
     assert all(np.array_equal(result, results[0]) for result in results)
 
 
-def test_an_endless_stream_is_read_a_window_ahead(embedder):
-    taken = []
+def test_an_endless_stream_is_read_some_windows_ahead(exports):
+    taken, ended = [], threading.Event()
 
     def endless():
-        while True:
-            taken.append("ka")
-            yield "ka"
+        try:
+            while True:
+                taken.append("ka")
+                yield "ka"
+        finally:
+            ended.set()
 
-    results = embedder.predict(endless(), token_budget=8)
-    assert next(results).shape == (ENCODER.width,)
-    window = len(taken)
+    encoder = Encoder(exports["mean"][0], token_budget=8)
+    windows = encoder.windows(endless())
+    window = len(next(windows))
     assert WINDOW_BATCHES * 8 // 5 < window <= WINDOW_BATCHES * 8 // 2
-    for _ in range(4 * window):
-        next(results)
-    assert len(taken) == 5 * window
+    for done in range(2, 7):
+        assert len(next(windows)) == window
+        assert len(taken) <= (done + 2) * window, "one window lies ready, one is being made"
+    assert not ended.is_set()
+    windows.close()
+    assert ended.wait(20), "who stops asking ends the reading"
+
+
+def test_what_came_before_an_error_comes_first(exports):
+    def failing():
+        yield from ["ka"] * 100
+        raise OSError("the disk is gone")
+
+    results = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        results.extend(Encoder(exports["mean"][0], token_budget=8).windows(failing()))
+    assert 50 < sum(map(len, results)) < 100
+
+
+def test_binding_gives_what_running_gives(exports):
+    """The way inputs and outputs go on a GPU, on the device that is here."""
+    session = start_session(exports["mean"][0] / "model.onnx", "cpu")
+    ids, lengths = padded([np.array([0, 5, 6, 2], np.int32), np.array([0, 7, 2], np.int32)], 1)
+    feeds = dict(zip(INPUTS, (ids, lengths), strict=True))
+    (want,) = session.run(["embedding"], feeds)
+    assert np.array_equal(run_bound(session, feeds, "embedding", "cpu"), want)
 
 
 def test_empty_blank_and_unknown_texts_are_predicted(exports, embedder):
@@ -167,9 +175,9 @@ def test_a_text_of_exactly_the_maximum_is_taken_and_one_more_piece_is_not(export
         list(embedder.predict([text + " 漢"]))
 
 
-def test_truncation_keeps_the_first_pieces_and_the_end_mark(exports, embedder):
+def test_truncation_keeps_the_first_pieces_and_the_end_mark(exports):
     long = " ".join(random_words(30, seed=4))
-    first, second = embedder.predict([long, "ka"], truncate=True)
+    first, second = Predictor(exports["mean"][0], truncate=True).predict([long, "ka"])
     assert np.abs(first - expected(exports, "mean", long, truncate_to=ENCODER.max_positions)).max() <= TOLERANCE
     assert np.abs(second - expected(exports, "mean", "ka")).max() <= TOLERANCE
 
@@ -220,45 +228,6 @@ def test_padding_is_on_the_right(rows):
     for row, padded_row, length in zip(rows, ids, lengths, strict=True):
         assert padded_row[:length].tolist() == row
         assert (padded_row[length:] == 1).all()
-
-
-def test_a_file_of_texts_becomes_json_lines(tmp_path, exports, classifier, embedder):
-    texts = texts_of_mixed_lengths(40, seed=2)
-    source = tmp_path / "texts.txt"
-    source.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
-    read = []
-    assert predict_file(classifier, source, tmp_path / "out" / "labels.jsonl", read.append) == len(texts)
-    assert sum(read) == source.stat().st_size
-    lines = [json.loads(line) for line in (tmp_path / "out" / "labels.jsonl").read_text("utf-8").splitlines()]
-    assert [line["line"] for line in lines] == list(range(1, len(texts) + 1))
-    for line, result in zip(lines, classifier.predict(texts), strict=True):
-        assert line == {"line": line["line"], "label": result.label, "scores": result.scores}
-    assert predict_file(embedder, source, tmp_path / "vectors.jsonl") == len(texts)
-    lines = [json.loads(line) for line in (tmp_path / "vectors.jsonl").read_text("utf-8").splitlines()]
-    for line, result in zip(lines, embedder.predict(texts), strict=True):
-        assert np.array_equal(np.array(line["embedding"], np.float32), result)
-
-
-def test_an_empty_file_gives_an_empty_file(tmp_path, classifier):
-    (tmp_path / "empty.txt").write_text("")
-    assert predict_file(classifier, tmp_path / "empty.txt", tmp_path / "out.jsonl") == 0
-    assert (tmp_path / "out.jsonl").read_text() == ""
-
-
-def test_a_line_too_long_is_named_and_leaves_no_output(tmp_path, classifier):
-    source = tmp_path / "texts.txt"
-    source.write_text("ka\n" + " ".join(random_words(30, seed=5)) + "\n")
-    with pytest.raises(FocusError, match=r"texts\.txt, line 2: \d+ tokens"):
-        predict_file(classifier, source, tmp_path / "out.jsonl")
-    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
-    assert predict_file(classifier, source, tmp_path / "out.jsonl", truncate=True) == 2
-
-
-def test_a_line_that_is_not_utf8_is_named_and_leaves_no_output(tmp_path, classifier):
-    (tmp_path / "texts.txt").write_bytes(b"ka\nta\n\xff\n")
-    with pytest.raises(FocusError, match=r"texts\.txt, line 3: not valid UTF-8"):
-        predict_file(classifier, tmp_path / "texts.txt", tmp_path / "out.jsonl")
-    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
 
 
 def test_an_export_is_read_as_it_was_written(exports):
@@ -379,15 +348,31 @@ def test_a_directory_that_is_not_there_is_told(tmp_path):
 
 
 def test_a_provider_that_is_not_here_is_told(exports):
-    with pytest.raises(FocusError, match=r"no NoSuchProvider here; it has .*CPUExecutionProvider"):
-        Predictor(exports["mood"][0], providers=["NoSuchProvider"])
+    absent = "TensorrtExecutionProvider"
+    assert absent not in onnxruntime.get_available_providers()
+    with pytest.raises(FocusError, match=rf"no {absent} here; it has .*CPUExecutionProvider"):
+        Predictor(exports["mood"][0], provider="tensorrt")
+
+
+def test_a_gpu_is_not_done_without_where_it_is_required(exports):
+    assert "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
+    with pytest.raises(FocusError, match=r'No GPU: ONNX Runtime has only .* here; the extra "serve-gpu"'):
+        Predictor(exports["mood"][0], require_gpu=True)
+    with pytest.raises(FocusError, match="No GPU: the CPU was asked for"):
+        Predictor(exports["mood"][0], provider="cpu", require_gpu=True)
 
 
 def test_threads_and_provider_change_no_result(exports, embedder):
     texts = texts_of_mixed_lengths(30, seed=3)
-    single = Predictor(exports["mean"][0], providers=["CPUExecutionProvider"], threads=1)
+    single = Predictor(exports["mean"][0], provider="cpu", threads=1)
+    assert embedder.encoder.provider == single.encoder.provider == "CPUExecutionProvider"
     for one, other in zip(single.predict(texts), embedder.predict(texts), strict=True):
         assert np.abs(one - other).max() <= TOLERANCE
+
+
+def test_what_is_no_text_is_told(embedder):
+    with pytest.raises(FocusError, match="Text 2: is a NoneType, not text"):
+        list(embedder.predict(["ka", None]))
 
 
 def test_serving_imports_no_training_library(exports):

@@ -48,7 +48,7 @@ def read_validation(path: Path, label_column: str, text_column: str, labels: Seq
 
 def predictions(directory: Path, validation: Validation) -> list[Prediction]:
     """What the exported model in ``directory`` says of the texts; long ones are cut."""
-    return list(Predictor(directory).predict(validation.texts, truncate=True))
+    return list(Predictor(directory, truncate=True).predict(validation.texts))
 
 
 def quality(validation: Validation, exact: Sequence[Prediction], reduced: Sequence[Prediction]) -> Quality:

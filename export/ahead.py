@@ -1,0 +1,41 @@
+"""Making the next items while one is used."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from queue import Queue
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield ``items``, which a thread makes ahead: one lies ready while it is at the next.
+
+    An exception of ``items`` is raised here, after all that came before it. When this generator is closed, the thread
+    ends once it has the item it is at. It is a daemon, since that item may be a line that nobody ever writes.
+    """
+    ready: Queue[tuple[Item] | BaseException | None] = Queue(maxsize=1)
+    closed = threading.Event()
+
+    def take() -> None:
+        end = None
+        try:
+            for item in items:
+                ready.put((item,))
+                if closed.is_set():
+                    return
+        except BaseException as error:
+            end = error
+        ready.put(end)
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    try:
+        while isinstance(entry := ready.get(), tuple):
+            yield entry[0]
+        if entry is not None:
+            raise entry
+    finally:
+        closed.set()
+        while not ready.empty():
+            ready.get_nowait()
