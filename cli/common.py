@@ -34,8 +34,8 @@ def _bar(label: str, total: int) -> Iterator[Progress]:
         bar.update(max(total, 1) - bar.pos)
 
 
-def tell(quiet: bool, *lines: str) -> None:
-    """Say the result on standard output."""
+def tell(quiet: bool, *lines: str, err: bool = False) -> None:
+    """Say the result on standard output, or where that is taken on standard error."""
     if not quiet:
         for line in lines:
-            click.echo(line)
+            click.echo(line, err=err)

@@ -1,30 +1,94 @@
 """``focus predict``"""
 
+import itertools
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from focus_cli.common import phases, quiet_option, tell
+from focus_cli.common import interactive, quiet_option, tell
 
 
 @click.command("predict")
 @click.option("--model", required=True, type=Path, help="Directory made by focus export --onnx.")
-@click.option("--input", "texts", required=True, type=Path, help="Texts, one a line, UTF-8.")
-@click.option("--output", required=True, type=Path, help="JSON Lines file to write, one line a text.")
+@click.option("--input", "texts", required=True, help="Texts, one a line, UTF-8, also gzip; - is standard input.")
+@click.option("--output", required=True, help="File to write, .jsonl or .txt (also .gz), .npy, .parquet; - is stdout.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "txt", "npy", "parquet"]),
+    help="JSON Lines, labels one a line, or tables of numbers; by the name of --output unless given.",
+)
 @click.option("--truncate", is_flag=True, help="Cut texts longer than the model reads, instead of refusing them.")
+@click.option(
+    "--provider",
+    default="auto",
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
+    help="Where to run; auto: CUDA where it starts, else the CPU.",
+)
+@click.option("--require-gpu", is_flag=True, help="Refuse to run on the CPU.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of one operator; all cores unless given.")
+@click.option("--batch-tokens", type=click.IntRange(min=1), help="At most so many run together; by provider.")
 @quiet_option
-def command(model: Path, texts: Path, output: Path, truncate: bool, threads: int | None, quiet: bool) -> None:
-    """Run an exported model over a file of texts."""
+def command(
+    model: Path,
+    texts: str,
+    output: str,
+    form: str | None,
+    truncate: bool,
+    provider: str,
+    require_gpu: bool,
+    threads: int | None,
+    batch_tokens: int | None,
+    quiet: bool,
+) -> None:
+    """Run an exported model over a file of texts. Killed, it goes on when the same command is repeated."""
     from focus_export.predict_file import predict_file
     from focus_export.runtime import Predictor
 
-    from focus_plugin.files import existing_file
+    predictor = Predictor(
+        model,
+        provider=provider,
+        require_gpu=require_gpu,
+        threads=threads,
+        token_budget=batch_tokens,
+        truncate=truncate,
+    )
+    start, count = time.perf_counter(), 0
 
-    size = existing_file(texts).stat().st_size
-    predictor = Predictor(model, threads=threads, truncate=truncate)
-    start = time.perf_counter()
-    with phases(quiet)("Predicting", size) as progress:
-        count = predict_file(predictor, texts, output, progress)
-    rate = count / (time.perf_counter() - start)
-    tell(quiet, f"{output}: {count} predictions, {rate:.0f} texts a second.")
+    def rate() -> str:
+        return f"{count / (time.perf_counter() - start):.0f} texts"
+
+    @contextmanager
+    def phase(label: str, size: int | None) -> Iterator[Callable[[int, int], object]]:
+        with _bar(quiet, label, size) as update:
+
+            def progress(texts: int, done: int) -> None:
+                nonlocal count
+                count += texts
+                update(done, f"{rate()}/s" if texts else "")
+
+            yield progress
+
+    try:
+        total = predict_file(predictor, texts, output, form, phase)
+    except BaseException:
+        if count and Path(f"{output}.unfinished").exists():
+            tell(quiet, f"{output}.unfinished has what is done; the same command goes on from there.", err=True)
+        raise
+    where = predictor.encoder.provider.removesuffix("ExecutionProvider")
+    tell(quiet, f"{output}: {total} predictions, {rate()} a second on {where}.", err=output == "-")
+
+
+@contextmanager
+def _bar(quiet: bool, label: str, size: int | None) -> Iterator[Callable[[int, str], object]]:
+    """A bar of ``size``, or one without an end, with something to say beside it; one line where nobody watches."""
+    if not interactive(quiet):
+        tell(quiet, f"{label} ...", err=True)
+        yield lambda done, say: None
+        return
+    endless = itertools.repeat("") if size is None else None
+    with click.progressbar(endless, size, label, file=sys.stderr, item_show_func=lambda say: say) as bar:
+        yield bar.update

@@ -34,14 +34,22 @@ def read_lines(path: str | Path, progress: Progress = silent) -> Iterator[str]:
     """
     with open(existing_file(path), "rb") as file:
         for number, raw in enumerate(file, 1):
-            try:
-                yield raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise FocusError(
-                    f"{path}, line {number}: not valid UTF-8 (byte {error.start} of the line is "
-                    f"0x{raw[error.start]:02x}). Convert the file to UTF-8 first, for example with iconv."
-                ) from error
+            yield decode_line(raw, path, number)
             progress(len(raw))
+
+
+def decode_line(raw: bytes, path: str | Path, number: int) -> str:
+    """The text of line ``number`` (from 1) of ``path``, without its line end and without a byte order mark.
+
+    Raises FocusError if it is not valid UTF-8.
+    """
+    try:
+        return raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise FocusError(
+            f"{path}, line {number}: not valid UTF-8 (byte {error.start} of the line is "
+            f"0x{raw[error.start]:02x}). Convert the file to UTF-8 first, for example with iconv."
+        ) from error
 
 
 def sha256(path: str | Path, progress: Progress = silent) -> str:

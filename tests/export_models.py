@@ -95,11 +95,11 @@ def reference(
     return {"hidden_states": hidden.numpy(), name: result.numpy()}
 
 
-def export_config(head: str, vocabulary: int = VOCABULARY) -> ExportConfig:
+def export_config(head: str, vocabulary: int = VOCABULARY, precision: str = "fp32") -> ExportConfig:
     pooled = head in ("mean", "first")
     return ExportConfig(
         kind="embedding" if pooled else "classification",
-        precision="fp32",
+        precision=precision,
         labels=None if pooled else LABELS,
         pooling=head if pooled else None,
         vocabulary=vocabulary,
@@ -140,16 +140,16 @@ def piece_ids(tokenizer: sentencepiece.SentencePieceProcessor) -> np.ndarray:
 
 
 def write_small_export(
-    directory: Path, head: str, sentencepiece_model: Path
+    directory: Path, head: str, sentencepiece_model: Path, precision: str = "fp32"
 ) -> tuple[XLMRobertaForSequenceClassification, sentencepiece.SentencePieceProcessor]:
     """Export a random model of ``head`` into ``directory``; return transformers' model and the tokenizer."""
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_model))
     vocabulary = len(tokenizer) + 1
     model = oracle(vocabulary)
-    graph = build_graph(ENCODER, fairseq_tensors(model), head)
+    graph = build_graph(ENCODER, fairseq_tensors(model), head, precision)
     write_export(
         directory,
-        export_config(head, vocabulary),
+        export_config(head, vocabulary, precision),
         lambda path: write_graph(graph, path),
         sentencepiece_model.read_bytes(),
         piece_ids(tokenizer),
