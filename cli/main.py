@@ -51,8 +51,9 @@ class LazyGroup(click.Group):
         except FocusError as error:
             raise click.ClickException(str(error)) from error
         except ModuleNotFoundError as error:
+            extra = "serve" if error.name == "onnxruntime" else "train"
             raise click.ClickException(
-                f'{error.name} is not installed; this command needs the extra "train".'
+                f'{error.name} is not installed; this command needs the extra "{extra}".'
             ) from error
         except BrokenPipeError:  # whoever read the output has seen enough; click ends quietly
             raise

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from focus_plugin import __version__
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 
@@ -87,6 +88,7 @@ def _job(predictor: Predictor, form: str, compressed: bool) -> Job:
         "token_budget": encoder.token_budget,
         "provider": encoder.provider,
         "onnxruntime": onnxruntime.__version__,
+        "focus-fairseq": __version__,
         "truncate": encoder.truncate,
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from focus_plugin.errors import FocusError
 
 from .ahead import ahead
 from .batching import batches_by_length, padded
+from .columns import with_columns
 from .directory import HIDDEN_STATES, INPUTS, Export, check_model, read_export
 from .providers import CPU, start_session
 from .tokenizer import Tokenizer
@@ -25,6 +27,10 @@ WINDOW_BATCHES = 32
 
 Name = Callable[[int], str]
 OnBatch = Callable[[Sequence[int]], object]
+
+
+def _unheard(texts: Sequence[int]) -> None:
+    """Who is told of batches where nobody wants to be."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Encoder:
         return np.concatenate(rows) if rows else np.empty((0, self.size), np.float32)
 
     def windows(
-        self, texts: Iterable[str], name: Name = "Text {}".format, on_batch: OnBatch = len
+        self, texts: Iterable[str], name: Name = "Text {}".format, on_batch: OnBatch = _unheard
     ) -> Iterator[np.ndarray]:
         """Yield the rows of ``texts`` in their order, some at a time: float32 (texts, size), as soon as they are known.
 
@@ -170,12 +176,37 @@ Prediction = Classification | np.ndarray
 
 
 class Predictor:
-    """An exported model asked for predictions: the probabilities of a classifier's labels, or embeddings."""
+    """An exported model asked for predictions: the probabilities of a classifier's labels, or embeddings.
 
-    def __init__(self, directory: str | Path, **options: Any) -> None:
-        """``options`` are Encoder's, and so is what is raised."""
+    It is pickled as its arguments and loads the model again where it arrives, and can be called with a table: Ray and
+    Spark take it as it is.
+    """
+
+    def __init__(self, directory: str | Path, column: str = "text", **options: Any) -> None:
+        """``column`` is where a table has its texts; ``options`` are Encoder's, and so is what is raised."""
+        self._again = partial(Predictor, Path(directory).absolute(), column, **options)
+        self._column = column
         self.encoder = Encoder(directory, **options)
         self.config = self.encoder.config
+
+    def __reduce__(self) -> tuple[Callable[[], "Predictor"], tuple[()]]:
+        return self._again, ()
+
+    def __call__(self, table: Any) -> Any:
+        """``table`` with its predictions as columns: a dictionary of arrays, a DataFrame, or an iterable of either.
+
+        A classifier adds ``label`` and ``scores``, the probability float32 of every label in the model's order; else
+        ``embedding``. Raises FocusError if the column of the texts is absent or one to be added is there already, and
+        as :meth:`predict` does.
+        """
+        return with_columns(table, self._column, self._columns)
+
+    def _columns(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        rows = self.encoder.encode(texts)
+        labels = self.config.labels
+        if labels is None:
+            return {"embedding": rows}
+        return {"label": np.array(labels, object)[rows.argmax(1)], "scores": _softmax(rows).astype(np.float32)}
 
     def predict(self, texts: Iterable[str], name: Name = "Text {}".format) -> Iterator[Prediction]:
         """Yield the prediction of every text, in their order: a Classification or an embedding float32 (width,).
@@ -192,7 +223,7 @@ class Predictor:
                     yield Classification(labels[index], dict(zip(labels, scores, strict=True)))
 
     def windows(
-        self, texts: Iterable[str], name: Name = "Text {}".format, on_batch: OnBatch = len
+        self, texts: Iterable[str], name: Name = "Text {}".format, on_batch: OnBatch = _unheard
     ) -> Iterator[np.ndarray]:
         """As :meth:`Encoder.windows`, but of a classifier the probabilities: float64 (texts, classes)."""
         for rows in self.encoder.windows(texts, name, on_batch):

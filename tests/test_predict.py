@@ -145,6 +145,8 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(tmp_path, classifier,
     found = [interrupted(classifier, source, tmp_path / name, after) for after in (0, 90, 0, 130, 70)]
     assert found[0] == found[1] == 0
     assert 0 < found[2] == found[3] < found[4] < source.stat().st_size
+    with open(tmp_path / f"{name}.unfinished", "ab") as grown:
+        grown.write(b"of a window that does not count yet" * 10_000)
     assert predict_file(classifier, source, tmp_path / name) == 400
     assert (tmp_path / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert names(tmp_path) == [name, "texts.txt", "whole"]

@@ -1,0 +1,35 @@
+"""Predictions for Parquet files, by Ray, on as many machines as the cluster has.
+
+    python examples/ray_predict.py --model sw.onnx --input texts.parquet --output predictions --workers 4
+
+The texts are in the column `text` (`--column`). `--model` and the files have to be where every machine sees them.
+"""
+
+import argparse
+from pathlib import Path
+
+import ray.data
+from focus_export.runtime import Predictor
+
+
+def main() -> None:
+    """Read, predict, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("model", "input", "output"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--column", default="text")
+    parser.add_argument("--workers", type=int, default=1, help="Processes that hold the model.")
+    parser.add_argument("--cores", type=int, default=1, help="Of one of them.")
+    arguments = parser.parse_args()
+    ray.data.read_parquet(arguments.input).map_batches(
+        Predictor,  # the class: each worker loads the model once
+        fn_constructor_args=(Path(arguments.model).absolute(), arguments.column),
+        fn_constructor_kwargs={"truncate": True, "threads": arguments.cores},
+        concurrency=arguments.workers,
+        num_cpus=arguments.cores,
+        batch_size=4096,
+    ).write_parquet(arguments.output)
+
+
+if __name__ == "__main__":
+    main()
