@@ -69,6 +69,8 @@ class Encoder:
         self.directory = Path(directory)
         self.config = export.config
         self._tokenizer = Tokenizer(export)
+        if provider == "auto" and self.config.precision == "int8" and not require_gpu:
+            provider = "cpu"  # which alone has these operators
         with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
             checked = beside.submit(check_model, export)
             try:
