@@ -12,9 +12,7 @@ from focus_cli.common import phases, quiet_option, tell
 @click.option("--hf", "form", flag_value="hf", help="As a directory that transformers loads.")
 @click.option("--model", required=True, type=Path, help="Encoder or classification model: a directory.")
 @click.option("--output", required=True, type=Path, help="Directory to make.")
-@click.option(
-    "--pooling", default="mean", type=click.Choice(["mean", "first"]), help="ONNX: for encoders without a head."
-)
+@click.option("--pooling", default="mean", type=click.Choice(["mean", "first"]), help="For encoders without a head.")
 @click.option(
     "--precision",
     default="fp32",
@@ -45,7 +43,7 @@ def command(form: str | None, model: Path, output: Path, quiet: bool, **options:
         from focus_plugin.jobs.export_huggingface import export_huggingface
 
         with phases(quiet)("Exporting", 1):
-            found = export_huggingface(model, output).counts
+            found = export_huggingface(model, output, options["pooling"]).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
     else:
         _onnx(model, output, quiet, **options)

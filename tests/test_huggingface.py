@@ -1,15 +1,18 @@
-"""``focus export --hf`` against transformers, fairseq and SentencePiece."""
+"""``focus export --hf`` against transformers, sentence-transformers, fairseq and SentencePiece."""
 
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentencepiece
 import torch
 from commands import refuse, run
 from fairseq.models.roberta import XLMRModel
+from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
 from sources import write_text
 from tokenizer_kinds import byte_level
 from transformers import (
@@ -24,6 +27,7 @@ from transformers import (
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
+from focus_plugin.jobs.export import Export, export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
 from focus_plugin.vocabulary.extension import extend_vocabulary
 from focus_plugin.vocabulary.files import write_dictionary
@@ -70,7 +74,7 @@ def untied(directory, release) -> Path:
 
 @pytest.fixture(scope="module")
 def lines(target_text) -> list[str]:
-    return target_text.read_text().splitlines()[:8]
+    return [*target_text.read_text().splitlines()[:8], *ODD]
 
 
 def batch(directory: Path, lines: list[str]) -> dict[str, torch.Tensor]:
@@ -113,9 +117,21 @@ def test_a_classifier_says_what_fairseq_says(classifier, lines, tmp_path):
     assert not told["unexpected_keys"]
     assert model.config.id2label == {0: "health", 1: "sport", 2: "world news"}
     reference = XLMRModel.from_pretrained(str(classifier)).eval()
-    for line in lines:
-        want = reference.predict("classification", reference.encode(line)[:64], return_logits=True)
-        torch.testing.assert_close(model(**batch(tmp_path / "hf", [line])).logits, want, atol=1e-5, rtol=1e-5)
+    given = batch(tmp_path / "hf", lines)
+    want = reference.predict("classification", given["input_ids"], return_logits=True)
+    torch.testing.assert_close(model(**given).logits, want, atol=1e-5, rtol=1e-5)
+    assert not (tmp_path / "hf" / "modules.json").exists()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_sentence_transformers_embeds_as_the_onnx_model_does(release, lines, pooling, tmp_path):
+    export_huggingface(release, tmp_path / "hf", pooling)
+    export_onnx(Export(release, pooling, 1e-4, False, None, None), tmp_path / "onnx")
+    model = SentenceTransformer(str(tmp_path / "hf"), device="cpu")
+    assert model.max_seq_length == 64
+    assert max(map(len, want_ids(release, lines))) > 64, "a text to be cut"
+    want = np.stack(list(Predictor(tmp_path / "onnx", truncate=True).predict(lines)))
+    np.testing.assert_allclose(model.encode(lines), want, atol=1e-5, rtol=0)
 
 
 def test_no_weight_is_missing_or_left_over(exported):
@@ -139,8 +155,9 @@ def want_ids(directory: Path, lines: list[str]) -> list[list[int]]:
     return [[0, *(ids.get(piece, 3) for piece in line), 2] for line in processor.encode(lines, out_type=str)]
 
 
-def test_odd_text_gets_the_ids_of_sentencepiece(exported, release, target_text):
-    lines = [*ODD, *target_text.read_text().splitlines()[:500]]
+def test_odd_and_ordinary_text_gets_the_ids_of_sentencepiece(exported, release, source_text, target_text):
+    lines = [*ODD, *source_text.read_text().splitlines(), *target_text.read_text().splitlines()]
+    assert len(lines) > 6000
     tokenizer = AutoTokenizer.from_pretrained(exported)
     assert tokenizer(lines)["input_ids"] == want_ids(release, lines)
     assert tokenizer.model_max_length == 64
@@ -206,8 +223,8 @@ def test_pieces_that_cross_spaces_are_used(tmp_path):
 
 def test_the_command_writes_the_same_twice_and_says_what_it_needs(exported, release, tmp_path):
     again = export_huggingface(release, tmp_path / "again")
-    for path in exported.iterdir():
-        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    for path in filter(Path.is_file, exported.rglob("*")):
+        assert (tmp_path / "again" / path.relative_to(exported)).read_bytes() == path.read_bytes()
     assert again.counts["tokens"] == len(read_dictionary(release / "dict.txt"))
     assert run("focus", "inspect", exported).stdout.splitlines()[0] == f"{exported}: Hugging Face model"
     done = run("focus", "export", "--model", release, "--output", tmp_path / "out", check=False)
