@@ -10,7 +10,13 @@ from focus_cli.common import phases, quiet_option, tell
 @click.command("export")
 @click.option("--onnx", "form", flag_value="onnx", help="As an ONNX graph for ONNX Runtime.")
 @click.option("--hf", "form", flag_value="hf", help="As a directory that transformers loads.")
-@click.option("--model", required=True, type=Path, help="Encoder or classification model: a directory.")
+@click.option("--triton", "form", flag_value="triton", help="As a model repository for Triton Inference Server.")
+@click.option(
+    "--model",
+    required=True,
+    type=Path,
+    help="Encoder or classification model: a directory. For --triton one made by --onnx.",
+)
 @click.option("--output", required=True, type=Path, help="Directory to make.")
 @click.option("--pooling", default="mean", type=click.Choice(["mean", "first"]), help="For encoders without a head.")
 @click.option(
@@ -36,15 +42,21 @@ from focus_cli.common import phases, quiet_option, tell
 @click.option("--tolerance", default=1e-4, type=click.FloatRange(min=0), help="ONNX: largest difference to PyTorch.")
 @quiet_option
 def command(form: str | None, model: Path, output: Path, quiet: bool, **options: Any) -> None:
-    """Export a model: for serving, verified against PyTorch, or for transformers."""
+    """Export a model: for serving, verified against PyTorch, for transformers, or for Triton."""
     if form is None:
-        raise click.UsageError("Say as what: --onnx or --hf.")
+        raise click.UsageError("Say as what: --onnx, --hf or --triton.")
     if form == "hf":
         from focus_plugin.jobs.export_huggingface import export_huggingface
 
         with phases(quiet)("Exporting", 1):
             found = export_huggingface(model, output, options["pooling"]).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
+    elif form == "triton":
+        from focus_plugin.jobs.export_triton import export_triton
+
+        with phases(quiet)("Exporting", 1):
+            models = export_triton(model, output).counts["models"]
+        tell(quiet, f"{output}: the models {' and '.join(models)}, for Triton.")
     else:
         _onnx(model, output, quiet, **options)
 

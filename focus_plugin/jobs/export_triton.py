@@ -1,0 +1,29 @@
+"""From an exported ONNX model to a model repository for Triton Inference Server."""
+
+from pathlib import Path
+
+from focus_export.directory import CONFIG, check_model, read_export
+from focus_export.triton import write_repository
+
+from focus_plugin.files import sha256, whole_directory
+from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+
+KIND = "Triton model repository"
+SUFFIX = ".onnx"
+
+
+def export_triton(model: Path, output: Path) -> Manifest:
+    """Write the repository of ``model``, a directory made by export_onnx, unless ``output`` already holds it.
+
+    Its models are named after the directory, without ``.onnx``. Raises FocusError if that is not a whole export.
+    """
+    export = read_export(model)
+    path = model.resolve()
+    name = path.stem if path.suffix == SUFFIX else path.name
+    manifest = describe(KIND, {"name": name}, {CONFIG: sha256(model / CONFIG)})  # which has the SHA-256 of each file
+    if not already_made(output, manifest):
+        check_model(export)
+        with whole_directory(output) as directory:
+            write_repository(directory, export, name)
+            write_manifest(directory, manifest, {"models": [name, f"{name}_encoder"]})
+    return made(output)
