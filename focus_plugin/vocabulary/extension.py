@@ -17,10 +17,12 @@ from focus_plugin.vocabulary.files import (
     write_dictionary,
 )
 from focus_plugin.vocabulary.readers import load_sentencepiece, load_tokenizer_json, read_dictionary, read_json
+from focus_plugin.vocabulary.training import SCORE_STEP
 from focus_plugin.vocabulary.unigram import sentencepiece_model
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 SHARE = 0.02  # of the language in all text
+_SCORE = round(math.log(SHARE) / SCORE_STEP) * SCORE_STEP
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 
@@ -49,7 +51,7 @@ def extend_vocabulary(source: Path, tokens: Vocabulary, language: Path, output: 
     for piece in (pieces[token] for token in new if token not in held):
         used = piece.type in (_Piece.NORMAL, _Piece.USER_DEFINED)  # and not for a byte
         kind = _Piece.NORMAL if used else _Piece.UNUSED
-        model.pieces.add(piece=piece.piece, score=piece.score + math.log(SHARE), type=kind)
+        model.pieces.add(piece=piece.piece, score=piece.score + _SCORE, type=kind)
     model.trainer_spec.vocab_size = len(model.pieces)
     (output / SENTENCEPIECE).write_bytes(model.SerializeToString(deterministic=True))
     _write_dictionary(output / DICTIONARY, source / DICTIONARY, tokens, dictionary, set(new))

@@ -21,9 +21,10 @@ _Piece = _protobuf.ModelProto.SentencePiece
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary`` and ``<s> </s>`` around a text.
 
-    It cuts text as SentencePiece does, but for the choice among equally good cuts and for one fault of the library's
-    normalization, which transformers' own XLM-R tokenizer has too: a combining mark is lost behind a character that
-    normalization replaces, unless the two have a composed form. Raises FocusError for a model of another kind, and
+    It cuts text as SentencePiece does, but for one fault of the library's normalization, which transformers' own XLM-R
+    tokenizer has too: a combining mark is lost behind a character that normalization replaces, unless the two have a
+    composed form. Where scores are not multiples of SCORE_STEP, the two may choose differently among cuts that are
+    equally good, or as good as. Raises FocusError for a model of another kind, and
     for a vocabulary of other tokens than the model's.
     """
     import tokenizers

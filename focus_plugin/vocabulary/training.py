@@ -5,8 +5,10 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, existing_file, read_lines, silent
@@ -16,6 +18,10 @@ from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
 
 LONGEST_LINE = 1 << 24
 TRAINER_THREADS = 16  # a fixed number: sums of floats depend on how the sentences are dealt to the threads
+# SentencePiece adds scores up in 32 bits, Hugging Face's library in 64. Sums of multiples of this are exact in both, up
+# to 16384, so that they find the same best cut of a text and choose alike among equally good ones.
+SCORE_STEP = 1 / 1024
+_protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 
 
 def train_vocabulary(
@@ -63,7 +69,16 @@ def _train_unigram(
         raise failures[0] if failures else _failure(corpus, size, str(error)) from error
     if failures:
         raise failures[0]
-    model.write_bytes(trained.getvalue())
+    model.write_bytes(_with_exact_scores(trained.getvalue()))
+
+
+def _with_exact_scores(content: bytes) -> bytes:
+    """The SentencePiece model ``content`` with scores that are multiples of SCORE_STEP."""
+    model = _protobuf.ModelProto.FromString(content)
+    for piece in model.pieces:
+        piece.score = round(piece.score / SCORE_STEP) * SCORE_STEP
+    written: bytes = model.SerializeToString(deterministic=True)
+    return written
 
 
 def sample_lines(corpus: str | Path, sample_bytes: int, seed: int, progress: Progress = silent) -> Iterator[str]:
