@@ -1,6 +1,7 @@
 """``focus export --hf`` against transformers, sentence-transformers, fairseq and SentencePiece."""
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ ODD = [
     "😀 bata👍🏽👩‍👩‍👧🇰🇪 😀😀chapa",
     "e\u0301 é ẹ̀ o\u0323\u0301 n\u0303 i\u0307 ŋ̀",
     "ﬁ ½ Å Ａｂ ｶﾞ ㎏ … ① ℃ ﷺ",
+    "wo\u0323\u0300n e\u0329\u0301 e\u0323\u0301",
     "▁bata ▁ ▁▁chapa▁",
     "bataчапаdaबताجا東京서울ትግ",
     "BATA cHaPa 1234 12.5 -- ?!?! <bata> </bata> <0x41>",
@@ -187,7 +189,7 @@ def extension(directory, release, vocabulary):
     return hugging_face_unigram(files[1], read_dictionary(files[0])), output
 
 
-# Without what the library loses: marks and what else joins the character before it; and without names of specials.
+# Without marks, which have a test of their own, what else joins the character before it, and names of specials.
 CHARACTERS = st.characters(exclude_categories=("Mn", "Mc", "Me", "Cf", "Cs"), exclude_characters="ﾞﾟำຳ<\r")
 WORDS = st.sampled_from([" ", "  ", "▁", "bata", "Chapa", "ga", "da.", "\t", "😀", "①", "ﬁ"])
 
@@ -198,6 +200,18 @@ def test_any_text_gets_the_ids_of_sentencepiece(extension, parts):
     library, directory = extension
     text = "".join(parts)
     assert library.encode(text).ids == want_ids(directory, [text])[0]
+
+
+MARKS = st.sampled_from("\u0300\u0301\u0302\u0303\u0304\u0308\u0323\u0327\u0329\u0331\u20dd\u3099\ufe0f")
+MARKED = st.builds("".join, st.tuples(st.sampled_from("aeiouǫnsyωxɔ①ﬁ中"), MARKS, MARKS, MARKS))
+
+
+@given(st.lists(MARKED.filter(lambda letter: len(unicodedata.normalize("NFC", letter[:3])) > 1), max_size=4))
+def test_marks_are_composed_as_sentencepiece_composes_them(extension, letters):
+    library, directory = extension
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(directory / MODEL))
+    text = " ".join(letters)
+    assert library.normalizer.normalize_str(text) == processor.normalize(text)
 
 
 def test_pieces_that_cross_spaces_are_used(tmp_path):

@@ -1,5 +1,7 @@
 """A SentencePiece unigram model as the ``tokenizer.json`` that cuts text as it does."""
 
+import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +18,16 @@ if TYPE_CHECKING:
 
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
+_APART = "\ufdd0"  # a code point that is no character, so that no text has it
 
 
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary`` and ``<s> </s>`` around a text.
 
-    It cuts text as SentencePiece does, but for one fault of the library's normalization, which transformers' own XLM-R
-    tokenizer has too: a combining mark is lost behind a character that normalization replaces, unless the two have a
-    composed form. Where scores are not multiples of SCORE_STEP, the two may choose differently among cuts that are
-    equally good, or as good as. Raises FocusError for a model of another kind, and
-    for a vocabulary of other tokens than the model's.
+    It cuts text as SentencePiece does, but for letters written apart as three characters, such as e, circumflex and
+    acute, or as two that have six bytes, such as kana and voicing mark: the library does not put these together. Where
+    scores are not multiples of SCORE_STEP, the two may choose differently among cuts that are (nearly) equally good.
+    Raises FocusError for a model of another kind, and for a vocabulary of other tokens than the model's.
     """
     import tokenizers
     from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
@@ -40,7 +42,10 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
     prefix = [normalizers.Prepend(WORD_START)] if rules.add_dummy_prefix else []
     single = [normalizers.Replace(Regex(f"^ +|[ {WORD_START}]+$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     spaces = [*(single if rules.remove_extra_whitespaces else ()), normalizers.Replace(" ", WORD_START)]
-    characters = [normalizers.Precompiled(rules.precompiled_charsmap)] if rules.precompiled_charsmap else []
+    characters = []
+    if rules.precompiled_charsmap:
+        apart = normalizers.Replace(Regex(_loose_marks()), _APART)
+        characters = [apart, normalizers.Precompiled(rules.precompiled_charsmap), normalizers.Replace(_APART, "")]
     library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
     library.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=split)
     library.decoder = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
@@ -51,6 +56,21 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
         special_tokens=[(token, vocabulary.ids[token]) for token in (BEGIN, END)],
     )
     return library
+
+
+def _loose_marks() -> str:
+    """A regular expression for the places before marks that do not compose with what they follow.
+
+    The library looks a character up together with all its marks and replaces the whole by what the shortest beginning
+    it finds stands for: of ``o``, dot below and grave accent the accent is lost, unless it is set apart.
+    """
+    bases: dict[str, str] = {}
+    for composed in map(chr, range(sys.maxunicode + 1)):
+        parts = unicodedata.normalize("NFD", composed)
+        if len(parts) == 2 and unicodedata.category(parts[1]) == "Mn" and unicodedata.is_normalized("NFC", composed):
+            bases[parts[1]] = bases.get(parts[1], "") + parts[0]
+    composing = "|".join(f"(?<=[{letters}]){mark}" for mark, letters in sorted(bases.items()))
+    return rf"(?=\p{{M}})(?!{composing})"
 
 
 def _check_tokens(path: Path, vocabulary: Vocabulary) -> None:
