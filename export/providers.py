@@ -12,8 +12,8 @@ from focus_plugin.errors import FocusError
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 # A provider hands the operators that it lacks to those after it.
 PROVIDERS = {"cpu": (CPU,), "cuda": (CUDA, CPU), "tensorrt": (TENSORRT, CUDA, CPU)}
-# An export in float32 was verified in float32; TensorFloat-32 products, CUDA's default, have 10 bits of mantissa. Strict
-# layer norms add and average a float16 model's values in float32, where they cannot overflow.
+# An export in float32 was verified in float32; TensorFloat-32 products, CUDA's default, have 10 bits of mantissa.
+# Strict layer norms add and average a float16 model's values in float32, where they cannot overflow.
 _SETTINGS = {CUDA: {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}}
 
 
