@@ -7,6 +7,10 @@ import numpy as np
 
 from .nodes import Nodes
 
+# CPUs without VNNI (AMD's before Zen 4, Intel's before Ice Lake) add two products of 8 bits in 16, which holds 2 x 255 x
+# 63 and not 2 x 255 x 127; ONNX Runtime lets it overflow.
+PRODUCT_LIMIT = 63
+LIMIT = 127
 _TINY = np.finfo(np.float32).tiny  # below it, a scale has lost its digits
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -39,7 +43,7 @@ class Int8Nodes(Nodes):
 
     def channels(self, name: str, weight: np.ndarray) -> list[str]:
         """``weight`` (out, in) as int8 (in, out), and the scale of each output."""
-        integers, scale = quantized_rows(weight)
+        integers, scale = quantized_rows(weight, PRODUCT_LIMIT)
         return [self.constant(name, integers.T), self.constant(f"{name}.scale", scale)]
 
     def product(self, values: str, linear: str, outputs: int, inputs: int) -> str:
@@ -57,7 +61,7 @@ class Int8Nodes(Nodes):
 
     def embeddings(self, table: str, positions: np.ndarray, norm: str, output: str, epsilon: float) -> str:
         width = positions.shape[1]
-        integers, scale = quantized_rows(self.read(table, None, width))
+        integers, scale = quantized_rows(self.read(table, None, width), LIMIT)
         rows = self.node("Gather", [self.constant(table, integers), "input_ids"], f"{table}.rows")
         scales = self.node("Gather", [self.constant(f"{table}.scale", scale[:, None]), "input_ids"], f"{table}.scales")
         tokens = self.node("Mul", [self.cast(rows, f"{table}.floats", np.float32), scales], f"{table}.tokens")
@@ -68,9 +72,12 @@ class Int8Nodes(Nodes):
         return self.fused("SkipLayerNormalization", [tokens, used, *parameters], output, epsilon=epsilon)
 
 
-def quantized_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``weight`` (rows, columns) as int8 and the float32 scale of each row: integers times scale is nearly weight."""
-    scale = np.abs(weight).max(1) / np.float32(127)
+def quantized_rows(weight: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """``weight`` (rows, columns) as int8 from -``limit`` to ``limit``, and the float32 scale of each row.
+
+    Integers times scale are nearly the weight.
+    """
+    scale = np.abs(weight).max(1) / np.float32(limit)
     scale[scale < _TINY] = 1
     return np.rint(weight / scale[:, None]).astype(np.int8), scale
 

@@ -7,7 +7,7 @@ import torch
 from export_models import ENCODER, VOCABULARY, export_config, fairseq_tensors, oracle, reference
 from focus_export.batching import padded
 from focus_export.graph import build_graph
-from focus_export.int8 import activation_scale, quantized_rows
+from focus_export.int8 import LIMIT, PRODUCT_LIMIT, activation_scale, quantized_rows
 from focus_export.onnx_file import write_graph
 from focus_export.ranges import measured_ranges
 from focus_export.verify import largest_difference, random_batches
@@ -86,15 +86,25 @@ def test_ranges_are_those_of_the_hidden_states(model, texts, ranges):
         np.testing.assert_allclose(ranges[name], (values.min(), values.max()), atol=1e-5)
 
 
-@given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=WEIGHTS))
-def test_rows_are_rounded_to_the_nearest_of_255_steps(weight):
-    integers, scale = quantized_rows(weight)
+@pytest.mark.parametrize("limit", [LIMIT, PRODUCT_LIMIT])
+@given(weight=arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=WEIGHTS))
+def test_rows_are_rounded_to_the_nearest_step(weight, limit):
+    integers, scale = quantized_rows(weight, limit)
     assert integers.dtype == np.int8
-    assert np.abs(integers.astype(int)).max() <= 127
+    assert np.abs(integers.astype(int)).max() <= limit
     error = np.abs(integers * scale[:, None].astype(np.float64) - weight)
     assert (error <= 0.5001 * scale[:, None] + 1e-30).all()
     largest = np.abs(weight).max(1)
-    assert (np.abs(integers.astype(int)).max(1)[largest > 1e-30] == 127).all()
+    assert (np.abs(integers.astype(int)).max(1)[largest > 1e-30] == limit).all()
+
+
+def test_two_products_never_overflow_sixteen_bits(tensors):
+    graph = build_graph(ENCODER, tensors, "mean", "int8")
+    products = [node for node in graph.nodes if node.op_type in ("MatMulIntegerToFloat", "QAttention")]
+    assert len(products) == 4 * ENCODER.layers
+    for node in products:
+        weight = graph.weights[node.input[1]].astype(int)
+        assert 2 * 255 * np.abs(weight).max() <= np.iinfo(np.int16).max
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4))
