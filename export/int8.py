@@ -7,8 +7,8 @@ import numpy as np
 
 from .nodes import Nodes
 
-# CPUs without VNNI (AMD's before Zen 4, Intel's before Ice Lake) add two products of 8 bits in 16, which holds 2 x 255 x
-# 63 and not 2 x 255 x 127; ONNX Runtime lets it overflow.
+# CPUs without VNNI (AMD's before Zen 4, Intel's before Ice Lake) add two products of 8 bits in 16, which holds
+# 2 x 255 x 63 and not 2 x 255 x 127; ONNX Runtime lets it saturate.
 PRODUCT_LIMIT = 63
 LIMIT = 127
 _TINY = np.finfo(np.float32).tiny  # below it, a scale has lost its digits
