@@ -22,23 +22,32 @@ CONFIG = EncoderConfig(layers=12, width=768, feedforward=3072, heads=12, max_pos
 TOKENS, TARGET, OVERLAP = 250_002, 40_000, 18_145
 
 
-def write_source(directory: Path, vocabulary: Path) -> None:
-    """A release of XLM-R base's shape whose dictionary shares OVERLAP tokens with ``vocabulary``."""
-    shapes = {"embed_tokens": (TOKENS, 768), "embed_positions": (514, 768), "fc1": (3072, 768), "fc2": (768, 3072)}
+def random_tensors(tokens: int, scale: float = 0.1) -> dict[str, torch.Tensor]:
+    """Weights of XLM-R base's shape over ``tokens`` tokens, normal of deviation ``scale``; normalizations about 1."""
+    width, inner, positions = CONFIG.width, CONFIG.feedforward, CONFIG.max_positions + 2
+    shapes = {"embed_tokens": (tokens, width), "embed_positions": (positions, width), "fc1": (inner, width)}
+    shapes |= {"fc2": (width, inner), "lm_head": (tokens, width)}
     draw = torch.Generator().manual_seed(1)
     tensors = {}
     for name in expected_names(CONFIG.layers):
         part, kind = name.split(".")[-2:]
-        rows, columns = shapes.get(part, (TOKENS if part == "lm_head" else 768, 768))
+        rows, columns = shapes.get(part, (width, width))
         vector = kind == "bias" or "norm" in part
-        tensors[name] = torch.randn(rows if vector else (rows, columns), generator=draw) * 0.1
+        tensors[name] = torch.randn(rows if vector else (rows, columns), generator=draw) * scale
+        if "norm" in part and kind == "weight":
+            tensors[name] += 1
     tensors[OUTPUT_EMBEDDING] = tensors[EMBEDDING]
+    return tensors
+
+
+def write_source(directory: Path, vocabulary: Path) -> None:
+    """A release of XLM-R base's shape whose dictionary shares OVERLAP tokens with ``vocabulary``."""
     shared = read_dictionary(vocabulary / "dict.txt").tokens[4 : 4 + OVERLAP]
     others = (f"source{i}" for i in range(TOKENS - 5 - len(shared)))
     dictionary = directory.with_name("source.dict.txt")
     dictionary.write_text("".join(f"{token} 1\n" for token in (*shared, *others)), encoding="utf-8")
     directory.mkdir()
-    write_release(directory, CONFIG, tensors, dictionary, vocabulary / "sentencepiece.bpe.model")
+    write_release(directory, CONFIG, random_tensors(TOKENS), dictionary, vocabulary / "sentencepiece.bpe.model")
 
 
 def main() -> None:
