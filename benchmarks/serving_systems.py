@@ -4,7 +4,7 @@
     python serving_systems.py serve WORK             # names of jobs on standard input, seconds on standard output
     python serving_systems.py first SYSTEM WORK      # one embedding in a new process, then a line on standard output
 
-WORK has `hf` (for transformers), `fp32` (ours), `optimum` (its exports), `texts.txt` and `batch.npy`, the
+WORK has `hf` (for transformers), `fp32` and `int8` (ours), `optimum` (its exports), `texts.txt` and `batch.npy`, the
 token ids (rows, length) of a batch without padding. Every system may use all cores, as told by its documentation.
 Packages are imported where they are used, so that a first embedding pays for its own alone.
 """
@@ -156,6 +156,7 @@ def jobs(work: Path) -> dict[str, Callable[[], Job]]:
 
     encoders: dict[str, Callable[[], Encode]] = {
         "texts, ours": partial(texts_in_ours, work / "fp32"),
+        "texts, ours int8": partial(texts_in_ours, work / "int8"),
         "texts, optimum 32": partial(texts_in_optimum, exports / "plain"),
         "texts, optimum 32 by length": partial(texts_in_optimum, exports / "plain", by_length=True),
         "texts, optimum int8": partial(texts_in_optimum, exports / "int8"),
