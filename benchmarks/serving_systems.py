@@ -13,8 +13,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,25 +28,32 @@ Job = Callable[[], np.ndarray]
 Encode = Callable[[list[str]], np.ndarray]
 
 
-def session(model: Path):  # type: ignore[no-untyped-def]
-    """A plain ONNX Runtime session."""
+def session_options() -> Any:
+    """ONNX Runtime with all cores."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = CORES
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    return options
+
+
+def session(model: str | bytes) -> Any:
+    """A plain ONNX Runtime session of a file or of its bytes."""
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])
 
 
 def batch_in_onnxruntime(model: Path, batch: np.ndarray) -> Job:
     """Hidden states (rows, length, width) of ``batch`` by an exported model that takes a mask."""
-    run = session(model).run
+    run = session(str(model)).run
     inputs = {"input_ids": batch.astype(np.int64), "attention_mask": np.ones_like(batch, np.int64)}
     return lambda: run(None, inputs)[0]
 
 
 def batch_in_ours(model: Path, batch: np.ndarray) -> Job:
     """Embeddings (rows, width) of ``batch`` by our graph in a plain session."""
-    run = session(model).run
+    run = session(str(model)).run
     inputs = {"input_ids": batch.astype(np.int32), "lengths": np.full(len(batch), batch.shape[1], np.int32)}
     return lambda: run(["embedding"], inputs)[0]
 
@@ -68,7 +76,6 @@ def batch_in_pytorch(model: Path, batch: np.ndarray) -> Job:
 
 def products() -> Job:
     """The products of an encoder's weights with PRODUCT_TOKENS tokens, in ONNX Runtime, and nothing else."""
-    import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
     draw = np.random.default_rng(1)
@@ -82,9 +89,7 @@ def products() -> Job:
     info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, WIDTH]) for name in ("tokens", values)]
     graph = helper.make_graph(nodes, "products", info[:1], info[1:], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = CORES
-    run = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run
+    run = session(model.SerializeToString()).run
     inputs = {"tokens": draw.standard_normal((PRODUCT_TOKENS, WIDTH), np.float32)}
     return lambda: run(None, inputs)[0]
 
@@ -97,16 +102,19 @@ def texts_in_ours(directory: Path) -> Encode:
     return lambda texts: np.stack(list(predictor.predict(texts)))
 
 
-def texts_in_optimum(directory: Path, rows: int = 32, by_length: bool = False) -> Encode:
-    """optimum's model and transformers' tokenizer, ``rows`` texts at a time, in their order or by length."""
-    import onnxruntime
+@cache
+def optimum(directory: Path) -> tuple[Any, Any]:
+    """optimum's model and transformers' tokenizer."""
     from optimum.onnxruntime import ORTModelForFeatureExtraction
     from transformers import AutoTokenizer
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = CORES
-    model = ORTModelForFeatureExtraction.from_pretrained(directory, session_options=options)
-    tokenizer = AutoTokenizer.from_pretrained(directory)
+    model = ORTModelForFeatureExtraction.from_pretrained(directory, session_options=session_options())
+    return model, AutoTokenizer.from_pretrained(directory)
+
+
+def texts_in_optimum(directory: Path, rows: int = 32, by_length: bool = False) -> Encode:
+    """optimum, ``rows`` texts at a time, in their order or by length."""
+    model, tokenizer = optimum(directory)
 
     def encode(texts: list[str]) -> np.ndarray:
         order = sorted(range(len(texts)), key=lambda index: len(texts[index])) if by_length else range(len(texts))
@@ -121,20 +129,26 @@ def texts_in_optimum(directory: Path, rows: int = 32, by_length: bool = False) -
     return encode
 
 
-def texts_in_fastembed(directory: Path, rows: int = 256) -> Encode:
-    """fastembed with a model of one's own, ``rows`` texts at a time."""
+@cache
+def fastembed(directory: Path) -> Any:
+    """fastembed with a model of one's own."""
     from fastembed import TextEmbedding
     from fastembed.common.model_description import ModelSource, PoolingType
 
     TextEmbedding.add_custom_model(
-        model=f"own/{rows}",
+        model="own/encoder",
         pooling=PoolingType.MEAN,
         normalization=False,
-        sources=ModelSource(hf="own/own"),
+        sources=ModelSource(hf="own/encoder"),
         dim=WIDTH,
         model_file="model.onnx",
     )
-    model = TextEmbedding(f"own/{rows}", threads=CORES, specific_model_path=str(directory))
+    return TextEmbedding("own/encoder", threads=CORES, specific_model_path=str(directory))
+
+
+def texts_in_fastembed(directory: Path, rows: int = 256) -> Encode:
+    """fastembed, ``rows`` texts at a time."""
+    model = fastembed(directory)
     return lambda texts: np.stack(list(model.embed(texts, batch_size=rows)))
 
 
