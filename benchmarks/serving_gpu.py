@@ -102,7 +102,8 @@ def main() -> None:
     work = parser.parse_args().work
     fused = work / "optimum" / "O4"
     if not fused.exists():
-        main_export(str(work / "hf"), fused, task="feature-extraction", optimize="O4", device=DEVICE)
+        options = {"optimize": "O4", "device": DEVICE, "library_name": "transformers"}
+        main_export(str(work / "hf"), fused, "feature-extraction", **options)
     systems = {
         "ours, fp16": ours(work / "fp16" / "model.onnx"),
         "optimum, O4": optimum(fused),

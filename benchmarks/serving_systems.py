@@ -224,7 +224,8 @@ def export(work: Path) -> None:
 
     exports = work / "optimum"
     for level in (None, *LEVELS):
-        main_export(str(work / "hf"), exports / (level or "plain"), task="feature-extraction", optimize=level)
+        output = exports / (level or "plain")
+        main_export(str(work / "hf"), output, "feature-extraction", optimize=level, library_name="transformers")
     quantizer = ORTQuantizer.from_pretrained(exports / "plain")
     config = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=True)
     quantizer.quantize(config, exports / "int8")
