@@ -70,7 +70,7 @@ class TritonPythonModel:
         """Embeddings (rows, width), or the probabilities of the labels (rows, labels), float32."""
         batches = list(batches_by_length([len(row) for row in rows], self._token_budget))
         outputs = await asyncio.gather(*(self._encoder_run([rows[index] for index in batch]) for batch in batches))
-        results = np.empty((len(rows), self._size), np.float32)
+        results: np.ndarray = np.empty((len(rows), self._size), np.float32)
         for batch, output in zip(batches, outputs, strict=True):
             results[batch] = output
         if self._encoder_output == "logits":
