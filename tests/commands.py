@@ -1,6 +1,7 @@
 """The commands as a user runs them: in a process of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,3 +25,8 @@ def refuse(*arguments: object, says: str) -> str:
     assert "Traceback" not in done.stderr
     assert says in errors[0], errors[0]
     return errors[0]
+
+
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children; for ``preexec_fn``."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

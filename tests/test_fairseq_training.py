@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import heed_interrupts
 from fairseq.models.roberta import XLMRModel
 from fairseq_models import CONFIG, USER_DIR, World, make_world
 
@@ -97,7 +98,7 @@ def test_two_trainings_in_one_place_are_refused(world: World, data: Path, tmp_pa
     command = [sys.executable, "-c", STOPPED, str(tmp_path / "log"), *_command(world, data, tmp_path, 100_000)]
     environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=environment, preexec_fn=_heed_interrupts, **quiet) as process:
+    with subprocess.Popen(command, env=environment, preexec_fn=heed_interrupts, **quiet) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -126,17 +127,12 @@ def _alive(process: int) -> bool:
         return False
 
 
-def _heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_stops_the_child(world: World, data: Path, tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-c", STOPPED, str(tmp_path / "log"), *_command(world, data, tmp_path, 100_000)]
     environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=environment, preexec_fn=_heed_interrupts, **quiet) as process:
+    with subprocess.Popen(command, env=environment, preexec_fn=heed_interrupts, **quiet) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

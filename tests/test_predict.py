@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
-from commands import refuse, run
+from commands import heed_interrupts, refuse, run
 from export_models import LABELS, random_words, texts_of_mixed_lengths, write_small_export
 from focus_export.formats import make_format
 from focus_export.predict_file import predict_file
@@ -269,7 +269,8 @@ def test_killed_again_and_again_no_line_is_lost_or_repeated(tmp_path, exports):
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         before = done_texts(output)
         words = [PROGRAM, *map(str, command), "--output", str(output)]
-        with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(words, preexec_fn=heed_interrupts, **pipes) as process:
             deadline = time.monotonic() + 60
             while done_texts(output) <= before and time.monotonic() < deadline:
                 time.sleep(0.001)
