@@ -30,7 +30,7 @@ def build_graph(
     hidden_states: bool = False,
     ranges: Ranges | None = None,
 ) -> Graph:
-    """The encoder with one head, on ONNX Runtime's fused operators.
+    """The encoder with one head, on those of ONNX Runtime's fused operators that are the fastest.
 
     ``tensors`` has fairseq's names (``encoder.sentence_encoder...``, ``classification_heads.{name}...``), linear
     weights as (out, in). ``head`` is a pooling, ``"mean"`` (over the real tokens) or ``"first"`` (the hidden state of
@@ -46,12 +46,10 @@ def build_graph(
     """
     nodes = Int8Nodes(tensors, ranges) if precision == "int8" else Nodes(tensors, _FLOATS[precision])
     positions = nodes.read(f"{_ENCODER}.embed_positions.weight", config.max_positions + FIRST_POSITION, config.width)
-    hidden = nodes.embeddings(
-        f"{_ENCODER}.embed_tokens.weight",
-        positions[FIRST_POSITION:],
-        f"{_ENCODER}.layernorm_embedding",
-        f"{_ENCODER}.embeddings",
-        EPSILON,
+    rows = nodes.rows(f"{_ENCODER}.embed_tokens.weight", config.width)
+    terms = [rows, nodes.positions(positions[FIRST_POSITION:])]
+    hidden = nodes.normalized_sum(
+        terms, f"{_ENCODER}.layernorm_embedding", config.width, f"{_ENCODER}.embeddings", EPSILON
     )
     for layer in range(config.layers):
         only_first = layer == config.layers - 1 and head != "mean" and not hidden_states
@@ -91,9 +89,9 @@ def _layer(nodes: Nodes, config: EncoderConfig, prefix: str, hidden: str, only_f
 
 
 def _add_and_norm(nodes: Nodes, config: EncoderConfig, values: str, skip: str, bias: str, norm: str) -> str:
-    """Layer normalisation of ``values`` + ``bias`` + ``skip``."""
-    parameters = [nodes.weight(name, config.width) for name in (f"{norm}.weight", f"{norm}.bias", bias)]
-    return nodes.fused("SkipLayerNormalization", [values, skip, *parameters], norm, epsilon=EPSILON)
+    """Layer normalisation of ``values`` + ``skip`` + ``bias``."""
+    terms = [values, skip, nodes.weight(bias, config.width)]
+    return nodes.normalized_sum(terms, norm, config.width, norm, EPSILON)
 
 
 def _head(nodes: Nodes, config: EncoderConfig, hidden: str, head: str) -> onnx.ValueInfoProto:

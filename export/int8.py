@@ -59,17 +59,11 @@ class Int8Nodes(Nodes):
         operands = [integers, weight, bias, scale, channel_scale, "lengths", zero]
         return self.fused("QAttention", operands, output, **attributes)
 
-    def embeddings(self, table: str, positions: np.ndarray, norm: str, output: str, epsilon: float) -> str:
-        width = positions.shape[1]
+    def rows(self, table: str, width: int) -> str:
         integers, scale = quantized_rows(self.read(table, None, width), LIMIT)
         rows = self.node("Gather", [self.constant(table, integers), "input_ids"], f"{table}.rows")
         scales = self.node("Gather", [self.constant(f"{table}.scale", scale[:, None]), "input_ids"], f"{table}.scales")
-        tokens = self.node("Mul", [self.cast(rows, f"{table}.floats", np.float32), scales], f"{table}.tokens")
-        length = self.node("Shape", ["input_ids"], "length", start=1, end=2)
-        bounds = [self.constant("begin", np.array([0])), length, self.constant("rows_axis", np.array([0]))]
-        used = self.node("Slice", [self.constant("positions", positions), *bounds], "used_positions")
-        parameters = [self.weight(f"{norm}.{kind}", width) for kind in ("weight", "bias")]
-        return self.fused("SkipLayerNormalization", [tokens, used, *parameters], output, epsilon=epsilon)
+        return self.node("Mul", [self.cast(rows, f"{table}.floats", np.float32), scales], f"{table}.tokens")
 
 
 def quantized_rows(weight: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
