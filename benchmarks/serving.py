@@ -79,9 +79,7 @@ def make(arguments: argparse.Namespace, work: Path) -> np.ndarray:
         write_release(encoder, CONFIG, random_tensors(tokens, 0.05), dictionary, tokenizer)
     texts = arguments.text.read_text(encoding="utf-8").split("\n")[:TEXT_LINES]
     (work / "texts.txt").write_text("".join(f"{line}\n" for line in texts), encoding="utf-8")
-    batch = np.random.default_rng(1).integers(4, tokens, (ROWS, LENGTH))
-    batch[:, 0], batch[:, -1] = 0, 2
-    np.save(work / "batch.npy", batch)
+    write_batch(work, tokenizer)
     onnx, int8 = ("focus", "export", "--onnx"), ("--precision", "int8", "--max-loss", 1)
     run(*onnx, "--model", encoder, "--output", work / "fp32")
     run(*onnx, "--model", encoder, *int8, "--validation", work / "texts.txt", "--output", work / "int8")
@@ -92,6 +90,22 @@ def make(arguments: argparse.Namespace, work: Path) -> np.ndarray:
         subprocess.run([arguments.peers, SYSTEMS, "export", work], check=True)
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer)).encode(texts)
     return np.array([len(line) + 2 for line in pieces])
+
+
+def write_batch(work: Path, tokenizer: Path) -> None:
+    """``batch.txt``, ROWS texts of words that are one token each, and ``batch.npy``, their ids (rows, length)."""
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer))
+    words = [
+        i for i in range(len(processor)) if processor.id_to_piece(i)[:1] == "▁" and len(processor.id_to_piece(i)) > 4
+    ]
+    draw, texts, rows = np.random.default_rng(1), [], []
+    while len(rows) < ROWS:
+        chosen = draw.choice(words, LENGTH - 2).tolist()
+        if processor.encode(text := processor.decode(chosen)) == chosen:
+            texts.append(f"{text}\n")
+            rows.append([0, *(i + 1 for i in chosen), 2])  # fairseq has one more special token before the pieces
+    (work / "batch.txt").write_text("".join(texts), encoding="utf-8")
+    np.save(work / "batch.npy", np.array(rows))
 
 
 def needed(lengths: np.ndarray, products: list[float]) -> list[float]:

@@ -29,7 +29,7 @@ from focus_cli.common import interactive, quiet_option, tell
     help="Where to run; auto: CUDA where it starts, else the CPU.",
 )
 @click.option("--require-gpu", is_flag=True, help="Refuse to run on the CPU.")
-@click.option("--threads", type=click.IntRange(min=1), help="Of one operator; all cores unless given.")
+@click.option("--threads", type=click.IntRange(min=1), help="Cores to use on a CPU; all unless given.")
 @click.option("--batch-tokens", type=click.IntRange(min=1), help="At most so many run together; by provider.")
 @quiet_option
 def command(

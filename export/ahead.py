@@ -1,18 +1,21 @@
 """Making the next items while one is used."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Queue
 from typing import TypeVar
 
 Item = TypeVar("Item")
+# Seconds that closing waits for the thread's last item: a thread that is in C++ when Python ends aborts the process.
+LAST_ITEM = 2
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
     """Yield ``items``, which a thread makes ahead: one lies ready while it is at the next.
 
     An exception of ``items`` is raised here, after all that came before it. When this generator is closed, the thread
-    ends once it has the item it is at. It is a daemon, since that item may be a line that nobody ever writes.
+    ends once it has the item it is at; it is a daemon, and not waited for long, since that item may be a line that
+    nobody ever writes.
     """
     ready: Queue[tuple[Item] | BaseException | None] = Queue(maxsize=1)
     closed = threading.Event()
@@ -39,3 +42,4 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         closed.set()
         while not ready.empty():
             ready.get_nowait()
+        thread.join(LAST_ITEM)

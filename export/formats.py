@@ -108,7 +108,8 @@ def _numbers(_: int, rows: np.ndarray) -> bytes:
 def _npy_header(count: int, size: int) -> bytes:
     """Of the same length for any ``count``: NumPy leaves room for a file to grow along its first axis."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (count, size)})
+    write: Any = np.lib.format.write_array_header_1_0  # untyped in older stubs
+    write(header, {"descr": "<f4", "fortran_order": False, "shape": (count, size)})
     return header.getvalue()
 
 

@@ -19,7 +19,7 @@ EPSILON = 1e-5
 FIRST_POSITION = 2
 _ENCODER = "encoder.sentence_encoder"
 _BATCH = ("batch", "length")
-_FLOATS = {"fp32": np.float32, "fp16": np.float16}
+_FLOATS: dict[str, type[np.floating[Any]]] = {"fp32": np.float32, "fp16": np.float16}
 
 
 def build_graph(

@@ -18,11 +18,11 @@ _SETTINGS = {CUDA: {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}}
 
 
 def start_session(
-    model: Path, provider: str = "auto", require_gpu: bool = False, threads: int | None = None
+    model: Path, provider: str = "auto", require_gpu: bool = False, threads: int = 1
 ) -> onnxruntime.InferenceSession:
     """A session of the ONNX file ``model`` on "cpu", "cuda", "tensorrt", or "auto": CUDA where it starts, else the CPU.
 
-    ``threads`` is the number of threads of one operator, all cores unless given. Where the installed ONNX Runtime has
+    ``threads`` is the number of threads of one operator on the CPU. Where the installed ONNX Runtime has
     CUDA and cannot start it, "auto" warns. Raises FocusError if the file cannot be loaded, the provider asked for is
     not to be had, or there is no GPU where ``require_gpu``.
     """
@@ -48,11 +48,10 @@ def _absence(provider: str, available: list[str]) -> str:
     return f'ONNX Runtime has only {", ".join(available)} here; the extra "serve-gpu" has CUDA'
 
 
-def _session(model: Path, name: str, threads: int | None) -> onnxruntime.InferenceSession:
+def _session(model: Path, name: str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads
     providers = [(provider, _SETTINGS.get(provider, {})) for provider in PROVIDERS[name]]
     try:
         # ONNX Runtime prints what it could not load, where predictions may go

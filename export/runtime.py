@@ -1,7 +1,9 @@
 """Running an exported model: texts in, predictions out, with nothing but ONNX Runtime, SentencePiece and NumPy."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +21,8 @@ from .directory import HIDDEN_STATES, INPUTS, Export, check_model, read_export
 from .providers import CPU, start_session
 from .tokenizer import Tokenizer
 
-# Larger batches leave a CPU's cache: on two cores, 4096 tokens at a time ran at three quarters of 1024's speed.
-TOKEN_BUDGET = 1024
+# On a CPU, larger batches are no faster, and leave cores without one where there are few texts.
+TOKEN_BUDGET = 512
 # A GPU has to be given enough to do.
 GPU_TOKEN_BUDGET = 8192
 WINDOW_BATCHES = 32
@@ -56,14 +58,18 @@ class Encoder:
         provider: str = "auto",
         require_gpu: bool = False,
         threads: int | None = None,
+        workers: int | None = None,
         token_budget: int | None = None,
         truncate: bool = False,
     ) -> None:
-        """``provider``, ``require_gpu`` and ``threads`` are those of :func:`providers.start_session`.
+        """``provider`` and ``require_gpu`` are those of :func:`providers.start_session`.
 
-        A batch has at most ``token_budget`` tokens, padding included. With ``truncate`` a text of more than
-        ``max_positions`` tokens keeps ``<s>``, its first pieces and ``</s>``. Raises FocusError if the directory is
-        not a whole and valid export, or the provider is not to be had here.
+        On a CPU, ``threads`` cores are used, all unless given, by ``workers`` batches that run at once, a core each
+        unless given: that is faster than all cores on one batch, but a single text then has one core, so give 1 where
+        texts come one by one. A GPU runs one batch at a time. A batch has at most ``token_budget`` tokens, padding
+        included. With ``truncate`` a text of more than ``max_positions`` tokens keeps ``<s>``, its first pieces and
+        ``</s>``. Raises FocusError if the directory is not a whole and valid export, or the provider is not to be had
+        here.
         """
         export = read_export(directory)
         self.directory = Path(directory)
@@ -71,16 +77,19 @@ class Encoder:
         self._tokenizer = Tokenizer(export)
         if provider == "auto" and self.config.precision == "int8" and not require_gpu:
             provider = "cpu"  # which alone has these operators
+        threads = threads or len(os.sched_getaffinity(0))
+        workers = workers or threads
         with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
             checked = beside.submit(check_model, export)
             try:
-                self._session = start_session(export.model, provider, require_gpu, threads)
+                self._session = start_session(export.model, provider, require_gpu, max(1, threads // workers))
             finally:
                 checked.result()  # damage explains better than what came of it
         self.size = _result_size(export, self._session)
         self.provider: str = self._session.get_providers()[0]
         self.token_budget = token_budget or (TOKEN_BUDGET if self.provider == CPU else GPU_TOKEN_BUDGET)
         self.truncate = truncate
+        self._workers = workers if self.provider == CPU else 1
         self._result = self.config.output
 
     def encode(self, texts: Iterable[str]) -> np.ndarray:
@@ -98,25 +107,31 @@ class Encoder:
         texts in it. ``on_batch`` is told the indices, in the window, of texts that are done. Raises FocusError for a
         text of more than ``max_positions`` tokens, unless truncating, which it calls ``name`` of its 1-based number.
         """
-        for window in ahead(self._windows(texts, name)):
-            rows = np.empty((sum(len(batch.texts) for batch in window), self.size), np.float32)
-            for batch in window:
-                rows[batch.texts] = self._run(batch)
-                on_batch(batch.texts.tolist())
-            yield rows
+        with ThreadPoolExecutor(self._workers) as pool, closing(ahead(self._windows(texts, name, pool))) as windows:
+            try:
+                for window in windows:
+                    rows = np.empty((sum(len(batch.texts) for batch, _ in window), self.size), np.float32)
+                    for batch, result in window:
+                        rows[batch.texts] = result.result()
+                        on_batch(batch.texts.tolist())
+                    yield rows
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
-    def _windows(self, texts: Iterable[str], name: Name) -> Iterator[list[_Batch]]:
-        """The batches of each window, of at least one text."""
+    def _windows(
+        self, texts: Iterable[str], name: Name, pool: ThreadPoolExecutor
+    ) -> Iterator[list[tuple[_Batch, Future[np.ndarray]]]]:
+        """The batches of each window, of at least one text, with their results to come."""
         window: list[np.ndarray] = []
         tokens = 0
         for number, text in enumerate(texts, 1):
             window.append(self._tokenizer.encode(text, self.truncate, name(number)))
             tokens += len(window[-1])
             if tokens >= WINDOW_BATCHES * self.token_budget:
-                yield self._batches(window)
+                yield [(batch, pool.submit(self._run, batch)) for batch in self._batches(window)]
                 window, tokens = [], 0
         if window:
-            yield self._batches(window)
+            yield [(batch, pool.submit(self._run, batch)) for batch in self._batches(window)]
 
     def _batches(self, window: Sequence[np.ndarray]) -> list[_Batch]:
         return [

@@ -81,13 +81,13 @@ def text_ids(corpus: str | Path, tokenizer: Tokenizer, vocabulary: Vocabulary, s
     Raises FocusError for a text that is too short to be of use.
     """
     table, end = piece_ids(tokenizer, vocabulary), vocabulary.ids[END]
-    parts = [np.empty(0, np.int32)]
+    parts: list[np.ndarray] = [np.empty(0, np.int32)]
     for batch in batches(sample_lines(corpus, SAMPLE_BYTES, seed)):
         parts += [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
-    ids = np.concatenate(parts).astype(np.int32)
-    if len(ids) < LENGTH:
-        raise FocusError(f"{corpus}: has {len(ids)} tokens, too few to calibrate on; give more text or --calibrate 0.")
-    return ids
+    text: np.ndarray = np.concatenate(parts).astype(np.int32)
+    if len(text) < LENGTH:
+        raise FocusError(f"{corpus}: has {len(text)} tokens, too few to calibrate on; give more text or --calibrate 0.")
+    return text
 
 
 def _blocks(text: np.ndarray, vocabulary: Vocabulary, length: int, tokens: int, seed: int) -> Tensor:

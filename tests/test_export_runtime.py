@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import onnxruntime
@@ -368,6 +369,28 @@ def test_threads_and_provider_change_no_result(exports, embedder):
     assert embedder.encoder.provider == single.encoder.provider == "CPUExecutionProvider"
     for one, other in zip(single.predict(texts), embedder.predict(texts), strict=True):
         assert np.abs(one - other).max() <= TOLERANCE
+
+
+def test_batches_at_once_change_no_result(exports):
+    texts = texts_of_mixed_lengths(200, seed=9)
+    rows = [
+        Encoder(exports["mean"][0], threads=threads, workers=workers, token_budget=16).encode(texts)
+        for threads, workers in ((1, 1), (4, 1), (4, 4), (2, 8))
+    ]
+    for other in rows[1:]:
+        assert np.abs(other - rows[0]).max() <= TOLERANCE
+
+
+def test_a_batch_that_fails_ends_the_run_and_no_other_thread_goes_on(exports):
+    """A text that is too long for the position table fails in the runtime, since the tokenizer lets it through."""
+    encoder = Encoder(exports["mean"][0], workers=3, token_budget=4)
+    object.__setattr__(encoder.config, "max_positions", 1000)
+    with pytest.raises(FocusError, match="ONNX Runtime failed on a batch of 1 x"):
+        encoder.encode(["ka"] * 50 + ["ka " * 100] + ["ka"] * 50)
+    deadline = time.monotonic() + 20
+    while any("ThreadPoolExecutor" in thread.name for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any("ThreadPoolExecutor" in thread.name for thread in threading.enumerate())
 
 
 def test_what_is_no_text_is_told(embedder):

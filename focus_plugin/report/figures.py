@@ -132,7 +132,7 @@ def _by_trust(origins: Origins) -> np.ndarray:
     anchors to others. Similarity is no measure of it, since the vectors of rare tokens are all alike.
     """
     mixed = np.flatnonzero(origins.kind == MIXED)
-    return mixed[np.lexsort((mixed, origins.support[mixed], -origins.weights[mixed, 0]))]
+    return np.asarray(mixed[np.lexsort((mixed, origins.support[mixed], -origins.weights[mixed, 0]))])
 
 
 def _tokens_per_word(counts: Mapping[str, float]) -> TokensPerWord | None:

@@ -1,6 +1,7 @@
 """The table of all tokens and their mixtures, in a form that stays small in the page."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,6 @@ def tokens(origins: Origins, source: Vocabulary, target: Vocabulary, token_count
     return Tokens([*target.forms, *others], kinds, mixtures, copies, counts)
 
 
-def _thousandths(values: np.ndarray) -> list:  # type: ignore[type-arg]
+def _thousandths(values: np.ndarray) -> list[Any]:
     """``values`` as nested lists of whole thousandths."""
-    return np.rint(values * 1000).astype(int).tolist()  # type: ignore[no-any-return]
+    return list(np.rint(values * 1000).astype(int).tolist())
