@@ -95,9 +95,8 @@ def make(arguments: argparse.Namespace, work: Path) -> np.ndarray:
 def write_batch(work: Path, tokenizer: Path) -> None:
     """``batch.txt``, ROWS texts of words that are one token each, and ``batch.npy``, their ids (rows, length)."""
     processor = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer))
-    words = [
-        i for i in range(len(processor)) if processor.id_to_piece(i)[:1] == "▁" and len(processor.id_to_piece(i)) > 4
-    ]
+    pieces = map(processor.id_to_piece, range(len(processor)))
+    words = [i for i, piece in enumerate(pieces) if piece[:1] == "▁" and len(piece) > 4]
     draw, texts, rows = np.random.default_rng(1), [], []
     while len(rows) < ROWS:
         chosen = draw.choice(words, LENGTH - 2).tolist()

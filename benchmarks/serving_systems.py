@@ -5,7 +5,8 @@
     python serving_systems.py first SYSTEM WORK      # one embedding in a new process, then a line on standard output
 
 WORK has `hf` (for transformers), `fp32` and `int8` (ours), `optimum` (its exports), `texts.txt`, and a batch without
-padding: `batch.txt` and, as token ids (rows, length), `batch.npy`. Every system may use all cores, as told by its documentation.
+padding: `batch.txt` and, as token ids (rows, length), `batch.npy`. Every system may use all cores, as told by its
+documentation.
 Packages are imported where they are used, so that a first embedding pays for its own alone.
 """
 
