@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Generator, Iterable
 from queue import Queue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 # Seconds that closing waits for the thread's last item: a thread that is in C++ when Python ends aborts the process.
@@ -21,15 +21,15 @@ def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
     closed = threading.Event()
 
     def take() -> None:
-        end = None
         try:
             for item in items:
                 ready.put((item,))
                 if closed.is_set():
                     return
         except BaseException as error:
-            end = error
-        ready.put(end)
+            ready.put(error)
+        else:
+            ready.put(None)
 
     thread = threading.Thread(target=take, daemon=True)
     thread.start()
@@ -40,6 +40,11 @@ def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
             raise entry
     finally:
         closed.set()
-        while not ready.empty():
-            ready.get_nowait()
+        _drop(ready)  # for the thread may wait for room
         thread.join(LAST_ITEM)
+        _drop(ready)  # for an error keeps alive all that it came from
+
+
+def _drop(ready: Queue[Any]) -> None:
+    while not ready.empty():
+        ready.get_nowait()

@@ -1,5 +1,6 @@
 """The export directory, the encoder and the predictor, on small random models."""
 
+import gc
 import itertools
 import json
 import os
@@ -8,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import onnxruntime
 import pytest
 from export_models import ENCODER, LABELS, expected, piece_ids, random_words, texts_of_mixed_lengths
+from focus_export.ahead import ahead
 from focus_export.batching import BATCH_COST, batches_by_length, padded
 from focus_export.directory import INPUTS, read_export, write_export
 from focus_export.providers import start_session
@@ -140,6 +143,34 @@ def test_what_came_before_an_error_comes_first(exports):
     with pytest.raises(OSError, match="the disk is gone"):
         results.extend(Encoder(exports["mean"][0], token_budget=8).windows(failing()))
     assert 50 < sum(map(len, results)) < 100
+
+
+def test_closing_frees_what_was_read_though_reading_then_fails():
+    """At once, not when the garbage collector comes, which an error that holds itself would need."""
+
+    class File:
+        pass
+
+    waits = threading.Event()
+
+    def lines(file):
+        yield from ("ka", "ta")
+        waits.set()
+        time.sleep(0.5)
+        raise OSError(f"{file} fails once nobody reads on")
+
+    file = File()
+    there = weakref.ref(file)
+    read = ahead(lines(file))
+    del file
+    assert next(read) == "ka"
+    assert waits.wait(20)
+    gc.disable()
+    try:
+        read.close()
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 def test_binding_gives_what_running_gives(exports):
