@@ -53,6 +53,10 @@ ODD = [
     "bataчапаdaबताجا東京서울ትግ",
     "BATA cHaPa 1234 12.5 -- ?!?! <bata> </bata> <0x41>",
     "\u202ebata\u200f chapa\u00adda",
+    "\u0300 bata chapa…",
+    "\ufe0f bata\xa0!",
+    "\u200d ½",
+    "bata\xa0\u200dda ½\u200d a\u0302\u200c a\u0302\u200dx 👩🏽 e\u0301🏽",
     "ga" * 300,
     "x" * 500,
 ]
@@ -189,13 +193,14 @@ def extension(directory, release, vocabulary):
     return hugging_face_unigram(files[1], read_dictionary(files[0])), output
 
 
-# Without marks, which have a test of their own, what else joins the character before it, and names of specials.
-CHARACTERS = st.characters(exclude_categories=("Mn", "Mc", "Me", "Cf", "Cs"), exclude_characters="ﾞﾟำຳ<\r")
-WORDS = st.sampled_from([" ", "  ", "▁", "bata", "Chapa", "ga", "da.", "\t", "😀", "①", "ﬁ"])
+# Without what else joins the character before it than marks, names of specials, and what is no character.
+CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="ﾞﾟำຳ<\r\ufdd0")
+PLAIN = CHARACTERS.filter(lambda c: unicodedata.category(c)[0] != "M" and not 0x1100 <= ord(c) <= 0x11FF)
+WORDS = st.sampled_from([" ", "  ", "▁", "bata", "Chapa", "ga", "da.", "\t", "😀", "①", "ﬁ", "\xa0", "…", "\u200d"])
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.one_of(WORDS, CHARACTERS.filter(lambda c: not 0x1100 <= ord(c) <= 0x11FF)), max_size=20))
+@given(st.lists(st.one_of(WORDS, PLAIN), max_size=20))
 def test_any_text_gets_the_ids_of_sentencepiece(extension, parts):
     library, directory = extension
     text = "".join(parts)
@@ -204,6 +209,22 @@ def test_any_text_gets_the_ids_of_sentencepiece(extension, parts):
 
 MARKS = st.sampled_from("\u0300\u0301\u0302\u0303\u0304\u0308\u0323\u0327\u0329\u0331\u20dd\u3099\ufe0f")
 MARKED = st.builds("".join, st.tuples(st.sampled_from("aeiouǫnsyωxɔ①ﬁ中"), MARKS, MARKS, MARKS))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(WORDS, CHARACTERS, MARKS), max_size=20))
+def test_marks_anywhere_lose_no_text(extension, parts):
+    library, directory = extension
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(directory / MODEL))
+    text = "".join(parts)
+    found, want = library.normalizer.normalize_str(text), processor.normalize(text)
+    assert unicodedata.normalize("NFC", found) == unicodedata.normalize("NFC", want)
+
+
+def test_a_mark_after_a_mask_is_a_text_s_first(exported):
+    tokenizer = AutoTokenizer.from_pretrained(exported)
+    after = tokenizer("\u0301 bata…")["input_ids"]
+    assert tokenizer("<mask>\u0301 bata…")["input_ids"] == [0, tokenizer.mask_token_id, *after[1:]]
 
 
 @given(st.lists(MARKED.filter(lambda letter: len(unicodedata.normalize("NFC", letter[:3])) > 1), max_size=4))

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 _APART = "\ufdd0"  # a code point that is no character, so that no text has it
+_JOINING = "\u200c\u200d\U0001f3fb-\U0001f3ff"  # what belongs to the character before it, and is no mark
 
 
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary`` and ``<s> </s>`` around a text.
 
     It cuts text as SentencePiece does, but for letters written apart as three characters, such as e, circumflex and
-    acute, or as two that have six bytes, such as kana and voicing mark: the library does not put these together. Where
-    scores are not multiples of SCORE_STEP, the two may choose differently among cuts that are (nearly) equally good.
+    acute, or as two that have six bytes, such as kana and voicing mark, or of which one has a form of its own, such as
+    º and acute: the library does not put these together. Where scores are not multiples of SCORE_STEP, the two may
+    choose differently among cuts that are (nearly) equally good.
     Raises FocusError for a model of another kind, and for a vocabulary of other tokens than the model's.
     """
     import tokenizers
@@ -61,16 +63,18 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
 def _loose_marks() -> str:
     """A regular expression for the places before marks that do not compose with what they follow.
 
-    The library looks a character up together with all its marks and replaces the whole by what the shortest beginning
-    it finds stands for: of ``o``, dot below and grave accent the accent is lost, unless it is set apart.
+    The library looks a character up together with all its marks and joiners and replaces the whole by what the shortest
+    beginning it finds stands for: of ``o``, dot below and grave accent the accent is lost, unless it is set apart. It
+    panics if anything is set apart from nothing, at a text's beginning.
     """
     bases: dict[str, str] = {}
     for composed in map(chr, range(sys.maxunicode + 1)):
         parts = unicodedata.normalize("NFD", composed)
-        if len(parts) == 2 and unicodedata.category(parts[1]) == "Mn" and unicodedata.is_normalized("NFC", composed):
+        kept = unicodedata.is_normalized("NFC", composed) and unicodedata.is_normalized("NFKC", parts[0])
+        if len(parts) == 2 and unicodedata.category(parts[1]) == "Mn" and kept:
             bases[parts[1]] = bases.get(parts[1], "") + parts[0]
     composing = "|".join(f"(?<=[{letters}]){mark}" for mark, letters in sorted(bases.items()))
-    return rf"(?=\p{{M}})(?!{composing})"
+    return rf"(?!\A)(?=[\p{{M}}{_JOINING}])(?!{composing})"
 
 
 def _check_tokens(path: Path, vocabulary: Vocabulary) -> None:
