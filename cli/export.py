@@ -98,5 +98,6 @@ def _onnx(
             f"{name.replace('_', '-')} as {precision} {100 * reduced:.1f} % (fp32: {100 * exact:.1f} %)"
             for name, (exact, reduced) in found["scores"].items()
         ]
+        lines.append(f"Judged by {found['validation_texts']} texts on {found['judged_on']}.")
         lines.append(f"{found['bytes'] / 1e6:.1f} MB (fp32: {found['fp32_bytes'] / 1e6:.1f} MB).")
     tell(quiet, *lines)

@@ -1,11 +1,13 @@
 """``focus export --onnx`` with its options, on a small classifier and a small encoder."""
 
 import json
+import shutil
 
 import numpy as np
 import onnxruntime
 import pytest
 import sentencepiece
+import torch
 from commands import run
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
@@ -63,6 +65,8 @@ def test_a_reduced_classifier_agrees_and_says_how_far(classifier, exact, table, 
     assert agreement > 0.9
     assert f"accuracy as {precision} {100 * agreement:.1f} % (fp32: 100.0 %)" in said
     assert less.config.precision == precision
+    assert f"Judged by {len(lines)} texts on CPU" in said
+    assert found["judged_on"] == "CPU"
     assert (tmp_path / "less" / "model.onnx.data").stat().st_size < (exact / "model.onnx.data").stat().st_size
 
 
@@ -73,6 +77,19 @@ def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):
     found = reduced(release, tmp_path / "int8", "int8", source_text)
     assert found["scores"]["cosine"] == [1, pytest.approx(1 - found["loss"])]
     assert 0 < found["loss"] < 0.01
+
+
+def test_what_overflows_in_float16_is_refused(classifier, table, tmp_path):
+    """On a CPU, where it is judged here, products are computed in float32, and nothing overflows."""
+    model = shutil.copytree(classifier, tmp_path / "model")
+    state = torch.load(model / "model.pt")
+    for part, value in (("weight", 400), ("bias", 60_000)):
+        state["model"][f"encoder.sentence_encoder.layers.0.fc1.{part}"][3] = value
+    state["model"]["encoder.sentence_encoder.layers.0.self_attn_layer_norm.bias"] += 10
+    torch.save(state, model / "model.pt")
+    with pytest.raises(FocusError, match=r"tsv: .*layers\.0\.gelu reaches .*e\+05 here, more than float16 holds"):
+        reduced(model, tmp_path / "fp16", "fp16", table, max_loss=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_calibration_keeps_the_scales_that_lose_less(release, source_text, target_text, tmp_path):

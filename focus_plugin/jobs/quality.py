@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from focus_export.runtime import Classification, Prediction, Predictor
+from focus_export.runtime import Classification, Prediction
 from sklearn.metrics import accuracy_score, f1_score
 
 from focus_plugin.data import Table
@@ -44,11 +44,6 @@ def read_validation(path: Path, label_column: str, text_column: str, labels: Seq
         if label not in labels:
             raise FocusError(f"{path}, line {line}: the model has no label {label!r}; it has {', '.join(labels)}.")
     return Validation([text for _, _, text in rows], [label for _, label, _ in rows])
-
-
-def predictions(directory: Path, validation: Validation) -> list[Prediction]:
-    """What the exported model in ``directory`` says of the texts; long ones are cut."""
-    return list(Predictor(directory, truncate=True).predict(validation.texts))
 
 
 def quality(validation: Validation, exact: Sequence[Prediction], reduced: Sequence[Prediction]) -> Quality:
