@@ -26,6 +26,8 @@ def start_session(
     CUDA and cannot start it, "auto" warns. Raises FocusError if the file cannot be loaded, the provider asked for is
     not to be had, or there is no GPU where ``require_gpu``.
     """
+    if provider not in ("auto", *PROVIDERS):
+        raise FocusError(f"There is no provider {provider!r}; choose auto, {', '.join(PROVIDERS)}.")
     available = onnxruntime.get_available_providers()
     name = provider if provider != "auto" else "cuda" if CUDA in available else "cpu"
     if require_gpu and name == "cpu":
