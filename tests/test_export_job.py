@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.export import Export, export_onnx
+from focus_plugin.jobs.export_huggingface import export_huggingface
 from focus_plugin.jobs.quality import read_validation
 from focus_plugin.jobs.reduction import Reduction
 from focus_plugin.vocabulary.restriction import restrict_pieces
@@ -117,6 +118,48 @@ def test_faults_of_the_validation_file_are_told(classifier, table, tmp_path):
     with pytest.raises(FocusError, match=r"empty\.txt: the text is empty"):
         read_validation(tmp_path / "empty.txt", "", "", None)
     assert not (tmp_path / "o").exists()
+
+
+def with_heads(classifier, output, *names):
+    """The classifier with copies of its head under other names."""
+    shutil.copytree(classifier, output)
+    state = torch.load(output / "model.pt")
+    old = "classification_heads.classification."
+    head = {name: state["model"].pop(name) for name in list(state["model"]) if name.startswith(old)}
+    for name in names:
+        state["model"] |= {key.replace(old, f"classification_heads.{name}."): value for key, value in head.items()}
+    torch.save(state, output / "model.pt")
+    return output
+
+
+def test_a_head_of_any_name_is_exported(classifier, exact, lines, tmp_path):
+    model = with_heads(classifier, tmp_path / "model", "sentence-head")
+    export_onnx(Export(model, "mean", 1e-4, False, None, None), tmp_path / "onnx")
+    for a, b in zip(Predictor(tmp_path / "onnx").predict(lines), Predictor(exact).predict(lines), strict=True):
+        assert a == b
+    export_huggingface(model, tmp_path / "hf")
+    export_huggingface(classifier, tmp_path / "expected")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("hf", "expected")]
+    assert weights[0] == weights[1]
+
+
+def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
+    with_heads(classifier, tmp_path / "two", "tone", "topic")
+    for name, labels in (("none", ""), ("few", "a\nb\n"), ("twice", "a\nb\na\n")):
+        shutil.copytree(classifier, tmp_path / name)
+        (tmp_path / name / "labels.txt").write_text(labels)
+    (tmp_path / "none" / "labels.txt").unlink()
+    for name, fault in (
+        ("two", "two: has the heads tone, topic; a model with one of them can be exported"),
+        ("none", r"labels\.txt: no such file; it has to name the 3 classes of the head"),
+        ("few", r"labels\.txt: has 2 labels, but the model's head 3 classes"),
+        ("twice", r"twice/labels\.txt: has the label 'a' twice"),
+    ):
+        with pytest.raises(FocusError, match=fault):
+            export_onnx(Export(tmp_path / name, "mean", 1e-4, False, None, None), tmp_path / "o")
+        with pytest.raises(FocusError, match=fault):
+            export_huggingface(tmp_path / name, tmp_path / "o")
+        assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize(

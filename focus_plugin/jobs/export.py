@@ -16,9 +16,9 @@ from focus_export.verify import random_batches, require_equal
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, sha256, whole_directory
-from focus_plugin.jobs.finetune import HEAD, LABELS
+from focus_plugin.jobs.finetune import LABELS
 from focus_plugin.jobs.reduction import Reduction, write_reduced
-from focus_plugin.jobs.served import Served, read_head_labels, serve
+from focus_plugin.jobs.served import Served, read_head, serve
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
@@ -53,9 +53,9 @@ def export_onnx(job: Export, output: Path, phase: Phase = no_phase) -> Manifest:
     manifest = _describe(job)
     if not already_made(output, manifest):
         checkpoint = read_checkpoint(job.model)
-        labels = read_head_labels(job.model, checkpoint)
+        head = read_head(job.model, checkpoint)
         _, tokenizer = vocabulary_files(job.model)
-        served = serve(checkpoint, tokenizer, labels, job.pooling, job.keep_tokens_of, phase)
+        served = serve(checkpoint, tokenizer, head, job.pooling, job.keep_tokens_of, phase)
         found: dict[str, object] = {"checkpoint_tokens": len(checkpoint.vocabulary), "tokens": len(served.kept)}
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
@@ -114,7 +114,7 @@ def _fairseq_outputs(model: Any, served: Served, ids: np.ndarray, lengths: np.nd
     hidden = model(torch.from_numpy(served.kept[ids]), features_only=True)[0]
     outputs = {HIDDEN_STATES: hidden}
     if served.config.labels:
-        outputs["logits"] = model.classification_heads[HEAD](hidden)
+        outputs["logits"] = model.classification_heads[served.head](hidden)
     elif served.config.pooling == "first":
         outputs["embedding"] = hidden[:, 0]
     else:

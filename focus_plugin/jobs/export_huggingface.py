@@ -8,7 +8,7 @@ from focus_plugin.checkpoint.sentence_transformers import write_pooling
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory
 from focus_plugin.jobs.finetune import LABELS
-from focus_plugin.jobs.served import read_head_labels
+from focus_plugin.jobs.served import read_head
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 
@@ -29,7 +29,8 @@ def export_huggingface(model: Path, output: Path, pooling: str = "mean") -> Mani
     manifest = describe(KIND, {"pooling": pooling}, inputs, ("torch", "safetensors", "tokenizers"))
     if not already_made(output, manifest):
         checkpoint = read_checkpoint(model)
-        labels = read_head_labels(model, checkpoint) or ()
+        head = read_head(model, checkpoint)
+        labels = head.labels if head else ()
         tensors = {**checkpoint.tensors, **checkpoint.heads}
         with whole_directory(output) as directory:
             write_huggingface(directory, checkpoint.config, tensors, checkpoint.vocabulary, tokenizer, labels)
