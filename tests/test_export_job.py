@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import sentencepiece
 import torch
-from commands import run
+from commands import refuse, run
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.export import Export, export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
-from focus_plugin.jobs.quality import read_validation
+from focus_plugin.jobs.quality import Quality, least_loss, read_validation
 from focus_plugin.jobs.reduction import Reduction
 from focus_plugin.vocabulary.restriction import restrict_pieces
 
@@ -28,7 +28,7 @@ def lines(source_text):
 
 @pytest.fixture(scope="module")
 def exact(classifier, directory):
-    export_onnx(Export(classifier, "mean", 1e-4, False, None, None), directory / "classifier.onnx")
+    export_onnx(Export(classifier, None, 1e-4, False, None, None), directory / "classifier.onnx")
     return directory / "classifier.onnx"
 
 
@@ -48,7 +48,7 @@ def counts(directory):
 def reduced(model, output, precision, validation, max_loss=0.01, calibration=None):
     """Export in this process; what ``focus.json`` tells."""
     reduction = Reduction(precision, validation, "topic", "title", max_loss, calibration)
-    return export_onnx(Export(model, "mean", 1e-4, False, None, reduction), output).counts
+    return export_onnx(Export(model, None, 1e-4, False, None, reduction), output).counts
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -134,7 +134,7 @@ def with_heads(classifier, output, *names):
 
 def test_a_head_of_any_name_is_exported(classifier, exact, lines, tmp_path):
     model = with_heads(classifier, tmp_path / "model", "sentence-head")
-    export_onnx(Export(model, "mean", 1e-4, False, None, None), tmp_path / "onnx")
+    export_onnx(Export(model, None, 1e-4, False, None, None), tmp_path / "onnx")
     for a, b in zip(Predictor(tmp_path / "onnx").predict(lines), Predictor(exact).predict(lines), strict=True):
         assert a == b
     export_huggingface(model, tmp_path / "hf")
@@ -156,7 +156,7 @@ def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
         ("twice", r"twice/labels\.txt: has the label 'a' twice"),
     ):
         with pytest.raises(FocusError, match=fault):
-            export_onnx(Export(tmp_path / name, "mean", 1e-4, False, None, None), tmp_path / "o")
+            export_onnx(Export(tmp_path / name, None, 1e-4, False, None, None), tmp_path / "o")
         with pytest.raises(FocusError, match=fault):
             export_huggingface(tmp_path / name, tmp_path / "o")
         assert not (tmp_path / "o").exists()
@@ -167,13 +167,42 @@ def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
     [
         (("--precision", "int8"), "say with --validation on what to measure"),
         (("--calibration", "text"), "--calibration fixes the scales of --precision int8"),
+        (("--validation", "no.tsv"), "--validation judges what --precision or --keep-tokens-of lose"),
+        (("--keep-tokens-of", "no.txt", "--max-loss", "0.5"), "--max-loss is about --validation"),
+        (("--keep-tokens-of", "no.txt", "--label-column", "label"), "--label-column is about --validation"),
+        (("--hf",), "--onnx, --hf or --triton, one of them"),
     ],
 )
 def test_options_that_need_others_say_so(classifier, tmp_path, options, says):
-    command = ("focus", "export", "--onnx", "--model", classifier, "--output", tmp_path / "o")
-    done = run(*command, *options, check=False)
+    refuse_usage(("--onnx", "--model", classifier, "--output", tmp_path / "o", *options), says)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("--hf", ("--precision", "int8")),
+        ("--hf", ("--precision", "fp32")),
+        ("--hf", ("--keep-tokens-of", "no.txt")),
+        ("--triton", ("--pooling", "first")),
+        ("--triton", ("--hidden-states",)),
+    ],
+)
+def test_options_of_another_form_are_refused(classifier, tmp_path, form, options):
+    command = (form, "--model", classifier, "--output", tmp_path / "o", *options)
+    refuse_usage(command, f"{options[0]} does nothing for {form}")
+
+
+def refuse_usage(options, says):
+    done = run("focus", "export", *options, check=False)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_a_head_leaves_no_room_for_a_pooling(classifier, tmp_path):
+    for form in ("--onnx", "--hf"):
+        command = ("focus", "export", form, "--model", classifier, "--output", tmp_path / "o", "--pooling", "first")
+        refuse(*command, says="has a classification head, which reads the first token; leave out the pooling")
+    assert not list(tmp_path.iterdir())
 
 
 def test_hidden_states_come_on_demand(release, exact, tmp_path):
@@ -206,6 +235,29 @@ def test_a_pruned_vocabulary_changes_nothing_for_its_corpus(pruned):
     for a, b in zip(Predictor(few).predict(lines), Predictor(whole).predict(lines), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert (few / "model.onnx.data").stat().st_size < (whole / "model.onnx.data").stat().st_size
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_path, precision):
+    """By the embeddings of the encoder with all tokens, whatever the precision."""
+    few, corpus, whole = pruned
+    others = tmp_path / "others.txt"
+    others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
+    command = ("focus", "export", "--onnx", "--model", release, "--keep-tokens-of", corpus, "--precision", precision)
+    judged = ("--validation", others, "--output", tmp_path / "o")
+    refuse(*command, *judged, says=f"as {precision} of these tokens the model loses")
+    said = run(*command, *judged, "--max-loss", 1).stdout
+    lines = others.read_text().splitlines()
+    exact, kept = (np.stack(list(Predictor(path).predict(lines))) for path in (whole, tmp_path / "o"))
+    cosines = (exact * kept).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(kept, axis=1)
+    assert counts(tmp_path / "o")["scores"]["cosine"] == [1, pytest.approx(cosines.mean(), abs=1e-4)]
+    assert counts(tmp_path / "o")["fp32_bytes"] > sum(path.stat().st_size for path in few.iterdir())
+    assert f"cosine as {precision} {100 * cosines.mean():.1f} % (fp32 with all tokens: 100.0 %)" in said
+
+
+def test_not_a_number_is_the_greatest_loss():
+    judged = {"fixed": Quality({}, float("nan")), "measured": Quality({}, 0.5)}
+    assert least_loss(judged) == "measured"
 
 
 def test_other_texts_are_cut_into_the_tokens_that_are_left(pruned, source_text):

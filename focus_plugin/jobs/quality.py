@@ -1,5 +1,6 @@
 """What a model loses when it computes less exactly, by the measure of its task."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,3 +60,8 @@ def quality(validation: Validation, exact: Sequence[Prediction], reduced: Sequen
     first, second = (float(accuracy_score(validation.labels, labels)) for labels in found)
     f1 = tuple(float(f1_score(validation.labels, labels, average="macro")) for labels in found)
     return Quality({"accuracy": (first, second), "macro_f1": (f1[0], f1[1])}, (first - second) / max(first, 1e-9))
+
+
+def least_loss(judged: Mapping[str, Quality]) -> str:
+    """The name of the quality that loses least; not-a-number is the greatest loss."""
+    return min(judged, key=lambda name: math.inf if math.isnan(judged[name].loss) else judged[name].loss)

@@ -1,14 +1,15 @@
 """What is served of a checkpoint: its tensors and tokens, all or only those that a text needs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from focus_export.directory import ExportConfig
+from focus_export.directory import ExportConfig, write_export
 from focus_export.graph import build_graph
 from focus_export.int8 import Ranges
-from focus_export.onnx_file import Graph
+from focus_export.onnx_file import Graph, write_graph
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -90,16 +91,31 @@ def serve(
     return Served(config, checkpoint.config, head.name if head else pooling, tensors, model, served_ids, kept)
 
 
-def read_head(model: Path, checkpoint: Checkpoint) -> Head | None:
+def write_served(
+    served: Served,
+    directory: Path,
+    precision: str = "fp32",
+    hidden_states: bool = False,
+    ranges: Ranges | None = None,
+) -> None:
+    """Write an export directory of the graph that :meth:`Served.graph` makes."""
+    write = partial(write_graph, served.graph(precision, hidden_states, ranges))
+    config = replace(served.config, precision=precision)
+    write_export(directory, config, write, served.sentencepiece, served.piece_ids)
+
+
+def read_head(model: Path, checkpoint: Checkpoint, pooling: str | None) -> Head | None:
     """The classification head of a checkpoint, with the labels in ``model``, or None if it has none.
 
-    Raises FocusError if it has several, or if the labels do not fit.
+    Raises FocusError if it has several, if the labels do not fit, or if a ``pooling`` was asked for in spite of it.
     """
     names = sorted({name.split(".")[1] for name in checkpoint.heads})
     if not names:
         return None
     if len(names) > 1:
         raise FocusError(f"{model}: has the heads {', '.join(names)}; a model with one of them can be exported.")
+    if pooling:
+        raise FocusError(f"{model}: has a classification head, which reads the first token; leave out the pooling.")
     path, bias = model / LABELS, checkpoint.heads.get(f"classification_heads.{names[0]}.out_proj.bias")
     if bias is None:
         raise FocusError(f"{model}: its head {names[0]} has no out_proj.bias, so that it is not fairseq's.")
