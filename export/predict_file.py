@@ -71,7 +71,7 @@ def _predict_to_file(
                 data = form.encode(texts.done + 1, rows)
                 texts.finish(len(rows))
                 unfinished.append(data, len(rows), texts.digest)
-        form.finish(unfinished.path, output, phase)
+        unfinished.publish(form.finish(unfinished.path, phase))
     return texts.done
 
 

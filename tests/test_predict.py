@@ -286,6 +286,76 @@ def test_killed_again_and_again_no_line_is_lost_or_repeated(tmp_path, exports):
     assert names(tmp_path) == ["out.jsonl", "texts.txt", "whole.jsonl"]
 
 
+# Kills itself at a moment of a run: arguments are the moment, the model, the input and the output.
+DYING = """
+import os, signal, sys
+from pathlib import Path
+import pyarrow.parquet
+from focus_export.predict_file import predict_file
+from focus_export.runtime import Predictor
+
+moment, model, source, output = sys.argv[1:]
+replace, write_table, states = Path.replace, pyarrow.parquet.ParquetWriter.write_table, []
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying_replace(path, target):
+    states.append(str(target).endswith(".unfinished.json"))
+    if moment == "before a state" and sum(states) == 4:
+        die()
+    result = replace(path, target)
+    if moment == "after the output" and str(target) == output:
+        die()
+    return result
+
+def dying_write(writer, table):
+    write_table(writer, table)
+    die()
+
+Path.replace = dying_replace
+if moment == "in Parquet":
+    pyarrow.parquet.ParquetWriter.write_table = dying_write
+predict_file(Predictor(model, token_budget=16), source, output)
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "name"),
+    [
+        ("before a state", "out.jsonl"),
+        ("after the output", "out.jsonl"),
+        ("in Parquet", "out.parquet"),
+        ("after the output", "out.parquet"),
+    ],
+)
+def test_a_kill_at_any_moment_leaves_nothing_for_good(tmp_path, exports, classifier, moment, name):
+    source, output = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(300)), tmp_path / name
+    predict_file(classifier, source, tmp_path / "whole" / name)
+    words = [sys.executable, "-c", DYING, moment, exports["mood"][0], source, output]
+    died = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert names(tmp_path) != sorted(["texts.txt", "whole", *([name] if output.exists() else [])]), "something is left"
+    if output.exists():
+        with pytest.raises(FocusError, match="is already there"):
+            predict_file(classifier, source, output)
+    else:
+        assert predict_file(classifier, source, output) == 300
+    assert output.read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert names(tmp_path) == sorted([name, "texts.txt", "whole"])
+
+
+def test_another_file_in_the_place_of_the_output_loses_no_work(tmp_path, classifier):
+    source, output = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(300)), tmp_path / "out.jsonl"
+    interrupted(classifier, source, output, 200)
+    left = names(tmp_path)
+    output.write_text("of somebody else")
+    with pytest.raises(FocusError, match="is already there"):
+        predict_file(classifier, source, output)
+    output.unlink()
+    assert names(tmp_path) == left
+
+
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path, exports):
     source = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(800))
     command = ("predict", "--model", exports["mood"][0], "--input", source, "--batch-tokens", 32, "--output")
