@@ -19,6 +19,7 @@ from export_models import LABELS, random_words, texts_of_mixed_lengths, write_sm
 from focus_export.formats import make_format
 from focus_export.predict_file import predict_file
 from focus_export.runtime import Predictor
+from focus_export.text_input import TextInput
 
 from focus_plugin.errors import FocusError
 
@@ -373,6 +374,39 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path, ex
     assert 300 < done_texts(output) < 600
     run("focus", *command, output)
     assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_texts_may_come_through_a_pipe(tmp_path, exports):
+    texts = "".join(f"{text}\n" for text in texts_of_mixed_lengths(50, seed=8)).encode()
+    (tmp_path / "texts.txt").write_bytes(texts)
+    predict = [PROGRAM, "predict", "--model", str(exports["mood"][0])]
+    run("focus", *predict[1:], "--input", tmp_path / "texts.txt", "--output", tmp_path / "out.txt")
+    for content in (texts, gzip.compress(texts)):
+        words = [*predict, "--input", "/dev/stdin", "--output", "-", "--format", "txt"]
+        done = subprocess.run(words, input=content, capture_output=True, check=True)
+        assert done.stdout == (tmp_path / "out.txt").read_bytes()
+    refuse("focus", *predict[1:], "--input", tmp_path, "--output", "-", says="is a directory; give a file of texts")
+
+
+@pytest.mark.parametrize("packed", [lambda content: content, gzip.compress])
+def test_a_slow_pipe_is_read_for_what_it_is(packed):
+    """It has given one byte when its kind is to be told."""
+    content, (end, other) = packed(b"ka\nta\n"), os.pipe()
+    with open(end, "rb") as file:
+        os.write(other, content[:1])
+        texts = TextInput("pipe", file)
+        os.write(other, content[1:])
+        os.close(other)
+        assert list(texts) == ["ka", "ta"]
+
+
+@pytest.mark.parametrize(("closed", "says"), [("<&-", "Standard input"), (">&-", "Standard output")])
+def test_a_closed_stream_is_told(exports, closed, says):
+    command = f"{PROGRAM} predict --model {exports['mood'][0]} --input - --output - {closed}"
+    done = subprocess.run(["bash", "-c", command], input="", capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"Error: {says} is closed; give a file." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_two_runs_do_not_write_one_file(tmp_path, exports):
