@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import sentencepiece
 import torch
-from commands import refuse, run
+from commands import run
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -199,9 +199,11 @@ def refuse_usage(options, says):
 
 
 def test_a_head_leaves_no_room_for_a_pooling(classifier, tmp_path):
-    for form in ("--onnx", "--hf"):
-        command = ("focus", "export", form, "--model", classifier, "--output", tmp_path / "o", "--pooling", "first")
-        refuse(*command, says="has a classification head, which reads the first token; leave out the pooling")
+    fault = "has a classification head, which reads the first token; leave out the pooling"
+    with pytest.raises(FocusError, match=fault):
+        export_onnx(Export(classifier, "mean", 1e-4, False, None, None), tmp_path / "o")
+    with pytest.raises(FocusError, match=fault):
+        export_huggingface(classifier, tmp_path / "o", "first")
     assert not list(tmp_path.iterdir())
 
 
@@ -243,10 +245,11 @@ def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_p
     few, corpus, whole = pruned
     others = tmp_path / "others.txt"
     others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
-    command = ("focus", "export", "--onnx", "--model", release, "--keep-tokens-of", corpus, "--precision", precision)
-    judged = ("--validation", others, "--output", tmp_path / "o")
-    refuse(*command, *judged, says=f"as {precision} of these tokens the model loses")
-    said = run(*command, *judged, "--max-loss", 1).stdout
+    judged = Reduction(precision, others, "label", "text", 0, None)
+    with pytest.raises(FocusError, match=f"as {precision} of these tokens the model loses"):
+        export_onnx(Export(release, "mean", 1e-4, False, corpus, judged), tmp_path / "o")
+    command = ("focus", "export", "--onnx", "--model", release, "--output", tmp_path / "o", "--keep-tokens-of", corpus)
+    said = run(*command, "--precision", precision, "--validation", others, "--max-loss", 1).stdout
     lines = others.read_text().splitlines()
     exact, kept = (np.stack(list(Predictor(path).predict(lines))) for path in (whole, tmp_path / "o"))
     cosines = (exact * kept).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(kept, axis=1)
