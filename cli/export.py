@@ -33,7 +33,9 @@ USELESS = {"onnx": (), "hf": OF_ONNX, "triton": ("pooling", *OF_ONNX)}
     help="ONNX: of the matrix products; fp16 is for GPUs, int8 for CPUs.",
 )
 @click.option(
-    "--validation", type=Path, help="ONNX: a table with labels, or texts, to judge by what the options here lose."
+    "--validation",
+    type=Path,
+    help="ONNX: a table with labels, or texts, to judge by what less precision or fewer tokens lose.",
 )
 @click.option("--label-column", default="label", help="Of the validation table.")
 @click.option("--text-column", default="text", help="Of the validation table.")

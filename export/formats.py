@@ -135,7 +135,7 @@ def _finish_parquet(labels: Labels, size: int, grown: Path, phase: Phase) -> Pat
     try:
         _write_parquet(labels, size, grown, path, phase)
     except BaseException:
-        path.unlink()
+        path.unlink(missing_ok=True)
         raise
     return path
 
