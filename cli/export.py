@@ -1,16 +1,23 @@
 """``focus export``"""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from focus_cli.common import phases, quiet_option, tell
+
+FORMS = ("onnx", "hf", "triton")
+JUDGING = ("label_column", "text_column", "max_loss")
+OF_ONNX = ("precision", "validation", *JUDGING, "calibration", "keep_tokens_of", "hidden_states", "tolerance")
+USELESS = {"onnx": (), "hf": OF_ONNX, "triton": ("pooling", *OF_ONNX)}
 
 
 @click.command("export")
-@click.option("--onnx", "form", flag_value="onnx", help="As an ONNX graph for ONNX Runtime.")
-@click.option("--hf", "form", flag_value="hf", help="As a directory that transformers loads.")
-@click.option("--triton", "form", flag_value="triton", help="As a model repository for Triton Inference Server.")
+@click.option("--onnx", is_flag=True, help="As an ONNX graph for ONNX Runtime.")
+@click.option("--hf", is_flag=True, help="As a directory that transformers loads.")
+@click.option("--triton", is_flag=True, help="As a model repository for Triton Inference Server.")
 @click.option(
     "--model",
     required=True,
@@ -18,7 +25,7 @@ from focus_cli.common import phases, quiet_option, tell
     help="Encoder or classification model: a directory. For --triton one made by --onnx.",
 )
 @click.option("--output", required=True, type=Path, help="Directory to make.")
-@click.option("--pooling", default="mean", type=click.Choice(["mean", "first"]), help="For encoders without a head.")
+@click.option("--pooling", type=click.Choice(["mean", "first"]), help="For encoders without a head; mean unless given.")
 @click.option(
     "--precision",
     default="fp32",
@@ -26,7 +33,9 @@ from focus_cli.common import phases, quiet_option, tell
     help="ONNX: of the matrix products; fp16 is for GPUs, int8 for CPUs.",
 )
 @click.option(
-    "--validation", type=Path, help="ONNX, fp16 and int8: a table with labels, or texts, to judge the loss by."
+    "--validation",
+    type=Path,
+    help="ONNX: a table with labels, or texts, to judge by what less precision or fewer tokens lose.",
 )
 @click.option("--label-column", default="label", help="Of the validation table.")
 @click.option("--text-column", default="text", help="Of the validation table.")
@@ -34,38 +43,49 @@ from focus_cli.common import phases, quiet_option, tell
     "--max-loss",
     default=0.01,
     type=click.FloatRange(min=0),
-    help="ONNX, fp16 and int8: relative loss of accuracy, or of embeddings' cosine, above which nothing is written.",
+    help="ONNX: relative loss of accuracy, or of embeddings' cosine, above which nothing is written.",
 )
 @click.option("--calibration", type=Path, help="ONNX, int8: text to fix scales by, unless that loses more.")
 @click.option("--keep-tokens-of", type=Path, help="ONNX: leave out the tokens that this text has no use for.")
 @click.option("--hidden-states", is_flag=True, help="ONNX: have the model give the hidden states of all tokens too.")
 @click.option("--tolerance", default=1e-4, type=click.FloatRange(min=0), help="ONNX: largest difference to PyTorch.")
 @quiet_option
-def command(form: str | None, model: Path, output: Path, quiet: bool, **options: Any) -> None:
+@click.pass_context
+def command(context: click.Context, /, model: Path, output: Path, quiet: bool, **options: Any) -> None:
     """Export a model: for serving, verified against PyTorch, for transformers, or for Triton."""
-    if form is None:
-        raise click.UsageError("Say as what: --onnx, --hf or --triton.")
-    if form == "hf":
+    forms = [form for form in FORMS if options.pop(form)]
+    if len(forms) != 1:
+        raise click.UsageError("Say as what: --onnx, --hf or --triton, one of them.")
+    _refuse(context, USELESS[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
+    if forms == ["hf"]:
         from focus_plugin.jobs.export_huggingface import export_huggingface
 
         with phases(quiet)("Exporting", 1):
             found = export_huggingface(model, output, options["pooling"]).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
-    elif form == "triton":
+    elif forms == ["triton"]:
         from focus_plugin.jobs.export_triton import export_triton
 
         with phases(quiet)("Exporting", 1):
             models = export_triton(model, output).counts["models"]
         tell(quiet, f"{output}: the models {' and '.join(models)}, for Triton.")
     else:
-        _onnx(model, output, quiet, **options)
+        _onnx(context, model, output, quiet, **options)
+
+
+def _refuse(context: click.Context, options: Iterable[str], why: str) -> None:
+    """Raise UsageError if one of the options was given, which would be ignored."""
+    for option in options:
+        if context.get_parameter_source(option) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{option.replace('_', '-')} {why}")
 
 
 def _onnx(
+    context: click.Context,
     model: Path,
     output: Path,
     quiet: bool,
-    pooling: str,
+    pooling: str | None,
     precision: str,
     validation: Path | None,
     label_column: str,
@@ -76,17 +96,21 @@ def _onnx(
     hidden_states: bool,
     tolerance: float,
 ) -> None:
-    if calibration and precision != "int8":
-        raise click.UsageError("--calibration fixes the scales of --precision int8.")
+    if precision != "int8":
+        _refuse(context, ["calibration"], "fixes the scales of --precision int8.")
+    if precision == "fp32" and not keep_tokens_of:
+        _refuse(context, ["validation"], "judges what --precision or --keep-tokens-of lose; give one of these.")
     if precision != "fp32" and not validation:
         raise click.UsageError(
             f"--precision {precision} loses something; say with --validation on what to measure how much."
         )
+    if not validation:
+        _refuse(context, JUDGING, "is about --validation; give that, too.")
     from focus_plugin.jobs.export import Export, export_onnx
     from focus_plugin.jobs.reduction import Reduction
 
     reduction = None
-    if precision != "fp32" and validation:
+    if validation:
         reduction = Reduction(precision, validation, label_column, text_column, max_loss, calibration)
     job = Export(model, pooling, tolerance, hidden_states, keep_tokens_of, reduction)
     found = export_onnx(job, output, phases(quiet)).counts
@@ -94,9 +118,11 @@ def _onnx(
     if keep_tokens_of:
         lines.append(f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept.")
     if reduction:
+        exact = "fp32 with all tokens" if keep_tokens_of else "fp32"
         lines += [
-            f"{name.replace('_', '-')} as {precision} {100 * reduced:.1f} % (fp32: {100 * exact:.1f} %)"
-            for name, (exact, reduced) in found["scores"].items()
+            f"{name.replace('_', '-')} as {precision} {100 * reduced:.1f} % ({exact}: {100 * whole:.1f} %)"
+            for name, (whole, reduced) in found["scores"].items()
         ]
-        lines.append(f"{found['bytes'] / 1e6:.1f} MB (fp32: {found['fp32_bytes'] / 1e6:.1f} MB).")
+        lines.append(f"Judged by {found['validation_texts']} texts on {found['judged_on']}.")
+        lines.append(f"{found['bytes'] / 1e6:.1f} MB ({exact}: {found['fp32_bytes'] / 1e6:.1f} MB).")
     tell(quiet, *lines)

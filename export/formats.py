@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import whole_file
 
 from .directory import ExportConfig
 from .progress import Phase
@@ -29,13 +28,13 @@ class Format:
     """How predictions become a file that grows at its end.
 
     start: its first bytes. encode: of the number of the first text (from 1) and rows (texts, size), the bytes to
-    append. finish: makes the finished file, given second, of the grown one, given first, which is then gone, and tells
-    of itself if that takes time.
+    append. finish: makes the finished file of the grown one, in its place or beside it, tells of itself if that takes
+    time, and returns the path.
     """
 
     start: bytes
     encode: Encode
-    finish: Callable[[Path, Path, Phase], object]
+    finish: Callable[[Path, Phase], Path]
 
 
 def format_name(output: str | Path, given: str | None) -> str:
@@ -77,8 +76,8 @@ def _growing_lines(encode: Encode, compressed: bool) -> Format:
     return Format(_compress(b""), lambda first, rows: _compress(encode(first, rows)), _finish_lines)
 
 
-def _finish_lines(grown: Path, output: Path, _: Phase) -> None:
-    grown.replace(output)
+def _finish_lines(grown: Path, _: Phase) -> Path:
+    return grown
 
 
 def _compress(data: bytes) -> bytes:
@@ -113,14 +112,14 @@ def _npy_header(count: int, size: int) -> bytes:
     return header.getvalue()
 
 
-def _finish_npy(size: int, grown: Path, output: Path, _: Phase) -> None:
+def _finish_npy(size: int, grown: Path, _: Phase) -> Path:
     with open(grown, "r+b") as file:
         count = (file.seek(0, os.SEEK_END) - len(_npy_header(0, size))) // (4 * size)
         file.seek(0)
         file.write(_npy_header(count, size))
         file.flush()
         os.fsync(file.fileno())
-    grown.replace(output)
+    return grown
 
 
 def _pyarrow() -> Any:
@@ -131,24 +130,32 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _finish_parquet(labels: Labels, size: int, grown: Path, output: Path, phase: Phase) -> None:
+def _finish_parquet(labels: Labels, size: int, grown: Path, phase: Phase) -> Path:
+    path = grown.with_name(f"{grown.name}.parquet")
+    try:
+        _write_parquet(labels, size, grown, path, phase)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _write_parquet(labels: Labels, size: int, grown: Path, path: Path, phase: Phase) -> None:
     arrow = _pyarrow()
     vectors = arrow.list_(arrow.float32(), size)
     fields = {"embedding": vectors} if labels is None else {"label": arrow.string(), "scores": vectors}
     metadata = {} if labels is None else {"labels": json.dumps(labels, ensure_ascii=False)}
     schema = arrow.schema(fields, metadata)
-    with (
-        phase("Writing Parquet", grown.stat().st_size) as progress,
-        whole_file(output) as path,
-        arrow.parquet.ParquetWriter(path, schema, use_dictionary=["label"]) as writer,
-    ):
-        for rows in _blocks(grown, size):
-            columns = [arrow.FixedSizeListArray.from_arrays(arrow.array(rows.ravel()), size)]
-            if labels is not None:
-                columns.insert(0, arrow.array([labels[best] for best in rows.argmax(1)]))
-            writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
-            progress(0, rows.nbytes)
-    grown.unlink()
+    with phase("Writing Parquet", grown.stat().st_size) as progress, open(path, "wb") as file:
+        with arrow.parquet.ParquetWriter(file, schema, use_dictionary=["label"]) as writer:
+            for rows in _blocks(grown, size):
+                columns = [arrow.FixedSizeListArray.from_arrays(arrow.array(rows.ravel()), size)]
+                if labels is not None:
+                    columns.insert(0, arrow.array([labels[best] for best in rows.argmax(1)]))
+                writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
+                progress(0, rows.nbytes)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _blocks(path: Path, size: int) -> Iterator[np.ndarray]:

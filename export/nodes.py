@@ -41,9 +41,16 @@ class Nodes:
         return np.concatenate([self.read(f"{name}.{kind}", *shape) for name in names])
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        """``array`` under ``name``; floats become ``dtype``."""
-        floats = np.issubdtype(array.dtype, np.floating)
-        self.weights[name] = array.astype(self.dtype, copy=False) if floats else array
+        """``array`` under ``name``; floats become ``dtype``. Raises FocusError for what is beyond float16."""
+        if np.issubdtype(array.dtype, np.floating):
+            largest = max(array.max(), -array.min()) if self.dtype == np.float16 else 0
+            if largest > np.finfo(np.float16).max:
+                raise FocusError(
+                    f"The checkpoint's tensor {name} has a value of {largest:.3g}, more than float16 holds; "
+                    "export it in another precision."
+                )
+            array = array.astype(self.dtype, copy=False)
+        self.weights[name] = array
         return name
 
     def weight(self, name: str, *shape: int | None) -> str:

@@ -37,6 +37,8 @@ def predict_file(
     name = format_name(output_path, given_format)
     if str(output_path) == STANDARD and name in ("npy", "parquet"):
         raise FocusError(f"The format {name} cannot be written to standard output; give a file.")
+    if str(output_path) == STANDARD and sys.stdout is None:
+        raise FocusError("Standard output is closed; give a file.")
     form = make_format(name, Path(output_path).suffix == ".gz", predictor.config, predictor.encoder.size)
     with open_texts(input_path) as texts:
         if str(output_path) == STANDARD:
@@ -71,7 +73,7 @@ def _predict_to_file(
                 data = form.encode(texts.done + 1, rows)
                 texts.finish(len(rows))
                 unfinished.append(data, len(rows), texts.digest)
-        form.finish(unfinished.path, output, phase)
+        unfinished.publish(form.finish(unfinished.path, phase))
     return texts.done
 
 

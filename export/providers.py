@@ -14,7 +14,7 @@ CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tensorrt
 PROVIDERS = {"cpu": (CPU,), "cuda": (CUDA, CPU), "tensorrt": (TENSORRT, CUDA, CPU)}
 # An export in float32 was verified in float32; TensorFloat-32 products, CUDA's default, have 10 bits of mantissa.
 # Strict layer norms add and average a float16 model's values in float32, where they cannot overflow.
-_SETTINGS = {CUDA: {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}}
+CUDA_SETTINGS = {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}
 
 
 def start_session(
@@ -26,6 +26,8 @@ def start_session(
     CUDA and cannot start it, "auto" warns. Raises FocusError if the file cannot be loaded, the provider asked for is
     not to be had, or there is no GPU where ``require_gpu``.
     """
+    if provider not in ("auto", *PROVIDERS):
+        raise FocusError(f"There is no provider {provider!r}; choose auto, {', '.join(PROVIDERS)}.")
     available = onnxruntime.get_available_providers()
     name = provider if provider != "auto" else "cuda" if CUDA in available else "cpu"
     if require_gpu and name == "cpu":
@@ -52,7 +54,7 @@ def _session(model: Path, name: str, threads: int) -> onnxruntime.InferenceSessi
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    providers = [(provider, _SETTINGS.get(provider, {})) for provider in PROVIDERS[name]]
+    providers = [(provider, CUDA_SETTINGS if provider == CUDA else {}) for provider in PROVIDERS[name]]
     try:
         # ONNX Runtime prints what it could not load, where predictions may go
         with redirect_stdout(sys.stderr):

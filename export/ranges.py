@@ -1,27 +1,27 @@
-"""The ranges of values that int8 products meet, measured on text, so that their scales can be fixed."""
+"""The ranges of values that an exact graph meets on text: what int8 scales can be fixed by, and float16 has to hold."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from .batching import padded
 from .directory import INPUTS
 from .int8 import Ranges
 from .onnx_file import Graph, write_graph
+from .verify import Batch
 
 
-def measured_ranges(exact: Graph, int8: Graph, texts: Iterable[np.ndarray]) -> Ranges:
-    """The least and the largest value of every tensor that ``int8`` quantizes, in ``exact``, on encoded ``texts``.
+def measured_ranges(exact: Graph, names: Sequence[str], batches: Iterable[Batch]) -> Ranges:
+    """The least and the largest value of each float32 tensor of ``exact`` in ``names``, padding included.
 
-    Both are graphs of the same model with the same names, ``int8`` with measured scales. A text is int32 (length,) and
-    runs alone, so that no padding is measured.
+    A batch is ids int32 (batch, length) and lengths int32 (batch,).
     """
-    names = [node.input[0] for node in int8.nodes if node.op_type == "DynamicQuantizeLinear"]
     ends = [(f"{name}.{operator}", operator, name) for name in names for operator in ("ReduceMin", "ReduceMax")]
     nodes = [helper.make_node(operator, [name], [output], keepdims=0) for output, operator, name in ends]
     outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, []) for output, _, _ in ends]
@@ -29,7 +29,44 @@ def measured_ranges(exact: Graph, int8: Graph, texts: Iterable[np.ndarray]) -> R
         path = Path(directory) / "ranges.onnx"
         write_graph(replace(exact, nodes=[*exact.nodes, *nodes], outputs=outputs), path)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        measured = [session.run(None, dict(zip(INPUTS, padded([text], 0), strict=True))) for text in texts]
+        measured = [session.run(None, dict(zip(INPUTS, batch, strict=True))) for batch in batches]
     values = np.array(measured, np.float64)
     least, largest = values.min(0)[::2], values.max(0)[1::2]
     return {name: (float(a), float(b)) for name, a, b in zip(names, least, largest, strict=True)}
+
+
+def quantized_tensors(int8: Graph) -> list[str]:
+    """The tensors that ``int8``, a graph with measured scales, quantizes."""
+    return [node.input[0] for node in int8.nodes if node.op_type == "DynamicQuantizeLinear"]
+
+
+def largest_in_float16(exact: Graph, half: Graph, batches: Iterable[Batch]) -> tuple[str, float]:
+    """Of all that is float16 in ``half``, the same model's graph: what has the largest absolute value in ``exact``.
+
+    The CPU computes a float16 graph's products in float32, so that running ``half`` there would show no overflow.
+    Sums that fused operators keep to themselves count too.
+    """
+    computed = takewhile(lambda node: node.op_type != "Cast", half.nodes)  # pooling and head are float32
+    names = [node.output[0] for node in computed if node.op_type != "Shape"]
+    inner = [node for fused in exact.nodes for node in _sums(fused)]
+    names += [node.output[0] for node in inner if node.op_type == "Add"]
+    ranges = measured_ranges(replace(exact, nodes=[*exact.nodes, *inner]), names, batches)
+    largest = {name: max(-low, high) for name, (low, high) in ranges.items()}
+    name = max(largest, key=lambda name: largest[name])
+    return name, largest[name]
+
+
+def _sums(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Nodes that compute what a fused operator adds up: products and their biases."""
+    name = node.output[0]
+    if node.op_type == "BiasGelu":
+        return [helper.make_node("Add", node.input, [f"{name}.sum"])]
+    if node.op_type == "Attention":
+        product = helper.make_node("MatMul", node.input[:2], [f"{name}.product"])
+        return [product, helper.make_node("Add", [f"{name}.product", node.input[2]], [f"{name}.sum"])]
+    if node.op_type == "MultiHeadAttention":
+        products, biases = node.input[:3], [f"{name}.{part}.bias" for part in "qkv"]
+        sums = zip(products, biases, strict=True)
+        split = helper.make_node("Split", [node.input[3]], biases, axis=0)
+        return [split, *(helper.make_node("Add", terms, [f"{terms[0]}.sum"]) for terms in sums)]
+    return []

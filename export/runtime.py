@@ -68,15 +68,20 @@ class Encoder:
         unless given: that is faster than all cores on one batch, but a single text then has one core, so give 1 where
         texts come one by one. A GPU runs one batch at a time. A batch has at most ``token_budget`` tokens, padding
         included. With ``truncate`` a text of more than ``max_positions`` tokens keeps ``<s>``, its first pieces and
-        ``</s>``. Raises FocusError if the directory is not a whole and valid export, or the provider is not to be had
-        here.
+        ``</s>``. Raises FocusError if the directory is not a whole and valid export, the provider is not to be had
+        here or lacks the operators of an int8 model, or a number is below 1.
         """
+        for name, number in (("threads", threads), ("workers", workers), ("token_budget", token_budget)):
+            if number is not None and number < 1:
+                raise FocusError(f"{name} is {number}; it has to be at least 1.")
         export = read_export(directory)
         self.directory = Path(directory)
         self.config = export.config
         self._tokenizer = Tokenizer(export)
-        if provider == "auto" and self.config.precision == "int8" and not require_gpu:
-            provider = "cpu"  # which alone has these operators
+        if self.config.precision == "int8":
+            if require_gpu or provider not in ("auto", "cpu"):
+                raise FocusError(f"{directory}: is an int8 model, which runs on the CPU alone; for a GPU export fp16.")
+            provider = "cpu"
         threads = threads or len(os.sched_getaffinity(0))
         workers = workers or threads
         with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
@@ -105,8 +110,11 @@ class Encoder:
         Texts are read a window of some batches ahead and run by similar length; the next window is tokenized while the
         model runs, so that memory does not grow with their number. Where a window ends depends on nothing but the
         texts in it. ``on_batch`` is told the indices, in the window, of texts that are done. Raises FocusError for a
-        text of more than ``max_positions`` tokens, unless truncating, which it calls ``name`` of its 1-based number.
+        text of more than ``max_positions`` tokens, unless truncating, which it calls ``name`` of its 1-based number;
+        for what is no text; and for a string in the place of the texts.
         """
+        if isinstance(texts, str | bytes):
+            raise FocusError("Texts were expected, and one was given; put it in a list.")
         with ThreadPoolExecutor(self._workers) as pool, closing(ahead(self._windows(texts, name, pool))) as windows:
             try:
                 for window in windows:
@@ -213,12 +221,12 @@ class Predictor:
         """``table`` with its predictions as columns: a dictionary of arrays, a DataFrame, or an iterable of either.
 
         A classifier adds ``label`` and ``scores``, the probability float32 of every label in the model's order; else
-        ``embedding``. Raises FocusError if the column of the texts is absent or one to be added is there already, and
-        as :meth:`predict` does.
+        ``embedding``. Raises FocusError if it is no table, the column of the texts is absent or one to be added is
+        there already, and as :meth:`predict` does.
         """
         return with_columns(table, self._column, self._columns)
 
-    def _columns(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    def _columns(self, texts: Iterable[str]) -> dict[str, np.ndarray]:
         rows = self.encoder.encode(texts)
         labels = self.config.labels
         if labels is None:

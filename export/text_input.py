@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import decode_line, existing_file
+from focus_plugin.files import decode_line
 
 STANDARD = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -34,7 +34,8 @@ class TextInput:
         self.bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
         self._digest = hashlib.sha256()
         self._file = file
-        self._compressed = file.peek(2).startswith(_GZIP_MAGIC)
+        head = file.peek(2)[:2]  # of a slow pipe one byte, which is that of gzip and begins no text
+        self._compressed = bool(head) and _GZIP_MAGIC.startswith(head)
         self._lines = iter(gzip.GzipFile(fileobj=file) if self._compressed else file)
         self._pending: list[tuple[bytes, int]] = []  # a line, and the bytes of the file it took
         self._read = 0
@@ -86,10 +87,19 @@ class TextInput:
 
 @contextmanager
 def open_texts(path: str | Path) -> Iterator[TextInput]:
-    """The texts of ``path``, or of standard input if it is ``-``. Raises FocusError if there is no such file."""
+    """The texts of ``path``, a file or a pipe, or of standard input if it is ``-``.
+
+    Raises FocusError if there is no such file, or standard input is closed.
+    """
     if str(path) == STANDARD:
+        if sys.stdin is None:
+            raise FocusError("Standard input is closed; give a file.")
         # neither sys.stdin nor closed: both would wait for a thread that waits for a line
         yield TextInput("standard input", BufferedReader(FileIO(sys.stdin.fileno(), closefd=False)))
         return
-    with open(existing_file(path), "rb") as file:
+    if not Path(path).exists():
+        raise FocusError(f"{path}: no such file.")
+    if Path(path).is_dir():
+        raise FocusError(f"{path}: is a directory; give a file of texts.")
+    with open(path, "rb") as file:
         yield TextInput(str(path), file)

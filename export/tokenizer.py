@@ -29,13 +29,18 @@ class Tokenizer:
     def encode(self, text: str, truncate: bool, name: str) -> np.ndarray:
         """``<s>``, the token ids of the pieces, ``</s>``: int32 (length,).
 
-        Raises FocusError, which calls the text ``name``, if it is not a string or has more than ``max_positions``
-        tokens; with ``truncate`` it keeps ``<s>``, its first pieces and ``</s>`` instead.
+        Raises FocusError, which calls the text ``name``, if it is not a string, not valid Unicode, or has more than
+        ``max_positions`` tokens; with ``truncate`` it keeps ``<s>``, its first pieces and ``</s>`` instead.
         """
         if not isinstance(text, str):
             raise FocusError(f"{name}: is a {type(text).__name__}, not text.")
         config = self._config
-        pieces = self._processor.encode(text)
+        try:
+            pieces = self._processor.encode(text)
+        except RuntimeError as error:
+            raise FocusError(
+                f"{name}: is not valid Unicode; it has a lone surrogate, which UTF-8 cannot hold."
+            ) from error
         length = len(pieces) + 2
         if length > config.max_positions and not truncate:
             raise FocusError(

@@ -13,6 +13,7 @@ import onnxruntime
 from focus_plugin.errors import FocusError
 
 from .directory import PIECE_IDS, SENTENCEPIECE, Export
+from .providers import CUDA_SETTINGS
 from .runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
 
 LABELS = "labels.txt"
@@ -50,12 +51,16 @@ def _encoder_configuration(export: Export) -> str:
         [_tensor(value.name, _TYPES[value.type], value.shape[1:], export) for value in values]
         for values in (session.get_inputs(), session.get_outputs())
     )
+    settings = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in CUDA_SETTINGS.items())
+    accelerators = f'gpu_execution_accelerator: [ {{ name: "cuda" {settings} }} ]'
     return _configuration(
         "onnxruntime",
         inputs,
         outputs,
         "# One instance on each GPU, or one on the CPU.",
         "instance_group [ { kind: KIND_AUTO count: 1 } ]",
+        "# On a GPU as the runtime has it: products in float32 alone, layer norms added up in float32.",
+        f"optimization {{ execution_accelerators {{ {accelerators} }} }}",
         "dynamic_batching { }",
     )
 

@@ -5,11 +5,10 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import whole_file, write_json
 
 # What decides the bytes, by name, as JSON can hold it.
 Job = dict[str, str | int | bool]
@@ -17,11 +16,13 @@ Job = dict[str, str | int | bool]
 
 @dataclass(frozen=True)
 class Done:
-    """How far a run came. texts: predicted and written. size: of the file so far, in bytes. digest: of their input."""
+    """How far a run came. texts: predicted and written. size: of the file so far, in bytes. digest: of their input.
+    ended: whether these are all, and the output is there or about to be."""
 
     texts: int = 0
     size: int = 0
     digest: str = ""
+    ended: bool = False
 
 
 class Unfinished:
@@ -30,9 +31,10 @@ class Unfinished:
     What is appended counts once the second file says so, which happens at once or not at all.
     """
 
-    def __init__(self, path: Path, descriptor: int, job: Job, done: Done) -> None:
-        self.path = path
+    def __init__(self, output: Path, descriptor: int, job: Job, done: Done) -> None:
+        self.path = _unfinished_path(output)
         self.done = done
+        self._output = output
         self._descriptor = descriptor
         self._job = job
 
@@ -52,6 +54,12 @@ class Unfinished:
             raise FocusError(f"{self.path}: cannot be written ({error.strerror}).") from error
         self.done = done
 
+    def publish(self, whole: Path) -> None:
+        """Make ``whole``, this file or what was made of it, the output, and remove what is left."""
+        _write_state(self.path, self._job, replace(self.done, ended=True))
+        whole.replace(self._output)
+        _remove(self.path)
+
 
 @contextmanager
 def unfinished_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[Unfinished]:
@@ -61,8 +69,9 @@ def unfinished_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator
     end if it holds no text. Raises FocusError if another run has it, if a run of another job has left it, or if
     ``output`` is there already.
     """
-    path = output.with_name(f"{output.name}.unfinished")
-    _refuse_existing(output)
+    path = _unfinished_path(output)
+    if not path.exists() and not _state_path(path).exists():
+        _refuse_existing(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -70,8 +79,11 @@ def unfinished_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FocusError(f"{path}: another run is writing it; wait for that.") from error
-        _refuse_existing(output)  # the other run may just have finished it
-        unfinished = Unfinished(path, descriptor, jobs[0], _former(path, os.fstat(descriptor).st_size, jobs))
+        size = os.fstat(descriptor).st_size
+        if output.exists() and (not size or (_state_path(path).exists() and _read_state(path)[1].ended)):
+            _remove(path)  # of a run that was killed when it had just ended
+        _refuse_existing(output)
+        unfinished = Unfinished(output, descriptor, jobs[0], _former(path, size, jobs))
         os.truncate(descriptor, unfinished.done.size)
         os.lseek(descriptor, unfinished.done.size, os.SEEK_SET)
         try:
@@ -81,9 +93,7 @@ def unfinished_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator
             yield unfinished
         finally:
             if not unfinished.done.texts:
-                path.unlink(missing_ok=True)
-            if not path.exists():
-                _state_path(path).unlink(missing_ok=True)
+                _remove(path)
     finally:
         os.close(descriptor)
 
@@ -93,13 +103,39 @@ def _refuse_existing(output: Path) -> None:
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
 
 
+def _unfinished_path(output: Path) -> Path:
+    return output.with_name(f"{output.name}.unfinished")
+
+
 def _state_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def _remove(path: Path) -> None:
+    for end in ("", ".json", ".json.new"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
 def _write_state(path: Path, job: Job, done: Done) -> None:
-    with whole_file(_state_path(path)) as temporary:
-        write_json(temporary, {"job": job, "done": asdict(done)})
+    """At once or not at all; what a killed run left of it is written over, for only one run has the file."""
+    state = _state_path(path)
+    new = state.with_name(f"{state.name}.new")
+    with open(new, "w", encoding="utf-8") as file:
+        json.dump({"job": job, "done": asdict(done)}, file, ensure_ascii=False, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(state)
+
+
+def _read_state(path: Path) -> tuple[Job, Done]:
+    state = _state_path(path)
+    if not state.exists():
+        raise FocusError(f"{path}: holds what this program did not write; it needs this place for itself.")
+    try:
+        values = json.loads(state.read_text(encoding="utf-8"))
+        return values["job"], Done(**values["done"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise FocusError(f"{state}: damaged ({error}); remove it and {path}.") from error
 
 
 def _former(path: Path, size: int, jobs: Sequence[Job]) -> Done:
@@ -107,13 +143,7 @@ def _former(path: Path, size: int, jobs: Sequence[Job]) -> Done:
     state = _state_path(path)
     if not size:
         return Done()
-    if not state.exists():
-        raise FocusError(f"{path}: holds what this program did not write; it needs this place for itself.")
-    try:
-        values = json.loads(state.read_text(encoding="utf-8"))
-        done, former = Done(**values["done"]), values["job"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise FocusError(f"{state}: damaged ({error}); remove it and {path}.") from error
+    former, done = _read_state(path)
     if not done.texts:
         return Done()
     if former not in jobs:

@@ -74,7 +74,11 @@ def test_tables_of_every_kind_get_columns(exports, classifier):
     assert_predicted(pandas.concat(parts).to_dict("records"), classifier)
     embedder = Predictor(exports["mean"][0])
     np.testing.assert_array_equal(np.stack(embedder(frame)["embedding"]), embedder.encoder.encode(TEXTS))
-    assert list(classifier(frame[:0])) == ["number", "text", "label", "scores"]
+    empty = classifier(frame[:0])
+    assert list(empty) == ["number", "text", "label", "scores"]
+    assert empty["label"].dtype == empty["scores"].dtype == classifier(frame)["label"].dtype == object
+    for texts in (TEXTS, np.array(TEXTS), pyarrow.array(TEXTS).to_pylist()):
+        np.testing.assert_array_equal(classifier({"text": texts})["scores"], arrays["scores"])
 
 
 def test_a_table_that_does_not_fit_is_told(classifier):
@@ -84,6 +88,17 @@ def test_a_table_that_does_not_fit_is_told(classifier):
         classifier(pandas.DataFrame({"text": ["ka"], "label": ["hasi"]}))
     with pytest.raises(FocusError, match="Text 2: is a NoneType, not text"):
         classifier({"text": np.array(["ka", None], object)})
+    with pytest.raises(FocusError, match="two columns 'text'; it has 'text', 'text'"):
+        classifier(pandas.DataFrame([["ka", "ta"]], columns=["text", "text"]))
+    with pytest.raises(FocusError, match=r"DataFrame was expected, and a pyarrow\.lib\.Table was given"):
+        classifier(pyarrow.table({"text": ["ka"]}))
+    for parts in (["ka"], pandas.Series(["ka"])):
+        with pytest.raises(FocusError, match=r"DataFrame was expected, and a builtins\.str was given"):
+            list(classifier(parts))
+    with pytest.raises(FocusError, match=r"a builtins\.str was given"):
+        classifier("ka")
+    with pytest.raises(FocusError, match="put it in a list"):
+        classifier({"text": "ka"})
 
 
 def test_ray_maps_the_predictor_and_its_class(exports, table, classifier, tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """``focus export --onnx`` with its options, on a small classifier and a small encoder."""
 
 import json
+import shutil
 
 import numpy as np
 import onnxruntime
 import pytest
 import sentencepiece
+import torch
 from commands import run
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.export import Export, export_onnx
-from focus_plugin.jobs.quality import read_validation
+from focus_plugin.jobs.export_huggingface import export_huggingface
+from focus_plugin.jobs.quality import Quality, least_loss, read_validation
 from focus_plugin.jobs.reduction import Reduction
 from focus_plugin.vocabulary.restriction import restrict_pieces
 
@@ -25,7 +28,7 @@ def lines(source_text):
 
 @pytest.fixture(scope="module")
 def exact(classifier, directory):
-    export_onnx(Export(classifier, "mean", 1e-4, False, None, None), directory / "classifier.onnx")
+    export_onnx(Export(classifier, None, 1e-4, False, None, None), directory / "classifier.onnx")
     return directory / "classifier.onnx"
 
 
@@ -45,7 +48,7 @@ def counts(directory):
 def reduced(model, output, precision, validation, max_loss=0.01, calibration=None):
     """Export in this process; what ``focus.json`` tells."""
     reduction = Reduction(precision, validation, "topic", "title", max_loss, calibration)
-    return export_onnx(Export(model, "mean", 1e-4, False, None, reduction), output).counts
+    return export_onnx(Export(model, None, 1e-4, False, None, reduction), output).counts
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -63,6 +66,8 @@ def test_a_reduced_classifier_agrees_and_says_how_far(classifier, exact, table, 
     assert agreement > 0.9
     assert f"accuracy as {precision} {100 * agreement:.1f} % (fp32: 100.0 %)" in said
     assert less.config.precision == precision
+    assert f"Judged by {len(lines)} texts on CPU" in said
+    assert found["judged_on"] == "CPU"
     assert (tmp_path / "less" / "model.onnx.data").stat().st_size < (exact / "model.onnx.data").stat().st_size
 
 
@@ -73,6 +78,19 @@ def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):
     found = reduced(release, tmp_path / "int8", "int8", source_text)
     assert found["scores"]["cosine"] == [1, pytest.approx(1 - found["loss"])]
     assert 0 < found["loss"] < 0.01
+
+
+def test_what_overflows_in_float16_is_refused(classifier, table, tmp_path):
+    """On a CPU, where it is judged here, products are computed in float32, and nothing overflows."""
+    model = shutil.copytree(classifier, tmp_path / "model")
+    state = torch.load(model / "model.pt")
+    for part, value in (("weight", 400), ("bias", 60_000)):
+        state["model"][f"encoder.sentence_encoder.layers.0.fc1.{part}"][3] = value
+    state["model"]["encoder.sentence_encoder.layers.0.self_attn_layer_norm.bias"] += 10
+    torch.save(state, model / "model.pt")
+    with pytest.raises(FocusError, match=r"tsv: .*layers\.0\.gelu reaches .*e\+05 here, more than float16 holds"):
+        reduced(model, tmp_path / "fp16", "fp16", table, max_loss=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_calibration_keeps_the_scales_that_lose_less(release, source_text, target_text, tmp_path):
@@ -102,18 +120,91 @@ def test_faults_of_the_validation_file_are_told(classifier, table, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+def with_heads(classifier, output, *names):
+    """The classifier with copies of its head under other names."""
+    shutil.copytree(classifier, output)
+    state = torch.load(output / "model.pt")
+    old = "classification_heads.classification."
+    head = {name: state["model"].pop(name) for name in list(state["model"]) if name.startswith(old)}
+    for name in names:
+        state["model"] |= {key.replace(old, f"classification_heads.{name}."): value for key, value in head.items()}
+    torch.save(state, output / "model.pt")
+    return output
+
+
+def test_a_head_of_any_name_is_exported(classifier, exact, lines, tmp_path):
+    model = with_heads(classifier, tmp_path / "model", "sentence-head")
+    export_onnx(Export(model, None, 1e-4, False, None, None), tmp_path / "onnx")
+    for a, b in zip(Predictor(tmp_path / "onnx").predict(lines), Predictor(exact).predict(lines), strict=True):
+        assert a == b
+    export_huggingface(model, tmp_path / "hf")
+    export_huggingface(classifier, tmp_path / "expected")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("hf", "expected")]
+    assert weights[0] == weights[1]
+
+
+def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
+    with_heads(classifier, tmp_path / "two", "tone", "topic")
+    for name, labels in (("none", ""), ("few", "a\nb\n"), ("twice", "a\nb\na\n")):
+        shutil.copytree(classifier, tmp_path / name)
+        (tmp_path / name / "labels.txt").write_text(labels)
+    (tmp_path / "none" / "labels.txt").unlink()
+    for name, fault in (
+        ("two", "two: has the heads tone, topic; a model with one of them can be exported"),
+        ("none", r"labels\.txt: no such file; it has to name the 3 classes of the head"),
+        ("few", r"labels\.txt: has 2 labels, but the model's head 3 classes"),
+        ("twice", r"twice/labels\.txt: has the label 'a' twice"),
+    ):
+        with pytest.raises(FocusError, match=fault):
+            export_onnx(Export(tmp_path / name, None, 1e-4, False, None, None), tmp_path / "o")
+        with pytest.raises(FocusError, match=fault):
+            export_huggingface(tmp_path / name, tmp_path / "o")
+        assert not (tmp_path / "o").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (("--precision", "int8"), "say with --validation on what to measure"),
         (("--calibration", "text"), "--calibration fixes the scales of --precision int8"),
+        (("--validation", "no.tsv"), "--validation judges what --precision or --keep-tokens-of lose"),
+        (("--keep-tokens-of", "no.txt", "--max-loss", "0.5"), "--max-loss is about --validation"),
+        (("--keep-tokens-of", "no.txt", "--label-column", "label"), "--label-column is about --validation"),
+        (("--hf",), "--onnx, --hf or --triton, one of them"),
     ],
 )
 def test_options_that_need_others_say_so(classifier, tmp_path, options, says):
-    command = ("focus", "export", "--onnx", "--model", classifier, "--output", tmp_path / "o")
-    done = run(*command, *options, check=False)
+    refuse_usage(("--onnx", "--model", classifier, "--output", tmp_path / "o", *options), says)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("--hf", ("--precision", "int8")),
+        ("--hf", ("--precision", "fp32")),
+        ("--hf", ("--keep-tokens-of", "no.txt")),
+        ("--triton", ("--pooling", "first")),
+        ("--triton", ("--hidden-states",)),
+    ],
+)
+def test_options_of_another_form_are_refused(classifier, tmp_path, form, options):
+    command = (form, "--model", classifier, "--output", tmp_path / "o", *options)
+    refuse_usage(command, f"{options[0]} does nothing for {form}")
+
+
+def refuse_usage(options, says):
+    done = run("focus", "export", *options, check=False)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_a_head_leaves_no_room_for_a_pooling(classifier, tmp_path):
+    fault = "has a classification head, which reads the first token; leave out the pooling"
+    with pytest.raises(FocusError, match=fault):
+        export_onnx(Export(classifier, "mean", 1e-4, False, None, None), tmp_path / "o")
+    with pytest.raises(FocusError, match=fault):
+        export_huggingface(classifier, tmp_path / "o", "first")
+    assert not list(tmp_path.iterdir())
 
 
 def test_hidden_states_come_on_demand(release, exact, tmp_path):
@@ -146,6 +237,30 @@ def test_a_pruned_vocabulary_changes_nothing_for_its_corpus(pruned):
     for a, b in zip(Predictor(few).predict(lines), Predictor(whole).predict(lines), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert (few / "model.onnx.data").stat().st_size < (whole / "model.onnx.data").stat().st_size
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_path, precision):
+    """By the embeddings of the encoder with all tokens, whatever the precision."""
+    few, corpus, whole = pruned
+    others = tmp_path / "others.txt"
+    others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
+    judged = Reduction(precision, others, "label", "text", 0, None)
+    with pytest.raises(FocusError, match=f"as {precision} of these tokens the model loses"):
+        export_onnx(Export(release, "mean", 1e-4, False, corpus, judged), tmp_path / "o")
+    command = ("focus", "export", "--onnx", "--model", release, "--output", tmp_path / "o", "--keep-tokens-of", corpus)
+    said = run(*command, "--precision", precision, "--validation", others, "--max-loss", 1).stdout
+    lines = others.read_text().splitlines()
+    exact, kept = (np.stack(list(Predictor(path).predict(lines))) for path in (whole, tmp_path / "o"))
+    cosines = (exact * kept).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(kept, axis=1)
+    assert counts(tmp_path / "o")["scores"]["cosine"] == [1, pytest.approx(cosines.mean(), abs=1e-4)]
+    assert counts(tmp_path / "o")["fp32_bytes"] > sum(path.stat().st_size for path in few.iterdir())
+    assert f"cosine as {precision} {100 * cosines.mean():.1f} % (fp32 with all tokens: 100.0 %)" in said
+
+
+def test_not_a_number_is_the_greatest_loss():
+    judged = {"fixed": Quality({}, float("nan")), "measured": Quality({}, 0.5)}
+    assert least_loss(judged) == "measured"
 
 
 def test_other_texts_are_cut_into_the_tokens_that_are_left(pruned, source_text):

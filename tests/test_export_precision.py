@@ -9,11 +9,13 @@ from focus_export.batching import padded
 from focus_export.graph import build_graph
 from focus_export.int8 import LIMIT, PRODUCT_LIMIT, activation_scale, quantized_rows
 from focus_export.onnx_file import write_graph
-from focus_export.ranges import measured_ranges
+from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
 from focus_export.verify import largest_difference, random_batches
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+
+from focus_plugin.errors import FocusError
 
 HEADS = ("mood", "mean", "first")
 WEIGHTS = st.floats(-1e4, 1e4, width=32)
@@ -37,7 +39,8 @@ def texts():
 
 @pytest.fixture(scope="module")
 def ranges(tensors, texts):
-    return measured_ranges(build_graph(ENCODER, tensors, "mean"), build_graph(ENCODER, tensors, "mean", "int8"), texts)
+    names = quantized_tensors(build_graph(ENCODER, tensors, "mean", "int8"))
+    return measured_ranges(build_graph(ENCODER, tensors, "mean"), names, [padded([text], 1) for text in texts])
 
 
 def relative_error(path, model, head):
@@ -84,6 +87,43 @@ def test_ranges_are_those_of_the_hidden_states(model, texts, ranges):
     for layer, name in enumerate(names, 1):
         values = np.concatenate([state[layer].numpy().ravel() for state in states])
         np.testing.assert_allclose(ranges[name], (values.min(), values.max()), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "linear", "value"),
+    [
+        (0, "intermediate.dense", "layers.0.gelu.sum"),
+        (1, "attention.self.value", "layers.1.self_attn.heads.sum"),
+        (2, "attention.self.key", "layers.2.self_attn.k_proj.product.sum"),
+        (2, "output.dense", None),
+    ],
+)
+def test_the_largest_value_in_float16_is_that_of_the_linear_layer(texts, layer, linear, value):
+    """transformers tells what the layer gives, its bias included. The last one's bias is added in float32."""
+    model, given = oracle(), []
+    module = model.get_submodule(f"roberta.encoder.layer.{layer}.{linear}")
+    with torch.no_grad():
+        module.bias[3] = -6e4
+    module.register_forward_hook(lambda module, inputs, output: given.append(output.abs().max().item()))
+    with torch.no_grad():
+        for text in texts:
+            model.roberta(torch.from_numpy(text[None]).long())
+    exact, half = (build_graph(ENCODER, fairseq_tensors(model), "first", precision) for precision in ("fp32", "fp16"))
+    name, largest = largest_in_float16(exact, half, [padded([text], 1) for text in texts])
+    if value:
+        assert name.endswith(value)
+        assert largest == pytest.approx(max(given), rel=1e-5)
+    else:
+        assert largest < 100
+
+
+def test_a_weight_beyond_float16_is_told(tensors):
+    name = "encoder.sentence_encoder.layers.1.fc2.weight"
+    large = {**tensors, name: tensors[name].copy()}
+    large[name][0, 0] = -70000
+    build_graph(ENCODER, large, "mean")
+    with pytest.raises(FocusError, match=r"layers\.1\.fc2\.weight has a value of 7e\+04, more than float16 holds"):
+        build_graph(ENCODER, large, "mean", "fp16")
 
 
 @pytest.mark.parametrize("limit", [LIMIT, PRODUCT_LIMIT])

@@ -14,7 +14,15 @@ import weakref
 import numpy as np
 import onnxruntime
 import pytest
-from export_models import ENCODER, LABELS, expected, piece_ids, random_words, texts_of_mixed_lengths
+from export_models import (
+    ENCODER,
+    LABELS,
+    expected,
+    piece_ids,
+    random_words,
+    texts_of_mixed_lengths,
+    write_small_export,
+)
 from focus_export.ahead import ahead
 from focus_export.batching import BATCH_COST, batches_by_length, padded
 from focus_export.directory import INPUTS, read_export, write_export
@@ -394,6 +402,25 @@ def test_a_gpu_is_not_done_without_where_it_is_required(exports):
         Predictor(exports["mood"][0], provider="cpu", require_gpu=True)
 
 
+def test_an_int8_model_runs_on_the_cpu_alone(exports, tmp_path):
+    write_small_export(tmp_path / "int8", "mean", exports["mean"][0] / "sentencepiece.model", "int8")
+    assert Predictor(tmp_path / "int8").encoder.provider == "CPUExecutionProvider"
+    for options in ({"require_gpu": True}, {"provider": "cuda"}, {"provider": "tensorrt"}):
+        with pytest.raises(FocusError, match="int8: is an int8 model, which runs on the CPU alone"):
+            Predictor(tmp_path / "int8", **options)
+
+
+def test_an_argument_that_makes_no_sense_is_told(exports):
+    for options, fault in (
+        ({"threads": -1}, "threads is -1; it has to be at least 1"),
+        ({"workers": 0}, "workers is 0"),
+        ({"token_budget": -5}, "token_budget is -5"),
+        ({"provider": "gpu"}, "no provider 'gpu'; choose auto, cpu, cuda, tensorrt"),
+    ):
+        with pytest.raises(FocusError, match=fault):
+            Encoder(exports["mean"][0], **options)
+
+
 def test_threads_and_provider_change_no_result(exports, embedder):
     texts = texts_of_mixed_lengths(30, seed=3)
     single = Predictor(exports["mean"][0], provider="cpu", threads=1)
@@ -428,6 +455,16 @@ def test_a_batch_that_fails_ends_the_run_and_no_other_thread_goes_on(exports):
 def test_what_is_no_text_is_told(embedder):
     with pytest.raises(FocusError, match="Text 2: is a NoneType, not text"):
         list(embedder.predict(["ka", None]))
+    with pytest.raises(FocusError, match="Text 2: is not valid Unicode"):
+        list(embedder.predict(["ka", "ka\ud800"]))
+
+
+def test_a_text_in_the_place_of_texts_is_told(embedder):
+    for text in ("kata", b"kata"):
+        with pytest.raises(FocusError, match="put it in a list"):
+            embedder.encoder.encode(text)
+        with pytest.raises(FocusError, match="put it in a list"):
+            list(embedder.predict(text))
 
 
 def test_serving_imports_no_training_library(exports):

@@ -19,6 +19,7 @@ from export_models import LABELS, random_words, texts_of_mixed_lengths, write_sm
 from focus_export.formats import make_format
 from focus_export.predict_file import predict_file
 from focus_export.runtime import Predictor
+from focus_export.text_input import TextInput
 
 from focus_plugin.errors import FocusError
 
@@ -286,6 +287,76 @@ def test_killed_again_and_again_no_line_is_lost_or_repeated(tmp_path, exports):
     assert names(tmp_path) == ["out.jsonl", "texts.txt", "whole.jsonl"]
 
 
+# Kills itself at a moment of a run: arguments are the moment, the model, the input and the output.
+DYING = """
+import os, signal, sys
+from pathlib import Path
+import pyarrow.parquet
+from focus_export.predict_file import predict_file
+from focus_export.runtime import Predictor
+
+moment, model, source, output = sys.argv[1:]
+replace, write_table, states = Path.replace, pyarrow.parquet.ParquetWriter.write_table, []
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying_replace(path, target):
+    states.append(str(target).endswith(".unfinished.json"))
+    if moment == "before a state" and sum(states) == 4:
+        die()
+    result = replace(path, target)
+    if moment == "after the output" and str(target) == output:
+        die()
+    return result
+
+def dying_write(writer, table):
+    write_table(writer, table)
+    die()
+
+Path.replace = dying_replace
+if moment == "in Parquet":
+    pyarrow.parquet.ParquetWriter.write_table = dying_write
+predict_file(Predictor(model, token_budget=16), source, output)
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "name"),
+    [
+        ("before a state", "out.jsonl"),
+        ("after the output", "out.jsonl"),
+        ("in Parquet", "out.parquet"),
+        ("after the output", "out.parquet"),
+    ],
+)
+def test_a_kill_at_any_moment_leaves_nothing_for_good(tmp_path, exports, classifier, moment, name):
+    source, output = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(300)), tmp_path / name
+    predict_file(classifier, source, tmp_path / "whole" / name)
+    words = [sys.executable, "-c", DYING, moment, exports["mood"][0], source, output]
+    died = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert names(tmp_path) != sorted(["texts.txt", "whole", *([name] if output.exists() else [])]), "something is left"
+    if output.exists():
+        with pytest.raises(FocusError, match="is already there"):
+            predict_file(classifier, source, output)
+    else:
+        assert predict_file(classifier, source, output) == 300
+    assert output.read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert names(tmp_path) == sorted([name, "texts.txt", "whole"])
+
+
+def test_another_file_in_the_place_of_the_output_loses_no_work(tmp_path, classifier):
+    source, output = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(300)), tmp_path / "out.jsonl"
+    interrupted(classifier, source, output, 200)
+    left = names(tmp_path)
+    output.write_text("of somebody else")
+    with pytest.raises(FocusError, match="is already there"):
+        predict_file(classifier, source, output)
+    output.unlink()
+    assert names(tmp_path) == left
+
+
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path, exports):
     source = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(800))
     command = ("predict", "--model", exports["mood"][0], "--input", source, "--batch-tokens", 32, "--output")
@@ -303,6 +374,39 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path, ex
     assert 300 < done_texts(output) < 600
     run("focus", *command, output)
     assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_texts_may_come_through_a_pipe(tmp_path, exports):
+    texts = "".join(f"{text}\n" for text in texts_of_mixed_lengths(50, seed=8)).encode()
+    (tmp_path / "texts.txt").write_bytes(texts)
+    predict = [PROGRAM, "predict", "--model", str(exports["mood"][0])]
+    run("focus", *predict[1:], "--input", tmp_path / "texts.txt", "--output", tmp_path / "out.txt")
+    for content in (texts, gzip.compress(texts)):
+        words = [*predict, "--input", "/dev/stdin", "--output", "-", "--format", "txt"]
+        done = subprocess.run(words, input=content, capture_output=True, check=True)
+        assert done.stdout == (tmp_path / "out.txt").read_bytes()
+    refuse("focus", *predict[1:], "--input", tmp_path, "--output", "-", says="is a directory; give a file of texts")
+
+
+@pytest.mark.parametrize("packed", [lambda content: content, gzip.compress])
+def test_a_slow_pipe_is_read_for_what_it_is(packed):
+    """It has given one byte when its kind is to be told."""
+    content, (end, other) = packed(b"ka\nta\n"), os.pipe()
+    with open(end, "rb") as file:
+        os.write(other, content[:1])
+        texts = TextInput("pipe", file)
+        os.write(other, content[1:])
+        os.close(other)
+        assert list(texts) == ["ka", "ta"]
+
+
+@pytest.mark.parametrize(("closed", "says"), [("<&-", "Standard input"), (">&-", "Standard output")])
+def test_a_closed_stream_is_told(exports, closed, says):
+    command = f"{PROGRAM} predict --model {exports['mood'][0]} --input - --output - {closed}"
+    done = subprocess.run(["bash", "-c", command], input="", capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"Error: {says} is closed; give a file." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_two_runs_do_not_write_one_file(tmp_path, exports):

@@ -124,6 +124,11 @@ def test_the_encoder_is_configured_as_the_onnx_model_is(repositories, schema, he
     assert configuration.HasField("dynamic_batching")
     (group,) = configuration.instance_group
     assert group.count == 1, "Triton's default is two, which would share the cores and hold the model twice"
+    accelerators = configuration.optimization.execution_accelerators
+    assert not accelerators.cpu_execution_accelerator
+    (cuda,) = accelerators.gpu_execution_accelerator
+    assert cuda.name == "cuda"
+    assert dict(cuda.parameters) == {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def to_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         number = re.search(r"\.(\d+)\.", name)
         stem, _, part = pattern.rpartition(".")
         target = names.get(pattern) or (f"{names[stem]}.{part}" if stem in names else pattern)
-        target = re.sub(r"^classification_heads\.\w+\.", "classifier.", target)
+        target = re.sub(r"^classification_heads\.[^.]+\.", "classifier.", target)
         prefix = "roberta." if target.startswith(("embeddings.", "encoder.")) else ""
         renamed[prefix + target.format(number[1] if number else "")] = tensor
     return renamed

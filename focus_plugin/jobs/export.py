@@ -16,9 +16,9 @@ from focus_export.verify import random_batches, require_equal
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, sha256, whole_directory
-from focus_plugin.jobs.finetune import HEAD, LABELS
+from focus_plugin.jobs.finetune import LABELS
 from focus_plugin.jobs.reduction import Reduction, write_reduced
-from focus_plugin.jobs.served import Served, read_head_labels, serve
+from focus_plugin.jobs.served import Served, read_head, serve, write_served
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
@@ -30,13 +30,13 @@ KIND = "ONNX model"
 class Export:
     """What to export and how.
 
-    pooling: "mean" or "first", for encoders without a head. tolerance: largest difference to PyTorch that is let
-    through, in any output of the float32 model. hidden_states: have the model give those too. keep_tokens_of: a text;
-    tokens it has no use for are left out. reduction: None for float32.
+    pooling: for encoders without a head, "mean", as if None, or "first". tolerance: largest difference to PyTorch that
+    is let through, in any output of the float32 model. hidden_states: have the model give those too. keep_tokens_of: a
+    text; tokens it has no use for are left out. reduction: None where nothing is judged, and for float32.
     """
 
     model: Path
-    pooling: str
+    pooling: str | None
     tolerance: float
     hidden_states: bool
     keep_tokens_of: Path | None
@@ -47,25 +47,31 @@ def export_onnx(job: Export, output: Path, phase: Phase = no_phase) -> Manifest:
     """Write the export directory unless ``output`` already holds it.
 
     The float32 graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
-    PyTorch, hidden states included; one of less precision is then judged against it on the validation file. Raises
-    FocusError, and writes nothing, if they differ by more than the tolerance or lose more than they may.
+    PyTorch, hidden states included. One of less precision or fewer tokens is then judged, on the validation file,
+    against the float32 graph with all tokens. Raises FocusError, and writes nothing, if they differ by more than the
+    tolerance or lose more than they may.
     """
     manifest = _describe(job)
     if not already_made(output, manifest):
         checkpoint = read_checkpoint(job.model)
-        labels = read_head_labels(job.model, checkpoint)
+        head = read_head(job.model, checkpoint, job.pooling)
         _, tokenizer = vocabulary_files(job.model)
-        served = serve(checkpoint, tokenizer, labels, job.pooling, job.keep_tokens_of, phase)
+        pooling = job.pooling or "mean"
+        served = serve(checkpoint, tokenizer, head, pooling, job.keep_tokens_of, phase)
         found: dict[str, object] = {"checkpoint_tokens": len(checkpoint.vocabulary), "tokens": len(served.kept)}
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
             exact = Path(scratch) / "exact"
             with phase("Writing and verifying", 1):
                 found["largest_difference_to_pytorch"] = _write_exact(job, served, exact)
-            chosen, found["fp32_bytes"] = exact, _size(exact)
+            chosen = exact
             if job.reduction:
-                chosen, judged = write_reduced(job.reduction, served, job.hidden_states, exact, phase)
-                found |= judged
+                whole = exact
+                if job.keep_tokens_of:
+                    whole = Path(scratch) / "whole"
+                    write_served(serve(checkpoint, tokenizer, head, pooling, None, phase), whole)
+                chosen, judged = write_reduced(job.reduction, served, job.hidden_states, exact, whole, phase)
+                found |= {**judged, "fp32_bytes": _size(whole)}
             write_manifest(chosen, manifest, {**found, "bytes": _size(chosen)})
             with whole_directory(output) as directory:
                 for path in chosen.iterdir():
@@ -79,7 +85,7 @@ def _describe(job: Export) -> Manifest:
     if tokenizer.name != SENTENCEPIECE:
         raise FocusError(f"{job.model}: is tokenized by {tokenizer.name}; what is served needs a SentencePiece model.")
     files = {path.name: path for path in (*checkpoint_files(job.model), job.model / LABELS) if path.is_file()}
-    options = {"pooling": job.pooling, "tolerance": job.tolerance, "hidden_states": job.hidden_states}
+    options = {"pooling": job.pooling or "mean", "tolerance": job.tolerance, "hidden_states": job.hidden_states}
     texts = {"keep_tokens_of": job.keep_tokens_of}
     if job.reduction:
         parts = asdict(job.reduction)
@@ -114,7 +120,7 @@ def _fairseq_outputs(model: Any, served: Served, ids: np.ndarray, lengths: np.nd
     hidden = model(torch.from_numpy(served.kept[ids]), features_only=True)[0]
     outputs = {HIDDEN_STATES: hidden}
     if served.config.labels:
-        outputs["logits"] = model.classification_heads[HEAD](hidden)
+        outputs["logits"] = model.classification_heads[served.head](hidden)
     elif served.config.pooling == "first":
         outputs["embedding"] = hidden[:, 0]
     else:

@@ -1,11 +1,12 @@
 """What a model loses when it computes less exactly, by the measure of its task."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from focus_export.runtime import Classification, Prediction, Predictor
+from focus_export.runtime import Classification, Prediction
 from sklearn.metrics import accuracy_score, f1_score
 
 from focus_plugin.data import Table
@@ -46,11 +47,6 @@ def read_validation(path: Path, label_column: str, text_column: str, labels: Seq
     return Validation([text for _, _, text in rows], [label for _, label, _ in rows])
 
 
-def predictions(directory: Path, validation: Validation) -> list[Prediction]:
-    """What the exported model in ``directory`` says of the texts; long ones are cut."""
-    return list(Predictor(directory, truncate=True).predict(validation.texts))
-
-
 def quality(validation: Validation, exact: Sequence[Prediction], reduced: Sequence[Prediction]) -> Quality:
     """Compare the predictions of two models for the texts of ``validation``.
 
@@ -64,3 +60,8 @@ def quality(validation: Validation, exact: Sequence[Prediction], reduced: Sequen
     first, second = (float(accuracy_score(validation.labels, labels)) for labels in found)
     f1 = tuple(float(f1_score(validation.labels, labels, average="macro")) for labels in found)
     return Quality({"accuracy": (first, second), "macro_f1": (f1[0], f1[1])}, (first - second) / max(first, 1e-9))
+
+
+def least_loss(judged: Mapping[str, Quality]) -> str:
+    """The name of the quality that loses least; not-a-number is the greatest loss."""
+    return min(judged, key=lambda name: math.inf if math.isnan(judged[name].loss) else judged[name].loss)
