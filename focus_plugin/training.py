@@ -28,6 +28,7 @@ from focus_plugin.files import read_lines, whole_file
 BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 _USER_DIR = str(Path(__file__).parent)
 _NEVER = "1000000000"  # epochs: what is not to happen at the end of each
+_EVERY_SAMPLE = ("--required-batch-size-multiple", "1")  # by default fairseq leaves out those that are left over
 _STATISTICS = re.compile(r' \| INFO \| (\S+) \| (\{".*\})$')
 _TAIL_LINES = 8
 
@@ -82,13 +83,15 @@ def masked_lm_command(
     """The ``fairseq-train`` command that goes on pretraining the checkpoint ``init`` on prepared text.
 
     ``max_tokens``: tokens in a batch on one device. ``extra``: more options of fairseq-train, which override
-    those chosen here. Samples are runs of ``tokens_per_sample`` tokens across lines, so none is left out.
+    those chosen here. Samples are runs of ``tokens_per_sample`` tokens across lines, so none is left out. The best
+    checkpoint is the one with the lowest loss on the validation text.
     """
     return [
         *_train_command(data, init, save_dir, config, schedule),
         *("--task", "focus_masked_lm", "--criterion", "masked_lm"),
         *("--sample-break-mode", "none", "--tokens-per-sample", str(min(512, config.max_positions))),
-        *("--max-tokens", str(max_tokens), "--skip-invalid-size-inputs-valid-test"),
+        *("--max-tokens", str(max_tokens), "--skip-invalid-size-inputs-valid-test", *_EVERY_SAMPLE),
+        *("--best-checkpoint-metric", "nats"),
         *_device_options(cpu),
         *extra,
     ]
@@ -109,15 +112,16 @@ def classification_command(
 ) -> list[str]:
     """The ``fairseq-train`` command that fine-tunes the checkpoint ``init`` and a new classification head.
 
-    ``head``: its name. ``batch_size``: texts in a batch on one device. The best checkpoint is the one most
-    accurate on the validation set. ``extra`` as in ``masked_lm_command``.
+    ``head``: its name. ``batch_size``: texts in a batch on one device. The best checkpoint is the latest of those
+    most accurate on the validation set, to a tenth of a percent: fairseq tells it no finer. ``extra`` as in
+    ``masked_lm_command``.
     """
     return [
         *_train_command(data, init, save_dir, config, schedule),
         *("--task", "sentence_prediction", "--criterion", "sentence_prediction"),
         *("--num-classes", str(classes), "--classification-head-name", head),
         *("--init-token", "0", "--separator-token", "2"),
-        *("--batch-size", str(batch_size), "--required-batch-size-multiple", "1"),
+        *("--batch-size", str(batch_size), *_EVERY_SAMPLE),
         *("--best-checkpoint-metric", "accuracy", "--maximize-best-checkpoint-metric"),
         *_device_options(cpu),
         *extra,
@@ -220,7 +224,7 @@ def _step(tag: str, statistics: dict[str, str], updates: int) -> TrainingStep:
     return TrainingStep(
         update=int(statistics[f"{prefix}num_updates"]),
         updates=updates,
-        loss=float(statistics[f"{prefix}loss"]) * math.log(2),
+        loss=float(statistics.get(f"{prefix}nats") or float(statistics[f"{prefix}loss"]) * math.log(2)),
         rate=float(statistics[f"{prefix}wps"]),
         valid=tag == "valid",
     )
@@ -267,6 +271,7 @@ def masked_lm_loss(
         *(_script("fairseq-validate"), str(data), "--user-dir", _USER_DIR, "--path", str(path)),
         *("--task", "focus_masked_lm", "--valid-subset", split, "--max-tokens", str(max_tokens)),
         *("--model-overrides", repr({"task": task}), "--skip-invalid-size-inputs-valid-test", "--log-format", "json"),
+        *_EVERY_SAMPLE,
         *(["--cpu"] if cpu else []),
     ]
     for tag, statistics in _run(command, log):

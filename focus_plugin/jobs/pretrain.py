@@ -92,7 +92,7 @@ def pretrain(
             kept = {name: tensors[name] for name in source.tensors}
             write_release(directory, source.config, kept, dictionary, tokenizer)
             shutil.copyfile(running / LOG, directory / LOG)
-            found = {"valid_loss_nats": {str(step.update): round(step.loss, 4) for step in curve}}
+            found = {"valid_loss_nats": {str(step.update): round(step.loss, 6) for step in curve}}
             write_manifest(directory, manifest, found)
         shutil.rmtree(running)  # fairseq's checkpoints are several times the model's size
     return made(output)
