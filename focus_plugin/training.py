@@ -255,9 +255,9 @@ def masked_lm_loss(
 ) -> MaskedLMLoss:
     """Evaluate a checkpoint on prepared text with ``fairseq-validate``, whose output is appended to ``log``.
 
-    ``checkpoint``: a release directory or any ``.pt`` that fairseq wrote. Which tokens are masked depends on
-    ``seed``, ``tokens_per_sample`` and the text alone, so checkpoints with one vocabulary are compared on the same
-    predictions. Raises FocusError if fairseq fails.
+    ``checkpoint``: a directory that ``write_release`` wrote, or a ``.pt`` of ``fairseq-train``. Which tokens are
+    masked depends on ``seed``, ``tokens_per_sample`` and the text alone, so checkpoints with one vocabulary are
+    compared on the same predictions. Raises FocusError if fairseq fails.
     """
     path = checkpoint / "model.pt" if checkpoint.is_dir() else checkpoint
     task = {
