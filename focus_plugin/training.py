@@ -1,6 +1,5 @@
 """fairseq's own commands, composed, run and followed: continued pretraining, fine-tuning and evaluation."""
 
-import fcntl
 import json
 import math
 import re
@@ -175,35 +174,20 @@ def _device_options(cpu: bool) -> list[str]:
     ]
 
 
-def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object]) -> None:
+def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object], *locks: int) -> None:
     """Run a ``fairseq-train`` command, append its output to ``log`` and report what it says of its progress.
 
-    A run that was killed goes on from its last checkpoint. Raises FocusError if the command fails.
+    A run that was killed goes on from its last checkpoint. ``locks``: descriptors that fairseq-train inherits, since
+    it lives on where only its parent is killed. Raises FocusError if the command fails.
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--max-update", type=int)
     parser.add_argument("--save-dir", type=Path)
     options, _ = parser.parse_known_args(command)
-    with _alone_in(options.save_dir) as lock:
-        _mend_last_checkpoint(options.save_dir)
-        for tag, statistics in _run(command, log, lock):
-            if tag in ("train_inner", "valid"):
-                progress(_step(tag, statistics, options.max_update))
-
-
-@contextmanager
-def _alone_in(save_dir: Path) -> Iterator[int]:
-    """Hold a lock on ``save_dir`` and yield its descriptor; who inherits it holds it too.
-
-    fairseq-train lives on where only its parent is killed, and two trainings would write the same checkpoints.
-    """
-    save_dir.mkdir(parents=True, exist_ok=True)
-    with open(save_dir / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FocusError(f"{save_dir}: a training is still running here; wait for it, or end it first.") from error
-        yield file.fileno()
+    _mend_last_checkpoint(options.save_dir)
+    for tag, statistics in _run(command, log, *locks):
+        if tag in ("train_inner", "valid"):
+            progress(_step(tag, statistics, options.max_update))
 
 
 def validations(log: Path) -> list[TrainingStep]:

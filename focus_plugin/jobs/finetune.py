@@ -15,7 +15,7 @@ from focus_plugin.data import count_rows, prepare_classification, read_labels
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, sha256, whole_directory
 from focus_plugin.finetuning import evaluate_classifier
-from focus_plugin.jobs.unfinished import LOG, unfinished
+from focus_plugin.jobs.unfinished import LOG, unfinished, unfinished_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.training import BEST, Schedule, TrainingStep, classification_command, run_training
 from focus_plugin.vocabulary.files import vocabulary_files
@@ -59,25 +59,25 @@ def finetune_classification(
     manifest = _describe(job)
     if not already_made(output, manifest):
         source = read_checkpoint(job.model)
-        running = unfinished(output, manifest)
-        data = running / "data"
-        if not data.exists():
-            _prepare(job, running, data, source.config.max_positions)
-        labels = read_labels(data)
-        command = _command(job, data, running, source.config, len(labels))
-        show_command(command)
-        run_training(command, running / LOG, progress)
-        scores = evaluate_classifier(running / BEST, data, HEAD)
-        with whole_directory(output) as directory:
-            tensors, _ = load_fairseq(running / BEST)
-            heads = sorted(name for name in tensors if name.startswith(f"classification_heads.{HEAD}."))
-            kept = {name: tensors[name] for name in (*source.tensors, *heads)}
-            write_release(directory, source.config, kept, *vocabulary_files(job.model))
-            (directory / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-            shutil.copyfile(running / LOG, directory / LOG)
-            found = {"labels": list(labels), "valid_accuracy": scores.accuracy, "valid_macro_f1": scores.macro_f1}
-            write_manifest(directory, manifest, {**found, "valid_texts": len(scores.expected)})
-        shutil.rmtree(running)  # fairseq's checkpoints are several times the model's size
+        running = unfinished_directory(output)
+        with unfinished(running, manifest) as lock:
+            data = running / "data"
+            if not data.exists():
+                _prepare(job, running, data, source.config.max_positions)
+            labels = read_labels(data)
+            command = _command(job, data, running, source.config, len(labels))
+            show_command(command)
+            run_training(command, running / LOG, progress, lock)
+            scores = evaluate_classifier(running / BEST, data, HEAD)
+            with whole_directory(output) as directory:
+                tensors, _ = load_fairseq(running / BEST)
+                heads = sorted(name for name in tensors if name.startswith(f"classification_heads.{HEAD}."))
+                kept = {name: tensors[name] for name in (*source.tensors, *heads)}
+                write_release(directory, source.config, kept, *vocabulary_files(job.model))
+                (directory / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+                shutil.copyfile(running / LOG, directory / LOG)
+                found = {"labels": list(labels), "valid_accuracy": scores.accuracy, "valid_macro_f1": scores.macro_f1}
+                write_manifest(directory, manifest, {**found, "valid_texts": len(scores.expected)})
     return made(output)
 
 

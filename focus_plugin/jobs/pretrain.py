@@ -13,7 +13,7 @@ from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory
 from focus_plugin.jobs.prepare import KIND as DATA
-from focus_plugin.jobs.unfinished import LOG, unfinished
+from focus_plugin.jobs.unfinished import LOG, unfinished, unfinished_directory
 from focus_plugin.manifest import Manifest, already_made, describe, expect_kind, made, write_manifest
 from focus_plugin.training import BEST, Schedule, TrainingStep, masked_lm_command, run_training, validations
 from focus_plugin.vocabulary.files import vocabulary_files
@@ -65,7 +65,7 @@ def pretrain(
     inputs = {name: sha256(path) for name, path in files.items()}
     manifest = describe(KIND, options, inputs, ("torch", "fairseq-fixed"))
     if not already_made(output, manifest):
-        running = unfinished(output, manifest)
+        running = unfinished_directory(output)
         devices = 1 if job.cpu else max(1, torch.cuda.device_count())
         schedule = Schedule(
             updates=job.updates,
@@ -84,15 +84,15 @@ def pretrain(
             cpu=job.cpu,
             extra=job.extra,
         )
-        show_command(command)
-        run_training(command, running / LOG, progress)
-        curve = validations(running / LOG)
-        with whole_directory(output) as directory:
-            tensors, _ = load_fairseq(running / BEST)
-            kept = {name: tensors[name] for name in source.tensors}
-            write_release(directory, source.config, kept, dictionary, tokenizer)
-            shutil.copyfile(running / LOG, directory / LOG)
-            found = {"valid_loss_nats": {str(step.update): round(step.loss, 6) for step in curve}}
-            write_manifest(directory, manifest, found)
-        shutil.rmtree(running)  # fairseq's checkpoints are several times the model's size
+        with unfinished(running, manifest) as lock:
+            show_command(command)
+            run_training(command, running / LOG, progress, lock)
+            curve = validations(running / LOG)
+            with whole_directory(output) as directory:
+                tensors, _ = load_fairseq(running / BEST)
+                kept = {name: tensors[name] for name in source.tensors}
+                write_release(directory, source.config, kept, dictionary, tokenizer)
+                shutil.copyfile(running / LOG, directory / LOG)
+                found = {"valid_loss_nats": {str(step.update): round(step.loss, 6) for step in curve}}
+                write_manifest(directory, manifest, found)
     return made(output)
