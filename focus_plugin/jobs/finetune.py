@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
@@ -18,7 +19,7 @@ from focus_plugin.finetuning import evaluate_classifier
 from focus_plugin.jobs.unfinished import LOG, unfinished, unfinished_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
 from focus_plugin.training import BEST, Schedule, TrainingStep, classification_command, run_training
-from focus_plugin.vocabulary.files import vocabulary_files
+from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 
 KIND = "classification model"
 HEAD = "classification"
@@ -65,10 +66,10 @@ def finetune_classification(
             if not data.exists():
                 _prepare(job, running, data, source.config.max_positions)
             labels = read_labels(data)
-            command = _command(job, data, running, source.config, len(labels))
+            command = _command(job, data, _init(job.model, source, running), running, source.config, len(labels))
             show_command(command)
             run_training(command, running / LOG, progress, lock)
-            scores = evaluate_classifier(running / BEST, data, HEAD)
+            scores = evaluate_classifier(running / BEST, data, HEAD, cpu=job.cpu)
             with whole_directory(output) as directory:
                 tensors, _ = load_fairseq(running / BEST)
                 heads = sorted(name for name in tensors if name.startswith(f"classification_heads.{HEAD}."))
@@ -99,9 +100,20 @@ def _prepare(job: Classification, running: Path, data: Path, max_positions: int)
         raise
 
 
+def _init(model: Path, source: Checkpoint, running: Path) -> Path:
+    """The checkpoint to start from, without a head: fairseq would go on from one of the same name and shape."""
+    if not source.heads:
+        return model / MODEL
+    init = running / "init"
+    if not init.exists():
+        with whole_directory(init) as directory:
+            write_release(directory, source.config, source.tensors, *vocabulary_files(model))
+    return init / MODEL
+
+
 def _describe(job: Classification) -> Manifest:
     require_release(job.model)
-    vocabulary_files(job.model)
+    _, tokenizer = vocabulary_files(job.model)
     if "--save-dir" in job.extra:
         raise FocusError("--save-dir is chosen here, beside --output; leave it out.")
     files = {f"model/{path.name}": path for path in checkpoint_files(job.model)}
@@ -109,10 +121,12 @@ def _describe(job: Classification) -> Manifest:
     options = {name: value for name, value in asdict(job).items() if name not in ("model", "train", "valid")}
     options["extra"] = list(job.extra)
     inputs = {name: sha256(path) for name, path in files.items()}
-    return describe(KIND, options, inputs, ("torch", "fairseq-fixed", "sentencepiece"))
+    return describe(KIND, options, inputs, ("torch", "fairseq-fixed", tokenizer_package(tokenizer)))
 
 
-def _command(job: Classification, data: Path, running: Path, config: EncoderConfig, classes: int) -> list[str]:
+def _command(
+    job: Classification, data: Path, init: Path, running: Path, config: EncoderConfig, classes: int
+) -> list[str]:
     devices = 1 if job.cpu else max(1, torch.cuda.device_count())
     updates_per_epoch = math.ceil(count_rows(data) / job.batch_size)
     schedule = Schedule(
@@ -123,7 +137,7 @@ def _command(job: Classification, data: Path, running: Path, config: EncoderConf
     )
     return classification_command(
         data,
-        job.model / MODEL,
+        init,
         running,
         config,
         schedule,
