@@ -44,6 +44,7 @@ def command(
     job = Pretraining(data, init, updates, lr, batch_tokens, device_tokens, validations, seed, cpu, extra)
     with following(quiet) as progress:
         counts = pretrain(job, output, show_command(quiet), progress).counts
-    losses = counts["valid_loss_nats"]
-    best = min(losses, key=losses.__getitem__)
-    tell(quiet, f"{output}: validation loss {losses[best]:.3f} nats, reached at update {best} of {list(losses)[-1]}.")
+    if losses := counts["valid_loss_nats"]:
+        best = min(losses, key=losses.__getitem__)
+        told = f"{output}: validation loss {losses[best]:.3f} nats, reached at update {best} of {list(losses)[-1]}."
+        tell(quiet, told)

@@ -13,12 +13,11 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.data import count_rows, prepare_classification, read_labels
-from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, sha256, whole_directory
 from focus_plugin.finetuning import evaluate_classifier
 from focus_plugin.jobs.unfinished import LOG, unfinished, unfinished_directory
 from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
-from focus_plugin.training import BEST, Schedule, TrainingStep, classification_command, run_training
+from focus_plugin.training import BEST, Schedule, TrainingStep, check_extra, classification_command, run_training
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 
 KIND = "classification model"
@@ -114,8 +113,7 @@ def _init(model: Path, source: Checkpoint, running: Path) -> Path:
 def _describe(job: Classification) -> Manifest:
     require_release(job.model)
     _, tokenizer = vocabulary_files(job.model)
-    if "--save-dir" in job.extra:
-        raise FocusError("--save-dir is chosen here, beside --output; leave it out.")
+    check_extra(job.extra, job.cpu)
     files = {f"model/{path.name}": path for path in checkpoint_files(job.model)}
     files |= {"train": existing_file(job.train), "valid": existing_file(job.valid)}
     options = {name: value for name, value in asdict(job).items() if name not in ("model", "train", "valid")}
