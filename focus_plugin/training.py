@@ -35,10 +35,12 @@ _TAIL_LINES = 8
 _PRECISIONS = ("--fp16", "--bf16", "--amp", "--memory-efficient-fp16", "--memory-efficient-bf16")
 _NOT_FOR_USERS = {
     "--save-dir": "it is chosen here, beside --output",
-    "--restore-file": "--init says where to start from, and an interrupted training goes on by itself",
+    "--finetune-from-model": "the encoder to start from is named before",
+    "--restore-file": "an interrupted training goes on by itself",
     "--log-format": "the progress is read from the log",
     "--disable-validation": "the best checkpoint is what validation finds",
     "--no-save": "the result is made of a checkpoint",
+    "--classification-head-name": "the head is looked for by the name it has here",
 }
 
 T = TypeVar("T")

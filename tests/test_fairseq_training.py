@@ -155,6 +155,8 @@ def test_a_precision_after_two_dashes_is_the_only_one(
         (("--dropout", "0.2", "--save-dir=X"), "--save-dir"),
         (("--save-d", "X"), "--save-dir"),
         (("--restore-file=X",), "--restore-file"),
+        (("--finetune-from-model=X",), "--finetune-from-model"),
+        (("--classification-head-name", "X"), "--classification-head-name"),
         (("--log-format", "simple"), "--log-format"),
         (("--disable-validation",), "--disable-validation"),
         (("--no-save",), "--no-save"),

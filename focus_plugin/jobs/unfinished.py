@@ -48,7 +48,7 @@ def _alone(directory: Path) -> Iterator[int]:
         try:
             yield file.fileno()
         finally:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def _begin(directory: Path, manifest: Manifest) -> None:
