@@ -12,11 +12,12 @@ from focus_plugin.manifest import Manifest, read_manifest, write_manifest
 from focus_plugin.training import LAST
 
 LOG = "train.log"
+UNFINISHED = ".unfinished"
 
 
 def unfinished_directory(output: Path) -> Path:
     """``OUTPUT.unfinished``."""
-    return output.with_name(f"{output.name}.unfinished")
+    return output.with_name(f"{output.name}{UNFINISHED}")
 
 
 @contextmanager
