@@ -17,10 +17,7 @@ from statistics import median
 import numpy as np
 import onnxruntime
 import torch
-from optimum.exporters.onnx import main_export
-from optimum.onnxruntime import ORTModelForFeatureExtraction
 from serving_systems import FEEDFORWARD, LAYERS, WIDTH
-from transformers import AutoModel
 
 DEVICE, PROVIDER = "cuda", "CUDAExecutionProvider"
 ROWS, LENGTHS = (1, 8, 64, 512), (16, 32, 64, 128, 256, 512)
@@ -48,11 +45,15 @@ def ours(model: Path) -> System:
 
 def optimum(directory: Path) -> System:
     """optimum's model, which binds its inputs and outputs on the card."""
+    from optimum.onnxruntime import ORTModelForFeatureExtraction
+
     return on_card(ORTModelForFeatureExtraction.from_pretrained(directory, provider=PROVIDER, use_io_binding=True))
 
 
 def pytorch(directory: Path) -> System:
     """transformers' model in bf16."""
+    from transformers import AutoModel
+
     model = AutoModel.from_pretrained(directory, dtype=torch.bfloat16, attn_implementation="sdpa")
     return on_card(model.eval().to(DEVICE))
 
@@ -102,6 +103,8 @@ def main() -> None:
     work = parser.parse_args().work
     fused = work / "optimum" / "O4"
     if not fused.exists():
+        from optimum.exporters.onnx import main_export
+
         options = {"optimize": "O4", "device": DEVICE, "library_name": "transformers"}
         main_export(str(work / "hf"), fused, "feature-extraction", **options)
     systems = {

@@ -237,4 +237,7 @@ def export(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"export": export, "serve": serve, "first": first}[sys.argv[1]](*sys.argv[2:-1], Path(sys.argv[-1]))
+    commands: dict[str, Callable[..., None]] = {"export": export, "serve": serve, "first": first}
+    if len(sys.argv) < 3 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]](*sys.argv[2:-1], Path(sys.argv[-1]))

@@ -10,7 +10,7 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.progress import Phase, no_phase
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor result.")
-seed_option = click.option("--seed", default=1, type=click.IntRange(0, 2**32 - 1), help="Of everything random.")
+seed_option = click.option("--seed", default=1, type=click.IntRange(0, 2**31 - 1), help="Of everything random.")
 
 
 def interactive(quiet: bool) -> bool:

@@ -1,7 +1,5 @@
 """``focus evaluate``"""
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import click
@@ -19,8 +17,6 @@ def command(data: Path, model: Path, tokens_per_sample: int, cpu: bool, seed: in
     """Measure the masked-LM loss of an encoder on the validation text of DATA, made by focus prepare."""
     from focus_plugin.jobs.evaluate import evaluate
 
-    log = Path(tempfile.mkdtemp(prefix="focus-")) / "validate.log"  # left there if fairseq fails, which names it
     with phases(quiet=False)("Evaluating", 1):
-        loss = evaluate(model, data, log, tokens_per_sample=tokens_per_sample, seed=seed, cpu=cpu)
-    shutil.rmtree(log.parent)
+        loss = evaluate(model, data, tokens_per_sample=tokens_per_sample, seed=seed, cpu=cpu)
     click.echo(f"{model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 from focus_cli.common import quiet_option, seed_option, tell
-from focus_cli.training import cpu_option, extra_argument, following, show_command
+from focus_cli.training import cpu_option, extra_argument, following, learning_rate_option, show_command
 
 
 @click.group("finetune")
@@ -22,7 +22,7 @@ def command() -> None:
 @click.option("--truncate", is_flag=True, help="Cut texts longer than the encoder reads, instead of refusing them.")
 @click.option("--epochs", default=10, type=click.IntRange(min=1), help="Passes over the table.")
 @click.option("--batch-size", default=32, type=click.IntRange(min=1), help="Texts of one update.")
-@click.option("--lr", default=2e-5, type=click.FloatRange(min=0), help="Learning rate at its peak.")
+@learning_rate_option(2e-5)
 @cpu_option
 @seed_option
 @quiet_option

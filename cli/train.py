@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 from focus_cli.common import quiet_option, seed_option, tell
-from focus_cli.training import cpu_option, extra_argument, following, show_command
+from focus_cli.training import cpu_option, extra_argument, following, learning_rate_option, show_command
 
 
 @click.command("train")
@@ -12,7 +12,7 @@ from focus_cli.training import cpu_option, extra_argument, following, show_comma
 @click.option("--init", required=True, type=Path, help="Encoder to start from: a directory made by focus convert.")
 @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release.")
 @click.option("--updates", default=10_000, type=click.IntRange(min=1), help="Optimizer steps.")
-@click.option("--lr", default=5e-5, type=click.FloatRange(min=0), help="Learning rate at its peak.")
+@learning_rate_option(5e-5)
 @click.option("--batch-tokens", default=32_768, type=click.IntRange(min=1), help="Tokens of one update.")
 @click.option("--device-tokens", default=8_192, type=click.IntRange(min=1), help="Tokens on one device at once.")
 @click.option("--validations", default=10, type=click.IntRange(min=1), help="How often to validate and save.")
@@ -44,6 +44,7 @@ def command(
     job = Pretraining(data, init, updates, lr, batch_tokens, device_tokens, validations, seed, cpu, extra)
     with following(quiet) as progress:
         counts = pretrain(job, output, show_command(quiet), progress).counts
-    losses = counts["valid_loss_nats"]
-    best = min(losses, key=losses.__getitem__)
-    tell(quiet, f"{output}: validation loss {losses[best]:.3f} nats, reached at update {best} of {list(losses)[-1]}.")
+    if losses := counts["valid_loss_nats"]:
+        best = min(losses, key=losses.__getitem__)
+        told = f"{output}: validation loss {losses[best]:.3f} nats, reached at update {best} of {list(losses)[-1]}."
+        tell(quiet, told)

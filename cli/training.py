@@ -1,5 +1,6 @@
 """What the subcommands that train share: options, the command that is run, and the way it goes."""
 
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,22 @@ from focus_plugin.training import TrainingStep
 
 extra_argument = click.argument("extra", nargs=-1, type=click.UNPROCESSED)
 cpu_option = click.option("--cpu", is_flag=True, help="Train on the CPU even if there is a GPU.")
+
+
+class LearningRate(click.FloatRange):
+    """A number that is neither negative nor infinite; click itself lets ``nan`` into any range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or an error in click's words."""
+        rate: float = super().convert(value, param, ctx)
+        if not math.isfinite(rate):
+            self.fail(f"{value!r} is not a number to train with.", param, ctx)
+        return rate
+
+
+def learning_rate_option(default: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option ``--lr``."""
+    return click.option("--lr", default=default, type=LearningRate(min=0), help="Learning rate at its peak.")
 
 
 def show_command(quiet: bool) -> Callable[[list[str]], None]:

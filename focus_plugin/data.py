@@ -20,6 +20,7 @@ from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_
 from focus_plugin.vocabulary.vocabulary import END, MASK, UNKNOWN, Vocabulary
 
 INPUT, LABEL = "input0", "label"
+_NAMES = "names.txt"  # in LABEL: apart from its dictionary, in which a label could not be called <s>
 _SPECIALS = 4  # <s> <pad> </s> <unk>, which fairseq puts first into every dictionary
 
 
@@ -143,7 +144,9 @@ def prepare_classification(
             raise FocusError(
                 f"{valid}, line {line}: the label {label!r} is not in {train}, which has {_listed(labels)}."
             )
-    (output / LABEL / DICTIONARY).write_text("".join(f"{name} {counts[name]}\n" for name in labels), encoding="utf-8")
+    classes = "".join(f"{i} {counts[label]}\n" for i, label in enumerate(labels))
+    (output / LABEL / DICTIONARY).write_text(classes, encoding="utf-8")
+    (output / LABEL / _NAMES).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
     ids = {label: np.array([_SPECIALS + i]) for i, label in enumerate(labels)}
     for split, labelled in rows.items():
         with _dataset(output / LABEL / split, _SPECIALS + len(labels)) as dataset:
@@ -154,7 +157,7 @@ def prepare_classification(
 
 def read_labels(data: Path) -> tuple[str, ...]:
     """The labels of a prepared classification directory, in the order of the classes."""
-    return tuple(line.rpartition(" ")[0] for line in read_lines(data / LABEL / DICTIONARY))
+    return tuple(read_lines(data / LABEL / _NAMES))
 
 
 def count_rows(data: Path) -> int:
@@ -173,7 +176,8 @@ class Table:
     def rows(self, progress: Progress = silent) -> Iterator[tuple[int, str, str]]:
         """Line number, label and text of every row; blank lines are passed over.
 
-        Raises FocusError, with file and line, for a missing column, a row of another width, an empty label, no rows.
+        Raises FocusError, with file and line, for a missing column, a row of another width, a label that is empty or
+        has a line break in it, no rows.
         """
         lines = read_lines(self.path, progress)
         header = next(lines, "").split("\t")
@@ -192,9 +196,12 @@ class Table:
                     raise FocusError(
                         f"{self.path}, line {number}: {len(cells)} columns, but the header has {len(header)}."
                     )
-                if not cells[label_at].strip():
+                label = cells[label_at].strip()
+                if not label:
                     raise FocusError(f"{self.path}, line {number}: the column {self.label_column!r} is empty.")
-                yield number, cells[label_at].strip(), cells[text_at]
+                if label.splitlines() != [label]:
+                    raise FocusError(f"{self.path}, line {number}: the label {label!r} has a line break in it.")
+                yield number, label, cells[text_at]
         if empty:
             raise FocusError(f"{self.path}: the table has a header but no rows.")
 

@@ -23,14 +23,14 @@ class Evaluation:
 
 
 def evaluate_classifier(
-    checkpoint: Path, data: Path, head: str, *, split: str = "valid", batch_size: int = 32
+    checkpoint: Path, data: Path, head: str, *, split: str = "valid", batch_size: int = 32, cpu: bool = False
 ) -> Evaluation:
-    """Predict the labels of a split of a prepared classification directory, on the GPU if there is one.
+    """Predict the labels of a split of a prepared classification directory, on the GPU if there is one and not ``cpu``.
 
     ``checkpoint``: what ``fairseq-train`` saved. ``head``: the name of its classification head.
     """
     models, _, task = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)], {"data": str(data)})
-    model, cuda = models[0].eval(), torch.cuda.is_available()
+    model, cuda = models[0].eval(), torch.cuda.is_available() and not cpu
     if cuda:
         model.cuda()
     task.load_dataset(split)

@@ -1,6 +1,5 @@
 """fairseq's own commands, composed, run and followed: continued pretraining, fine-tuning and evaluation."""
 
-import fcntl
 import json
 import math
 import re
@@ -16,20 +15,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 from zipfile import is_zipfile
 
 import torch
 
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import fairseq_shape
+from focus_plugin.checkpoint.weights import load_pickled
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines, whole_file
 
 BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 _USER_DIR = str(Path(__file__).parent)
 _NEVER = "1000000000"  # epochs: what is not to happen at the end of each
+_EVERY_SAMPLE = ("--required-batch-size-multiple", "1")  # by default fairseq leaves out those that are left over
 _STATISTICS = re.compile(r' \| INFO \| (\S+) \| (\{".*\})$')
 _TAIL_LINES = 8
+_PRECISIONS = ("--fp16", "--bf16", "--amp", "--memory-efficient-fp16", "--memory-efficient-bf16")
+_NOT_FOR_USERS = {
+    "--save-dir": "it is chosen here, beside --output",
+    "--finetune-from-model": "the encoder to start from is named before",
+    "--restore-file": "an interrupted training goes on by itself",
+    "--log-format": "the progress is read from the log",
+    "--disable-validation": "the best checkpoint is what validation finds",
+    "--no-save": "the result is made of a checkpoint",
+    "--classification-head-name": "the head is looked for by the name it has here",
+}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,14 +96,25 @@ def masked_lm_command(
     """The ``fairseq-train`` command that goes on pretraining the checkpoint ``init`` on prepared text.
 
     ``max_tokens``: tokens in a batch on one device. ``extra``: more options of fairseq-train, which override
-    those chosen here. Samples are runs of ``tokens_per_sample`` tokens across lines, so none is left out.
+    those chosen here. Samples are runs of ``tokens_per_sample`` tokens across lines, so none is left out. The best
+    checkpoint is the one with the lowest loss on the validation text. Raises FocusError if a sample has more tokens
+    than ``max_tokens``.
     """
+    sample = min(512, config.max_positions)
+    longest = _given(extra, "--tokens-per-sample", int) or sample
+    limit = _given(extra, "--max-tokens", int) or max_tokens
+    if longest > limit:
+        raise FocusError(
+            f"--device-tokens {limit}: a sample has {longest} tokens and has to fit on a device whole; raise "
+            "--device-tokens, or give a smaller --tokens-per-sample after --."
+        )
     return [
-        *_train_command(data, init, save_dir, config, schedule),
+        *_train_command(data, init, save_dir, config, schedule, extra),
         *("--task", "focus_masked_lm", "--criterion", "masked_lm"),
-        *("--sample-break-mode", "none", "--tokens-per-sample", str(min(512, config.max_positions))),
-        *("--max-tokens", str(max_tokens), "--skip-invalid-size-inputs-valid-test"),
-        *_device_options(cpu),
+        *("--sample-break-mode", "none", "--tokens-per-sample", str(sample)),
+        *("--max-tokens", str(max_tokens), "--skip-invalid-size-inputs-valid-test", *_EVERY_SAMPLE),
+        *("--best-checkpoint-metric", "nats"),
+        *_device_options(cpu, extra),
         *extra,
     ]
 
@@ -109,27 +134,42 @@ def classification_command(
 ) -> list[str]:
     """The ``fairseq-train`` command that fine-tunes the checkpoint ``init`` and a new classification head.
 
-    ``head``: its name. ``batch_size``: texts in a batch on one device. The best checkpoint is the one most
-    accurate on the validation set. ``extra`` as in ``masked_lm_command``.
+    ``head``: its name. ``batch_size``: texts in a batch on one device. The best checkpoint is the latest of those
+    most accurate on the validation set, to a tenth of a percent: fairseq tells it no finer. ``extra`` as in
+    ``masked_lm_command``.
     """
     return [
-        *_train_command(data, init, save_dir, config, schedule),
+        *_train_command(data, init, save_dir, config, schedule, extra),
         *("--task", "sentence_prediction", "--criterion", "sentence_prediction"),
         *("--num-classes", str(classes), "--classification-head-name", head),
         *("--init-token", "0", "--separator-token", "2"),
-        *("--batch-size", str(batch_size), "--required-batch-size-multiple", "1"),
+        *("--batch-size", str(batch_size), *_EVERY_SAMPLE),
         *("--best-checkpoint-metric", "accuracy", "--maximize-best-checkpoint-metric"),
-        *_device_options(cpu),
+        *_device_options(cpu, extra),
         *extra,
     ]
 
 
-def _train_command(data: Path, init: Path, save_dir: Path, config: EncoderConfig, schedule: Schedule) -> Iterator[str]:
+def check_extra(extra: Sequence[str], cpu: bool) -> None:
+    """Raise FocusError for options of fairseq-train without a checkpoint in the end, or that need a GPU."""
+    for word in extra:
+        name = word.partition("=")[0]
+        for option, reason in _NOT_FOR_USERS.items():
+            if len(name) > 2 and option.startswith(name):  # fairseq-train takes abbreviations
+                raise FocusError(f"{option} cannot be given after --: {reason}.")
+    if "--fp16" in extra and not _on_gpu(cpu):
+        raise FocusError("--fp16 needs a GPU; on a CPU --bf16, --memory-efficient-fp16 and --amp train.")
+
+
+def _train_command(
+    data: Path, init: Path, save_dir: Path, config: EncoderConfig, schedule: Schedule, extra: Sequence[str]
+) -> Iterator[str]:
     yield from (_script("fairseq-train"), str(data), "--user-dir", _USER_DIR, "--arch", "focus_roberta")
     for name, value in fairseq_shape(config).items():
         if value is not False:
             yield from (f"--{name.replace('_', '-')}", *([] if value is True else [str(value)]))
     every = str(schedule.validate_every)
+    last_epoch = _given(extra, "--max-epoch", int) or _NEVER
     options = {
         "finetune-from-model": init,
         "save-dir": save_dir,
@@ -150,8 +190,8 @@ def _train_command(data: Path, init: Path, save_dir: Path, config: EncoderConfig
         "validate-interval-updates": every,
         "save-interval-updates": every,
         "keep-interval-updates": 1,
-        "validate-interval": _NEVER,
-        "save-interval": _NEVER,
+        "validate-interval": last_epoch,
+        "save-interval": last_epoch,
         "log-format": "json",
         "log-interval": max(1, min(50, schedule.updates // 100)),
     }
@@ -160,46 +200,47 @@ def _train_command(data: Path, init: Path, save_dir: Path, config: EncoderConfig
     yield "--no-epoch-checkpoints"
 
 
-def _device_options(cpu: bool) -> list[str]:
-    """All visible GPUs in half precision, or the CPU."""
-    if cpu or not torch.cuda.is_available():
+def _device_options(cpu: bool, extra: Sequence[str]) -> list[str]:
+    """All visible GPUs in half precision, unless ``extra`` names a precision, or the CPU."""
+    if not _on_gpu(cpu):
         return ["--cpu", "--distributed-world-size", "1"]
-    return [
-        "--bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "--fp16",
-        "--ddp-backend",
-        "legacy_ddp",
-    ]
+    chosen = [] if set(_PRECISIONS) & set(extra) else [_half_precision()]
+    return [*chosen, "--ddp-backend", "legacy_ddp"]
 
 
-def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object]) -> None:
+def _on_gpu(cpu: bool) -> bool:
+    return not cpu and torch.cuda.is_available()
+
+
+def _half_precision() -> str:
+    return "--bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "--fp16"
+
+
+def _given(words: Sequence[str], option: str, kind: Callable[[str], T]) -> T | None:
+    """What ``words`` set ``option`` to, where they set it last; None where they do not."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, dest="setting", type=kind)
+    setting: T | None = parser.parse_known_args(words)[0].setting
+    return setting
+
+
+def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object], *locks: int) -> None:
     """Run a ``fairseq-train`` command, append its output to ``log`` and report what it says of its progress.
 
-    A run that was killed goes on from its last checkpoint. Raises FocusError if the command fails.
+    A run that was killed goes on from its last checkpoint, unless that was the end. ``locks``: descriptors that
+    fairseq-train inherits, since it lives on where only its parent is killed. Raises FocusError if the command fails
+    or leaves no best checkpoint.
     """
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--max-update", type=int)
-    parser.add_argument("--save-dir", type=Path)
-    options, _ = parser.parse_known_args(command)
-    with _alone_in(options.save_dir) as lock:
-        _mend_last_checkpoint(options.save_dir)
-        for tag, statistics in _run(command, log, lock):
+    updates, save_dir = _given(command, "--max-update", int), _given(command, "--save-dir", Path)
+    assert updates is not None
+    assert save_dir is not None
+    _mend_last_checkpoint(save_dir)
+    if _updates_in(save_dir / LAST) < updates:
+        for tag, statistics in _run(command, log, *locks):
             if tag in ("train_inner", "valid"):
-                progress(_step(tag, statistics, options.max_update))
-
-
-@contextmanager
-def _alone_in(save_dir: Path) -> Iterator[int]:
-    """Hold a lock on ``save_dir`` and yield its descriptor; who inherits it holds it too.
-
-    fairseq-train lives on where only its parent is killed, and two trainings would write the same checkpoints.
-    """
-    save_dir.mkdir(parents=True, exist_ok=True)
-    with open(save_dir / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FocusError(f"{save_dir}: a training is still running here; wait for it, or end it first.") from error
-        yield file.fileno()
+                progress(_step(tag, statistics, updates))
+    if not (save_dir / BEST).is_file():
+        raise FocusError(f"{save_dir}: fairseq-train has ended without a {BEST}; what it said is in {log}.")
 
 
 def validations(log: Path) -> list[TrainingStep]:
@@ -220,7 +261,7 @@ def _step(tag: str, statistics: dict[str, str], updates: int) -> TrainingStep:
     return TrainingStep(
         update=int(statistics[f"{prefix}num_updates"]),
         updates=updates,
-        loss=float(statistics[f"{prefix}loss"]) * math.log(2),
+        loss=float(statistics.get(f"{prefix}nats") or float(statistics[f"{prefix}loss"]) * math.log(2)),
         rate=float(statistics[f"{prefix}wps"]),
         valid=tag == "valid",
     )
@@ -238,6 +279,11 @@ def _mend_last_checkpoint(save_dir: Path) -> None:
             shutil.copyfile(max(whole, key=lambda found: found.stat().st_mtime), path)
 
 
+def _updates_in(checkpoint: Path) -> int:
+    """How many updates a checkpoint of fairseq-train has had; 0 if there is none."""
+    return int(load_pickled(checkpoint)["optimizer_history"][-1]["num_updates"]) if checkpoint.is_file() else 0
+
+
 def masked_lm_loss(
     checkpoint: Path,
     data: Path,
@@ -251,9 +297,9 @@ def masked_lm_loss(
 ) -> MaskedLMLoss:
     """Evaluate a checkpoint on prepared text with ``fairseq-validate``, whose output is appended to ``log``.
 
-    ``checkpoint``: a release directory or any ``.pt`` that fairseq wrote. Which tokens are masked depends on
-    ``seed``, ``tokens_per_sample`` and the text alone, so checkpoints with one vocabulary are compared on the same
-    predictions. Raises FocusError if fairseq fails.
+    ``checkpoint``: a directory that ``write_release`` wrote, or a ``.pt`` of ``fairseq-train``. Which tokens are
+    masked depends on ``seed``, ``tokens_per_sample`` and the text alone, so checkpoints with one vocabulary are
+    compared on the same predictions. Raises FocusError if fairseq fails.
     """
     path = checkpoint / "model.pt" if checkpoint.is_dir() else checkpoint
     task = {
@@ -267,6 +313,7 @@ def masked_lm_loss(
         *(_script("fairseq-validate"), str(data), "--user-dir", _USER_DIR, "--path", str(path)),
         *("--task", "focus_masked_lm", "--valid-subset", split, "--max-tokens", str(max_tokens)),
         *("--model-overrides", repr({"task": task}), "--skip-invalid-size-inputs-valid-test", "--log-format", "json"),
+        *_EVERY_SAMPLE,
         *(["--cpu"] if cpu else []),
     ]
     for tag, statistics in _run(command, log):
@@ -276,11 +323,12 @@ def masked_lm_loss(
 
 
 def _script(name: str) -> str:
-    """The path of one of fairseq's commands, installed beside this interpreter."""
+    """The path of one of fairseq's commands, installed beside this interpreter or else on the PATH."""
     path = Path(sysconfig.get_path("scripts")) / name
-    if not path.is_file():
+    found = str(path) if path.is_file() else shutil.which(name)
+    if found is None:
         raise FocusError(f"{path}: no such command; training needs fairseq, which the extra 'train' installs.")
-    return str(path)
+    return found
 
 
 def _run(command: Sequence[str], log: Path, *inherited: int) -> Iterator[tuple[str, dict[str, str]]]:

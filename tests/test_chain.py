@@ -128,6 +128,17 @@ def test_options_after_two_dashes_reach_fairseq(chain, tmp_path):
     assert list(counts(tmp_path / "out")["valid_loss_nats"]) == ["4"]
 
 
+def test_numbers_to_train_with_are_checked(chain, tmp_path):
+    base = ("focus", "train", chain / "data", "--init", chain / "focus", "--output", tmp_path / "out", "--cpu")
+    for option, value in (("--lr", "nan"), ("--seed", 2**32 - 1)):
+        done = run(*base, option, value, check=False)
+        assert done.returncode == 2
+        assert f"Invalid value for '{option}'" in done.stderr
+    refuse(*base, "--device-tokens", 50, says="--device-tokens 50: a sample has 64 tokens")
+    refuse(*base, "--", "--save-dir=here", says="--save-dir cannot be given after --")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_training_goes_on_where_it_was(chain, tmp_path):
     """Killed without warning after its first checkpoint; the same command finishes the rest."""
     program = str(Path(sys.executable).parent / "focus")
@@ -311,6 +322,7 @@ def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, byte_lev
     for name in ("vocab", "focus", "data", "lapt", "topic"):
         assert (work / name / "tokenizer.json").read_bytes() == (work / "t.json").read_bytes()
     assert "    tokenizer.json: " in run("focus", "inspect", work / "topic").stdout
+    assert "tokenizers" in json.loads((work / "topic" / "focus.json").read_text())["made_by"]
     export = ("focus", "export", "--onnx", "--model", work / "topic", "--output", work / "onnx")
     refuse(*export, says="is tokenized by tokenizer.json; what is served needs a SentencePiece model")
 
@@ -356,7 +368,7 @@ def test_too_little_text_to_evaluate_on_is_told(chain, tmp_path):
         "--model",
         chain / "focus",
         "--cpu",
-        says="too little validation text",
+        says="too little text in valid",
     )
 
 

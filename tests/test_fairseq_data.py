@@ -76,10 +76,11 @@ def test_classification_data_as_fairseq_reads_it(world: World, tmp_path: Path) -
     valid = _table(tmp_path / "v.tsv", "topic\ttext", "sport news\tba ba")
     data = _prepare(world, tmp_path, train, valid)
     assert read_labels(data) == ("arts", "sport news")
-    assert (data / "label" / "dict.txt").read_text() == "arts 2\nsport news 1\n"
     dictionary = Dictionary.load(str(data / "label" / "dict.txt"))
     labels = data_utils.load_indexed_dataset(str(data / "label" / "train"), dictionary)
-    assert [dictionary[int(labels[i][0])] for i in range(3)] == ["sport news", "arts", "arts"]
+    classes = [int(labels[i][0]) - dictionary.nspecial for i in range(3)]
+    assert [read_labels(data)[i] for i in classes] == ["sport news", "arts", "arts"]
+    assert [dictionary.count[dictionary.nspecial + i] for i in (0, 1)] == [2, 1]
     processor = sentencepiece.SentencePieceProcessor(model_file=str(world.source / "sentencepiece.bpe.model"))
     pieces = processor.encode('Ba "be', out_type=str)
     words = Dictionary.load(str(data / "input0" / "dict.txt"))
@@ -97,6 +98,17 @@ def test_long_texts_are_refused_or_cut(world: World, tmp_path: Path) -> None:
     assert np.array_equal(texts.sizes[1:], [CONFIG.max_positions - 1])
 
 
+def test_labels_may_be_called_like_special_tokens(world: World, tmp_path: Path) -> None:
+    names = ("</s>", "<pad>", "<s>", "<unk>", "a #fairseq:overwrite")
+    train = _table(tmp_path / "t.tsv", "topic\ttext", *(f"{name}\tba" for name in names))
+    data = _prepare(world, tmp_path, train, train)
+    assert read_labels(data) == names
+    dictionary = Dictionary.load(str(data / "label" / "dict.txt"))
+    labels = data_utils.load_indexed_dataset(str(data / "label" / "train"), dictionary)
+    assert [int(labels[i][0]) - dictionary.nspecial for i in range(len(names))] == list(range(len(names)))
+    assert len(dictionary) == dictionary.nspecial + len(names)
+
+
 GOOD = ("topic\ttext", "a\tba", "b\tbe")
 
 
@@ -109,6 +121,7 @@ GOOD = ("topic\ttext", "a\tba", "b\tbe")
         ((*GOOD, "a\tba\tbe"), GOOD, r"t\.tsv, line 4: 3 columns, but the header has 2"),
         ((*GOOD, "\tba"), GOOD, r"t\.tsv, line 4: the column 'topic' is empty"),
         ((*GOOD, "a\t "), GOOD, r"t\.tsv, line 4: the column 'text' is empty"),
+        ((*GOOD, "a\rb\tba"), GOOD, r"t\.tsv, line 4: the label 'a\\rb' has a line break"),
         (("topic\ttext", "a\tba"), GOOD, r"t\.tsv: every row has the label 'a'"),
         (GOOD, (*GOOD, "c\tba"), r"v\.tsv, line 4: the label 'c' is not in .*t\.tsv, which has 'a', 'b'"),
     ],

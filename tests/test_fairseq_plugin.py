@@ -64,6 +64,14 @@ def test_model_is_initialized_from_the_source(world: World, data: Path, tmp_path
     assert all(torch.equal(saved[name], tensor) for name, tensor in expected.items())
 
 
+def test_samples_are_cut_to_what_the_encoder_reads(world: World, data: Path, tmp_path: Path) -> None:
+    options = [*train_options(data, tmp_path, 1), "--tokens-per-sample", 512]
+    training = run(script("fairseq-train"), *PLUGIN, *_initialization(world), *options)
+    assert training.returncode == 0, training.stdout
+    tokens = float(re.search(r'"wpb": "([\d.]+)"', training.stdout)[1])
+    assert tokens > 8 * 60, "several samples of 62 tokens in a batch of 500"
+
+
 def test_killed_run_goes_on_from_its_checkpoint(world: World, data: Path, tmp_path: Path) -> None:
     command = [
         *(script("fairseq-train"), *PLUGIN, *_initialization(world)),

@@ -12,10 +12,18 @@ from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, requ
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory
-from focus_plugin.jobs.prepare import KIND as DATA
-from focus_plugin.jobs.unfinished import LOG, unfinished
-from focus_plugin.manifest import Manifest, already_made, describe, expect_kind, made, write_manifest
-from focus_plugin.training import BEST, Schedule, TrainingStep, masked_lm_command, run_training, validations
+from focus_plugin.jobs.prepare import require_text
+from focus_plugin.jobs.unfinished import LOG, unfinished, unfinished_directory
+from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.training import (
+    BEST,
+    Schedule,
+    TrainingStep,
+    check_extra,
+    masked_lm_command,
+    run_training,
+    validations,
+)
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 
@@ -50,10 +58,9 @@ def pretrain(
     Until then fairseq's own checkpoints are in ``OUTPUT.unfinished``; the same call goes on from them after an
     interruption. Raises FocusError if data and encoder have different vocabularies or fairseq fails.
     """
-    expect_kind(job.data, DATA)
+    require_text(job.data, "train", "valid")
     require_release(job.init)
-    if "--save-dir" in job.extra:
-        raise FocusError("--save-dir is chosen here, beside --output; leave it out.")
+    check_extra(job.extra, job.cpu)
     dictionary, tokenizer = vocabulary_files(job.data)
     files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin", "dictionary": dictionary}
     files |= {f"init/{path.name}": path for path in checkpoint_files(job.init)}
@@ -65,7 +72,7 @@ def pretrain(
     inputs = {name: sha256(path) for name, path in files.items()}
     manifest = describe(KIND, options, inputs, ("torch", "fairseq-fixed"))
     if not already_made(output, manifest):
-        running = unfinished(output, manifest)
+        running = unfinished_directory(output)
         devices = 1 if job.cpu else max(1, torch.cuda.device_count())
         schedule = Schedule(
             updates=job.updates,
@@ -84,15 +91,15 @@ def pretrain(
             cpu=job.cpu,
             extra=job.extra,
         )
-        show_command(command)
-        run_training(command, running / LOG, progress)
-        curve = validations(running / LOG)
-        with whole_directory(output) as directory:
-            tensors, _ = load_fairseq(running / BEST)
-            kept = {name: tensors[name] for name in source.tensors}
-            write_release(directory, source.config, kept, dictionary, tokenizer)
-            shutil.copyfile(running / LOG, directory / LOG)
-            found = {"valid_loss_nats": {str(step.update): round(step.loss, 4) for step in curve}}
-            write_manifest(directory, manifest, found)
-        shutil.rmtree(running)  # fairseq's checkpoints are several times the model's size
+        with unfinished(running, manifest) as lock:
+            show_command(command)
+            run_training(command, running / LOG, progress, lock)
+            curve = validations(running / LOG)
+            with whole_directory(output) as directory:
+                tensors, _ = load_fairseq(running / BEST)
+                kept = {name: tensors[name] for name in source.tensors}
+                write_release(directory, source.config, kept, dictionary, tokenizer)
+                shutil.copyfile(running / LOG, directory / LOG)
+                found = {"valid_loss_nats": {str(step.update): round(step.loss, 6) for step in curve}}
+                write_manifest(directory, manifest, found)
     return made(output)

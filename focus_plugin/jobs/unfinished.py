@@ -1,6 +1,10 @@
 """Where a training lives until it is done: a directory beside its output, so that a killed run can go on."""
 
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
@@ -8,17 +12,50 @@ from focus_plugin.manifest import Manifest, read_manifest, write_manifest
 from focus_plugin.training import LAST
 
 LOG = "train.log"
+UNFINISHED = ".unfinished"
 
 
-def unfinished(output: Path, manifest: Manifest) -> Path:
-    """``OUTPUT.unfinished``, new or with what an interrupted run of the same job left there.
+def unfinished_directory(output: Path) -> Path:
+    """``OUTPUT.unfinished``."""
+    return output.with_name(f"{output.name}{UNFINISHED}")
 
-    Raises FocusError if it holds a checkpoint of another job.
+
+@contextmanager
+def unfinished(directory: Path, manifest: Manifest) -> Iterator[int]:
+    """Have ``directory`` for oneself, new or with what an interrupted run of the same job left there.
+
+    It is gone when the block ends well. Yields the descriptor of a lock; who inherits it holds the lock too. Raises
+    FocusError if another process holds it, or the directory has a checkpoint of another job.
     """
-    directory = output.with_name(f"{output.name}.unfinished")
+    with _alone(directory) as lock:
+        _begin(directory, manifest)
+        yield lock
+        shutil.rmtree(directory)  # fairseq's checkpoints are several times the model's size
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[int]:
+    """Hold a lock on ``directory``, which may come and go meanwhile, and yield its descriptor."""
+    path = directory.with_name(f"{directory.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(file.fileno()).st_nlink > 0  # else its last owner has just removed it
+        except BlockingIOError:
+            held = False
+        if not held:
+            raise FocusError(f"{directory}: a training is still running here; wait for it, or end it first.")
+        try:
+            yield file.fileno()
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _begin(directory: Path, manifest: Manifest) -> None:
     existing = read_manifest(directory)
     if existing is not None and existing.same_content(manifest):
-        return directory
+        return
     if (directory / LAST).exists():
         raise FocusError(
             f"{directory}: an unfinished run with other input or options; repeat that command to finish it, or "
@@ -29,4 +66,3 @@ def unfinished(output: Path, manifest: Manifest) -> Path:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     write_manifest(directory, manifest, {})
-    return directory
