@@ -226,6 +226,10 @@ def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_te
     state["model"][EMBEDDING][9, 1] = float("nan")
     torch.save(state, tmp_path / "nan" / "model.pt")
     refuse_convert("NaN", source=tmp_path / "nan")
+    state["model"][EMBEDDING][9, 1] = 0
+    state["model"]["encoder.sentence_encoder.layers.1.fc1.bias"][3] = float("nan")
+    torch.save(state, tmp_path / "nan" / "model.pt")
+    refuse_convert("layers.1.fc1.bias holds NaN", source=tmp_path / "nan")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("mine")
     refuse_convert("already holds", output=tmp_path / "taken")
