@@ -19,7 +19,7 @@ from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.calibration import calibrated_bias, text_ids
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.names import OUTPUT_BIAS
-from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
+from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines, sha256, whole_directory
@@ -99,7 +99,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                     **_extension_counts(job, source.vocabulary, target, done.origins),
                     "source_tokens": len(source.vocabulary),
                     "target_tokens": len(target),
-                    "source_bytes": _model_bytes(job.source),
+                    "source_bytes": sum(path.stat().st_size for path in model_files(job.source)),
                     "target_bytes": (directory / MODEL).stat().st_size,
                     **_lengths(job, source.tokenizer, tokenizer),
                 }
@@ -246,8 +246,3 @@ def _lengths(job: Conversion, old: Tokenizer | None, new: Tokenizer) -> dict[str
     tokenizers = {"source_tokens_per_word": old, "target_tokens_per_word": new}
     lines = [*islice(read_lines(job.corpus), LINES_FOR_LENGTH)]
     return {name: tokens_per_word(lines, tokenizer) for name, tokenizer in tokenizers.items() if tokenizer}
-
-
-def _model_bytes(source: Path) -> int:
-    weights = (source / name for name in (MODEL, "model.safetensors", "pytorch_model.bin"))
-    return next(path.stat().st_size for path in weights if path.is_file())
