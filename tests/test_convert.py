@@ -2,15 +2,19 @@
 
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from commands import refuse, run
+from commands import heed_interrupts, refuse, run
 from fairseq.models.roberta import XLMRModel
+from sources import SYLLABLES
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
@@ -218,7 +222,7 @@ def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_te
     refuse_convert("absent.txt: no such file", corpus=tmp_path / "absent.txt")
     refuse_convert("has no dict.txt", vocab=tmp_path)
     (tmp_path / "empty.txt").touch()
-    refuse_convert("empty.txt: no token occurs 10 times", corpus=tmp_path / "empty.txt")
+    refuse_convert("empty.txt: the corpus is empty", corpus=tmp_path / "empty.txt")
     (tmp_path / "latin.txt").write_bytes(b"good\ncaf\xe9\n")
     refuse_convert("latin.txt, line 2: not valid UTF-8", corpus=tmp_path / "latin.txt")
     shutil.copytree(release, tmp_path / "nan")
@@ -235,6 +239,37 @@ def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_te
     refuse_convert("already holds", output=tmp_path / "taken")
     assert (tmp_path / "taken" / "mine.txt").read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} == {"empty.txt", "latin.txt", "nan", "taken"}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["vocab", "auxiliary"])
+def test_a_training_in_another_language_can_be_interrupted(vocabulary, target_text, tmp_path, command, sent):
+    """Both would go on for minutes, one in SentencePiece's code, one in fastText's."""
+    (tmp_path / "tmp").mkdir()
+    if command == "vocab":
+        draw = random.Random(1)
+        words = ("".join(draw.choices(SYLLABLES, k=6)) for _ in range(400_000))
+        (tmp_path / "words.txt").write_text("\n".join(words))
+        given = ("--input", tmp_path / "words.txt", "--size", 8000, "--output", tmp_path / "out")
+    else:
+        given = ("--corpus", target_text, "--vocab", vocabulary, "--epochs", 100_000, "--output", tmp_path / "out.bin")
+    program = [str(Path(sys.executable).parent / "focus"), command, *map(str, given)]
+    process = subprocess.Popen(
+        program,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )
+    last = "Training SentencePiece ..." if command == "vocab" else "Encoding for fastText ..."
+    assert any(line.strip() == last for line in process.stderr)
+    time.sleep(4)
+    assert process.poll() is None
+    started = time.monotonic()
+    process.send_signal(sent)
+    assert process.wait(20) == (1 if sent == signal.SIGINT else 143)
+    assert time.monotonic() - started < 10
+    assert {path.name for path in tmp_path.rglob("*")} <= {"words.txt", "tmp"}
 
 
 def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_face, tmp_path):

@@ -12,6 +12,7 @@ from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, existing_file, read_lines, silent
+from focus_plugin.interruptible import interruptible
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
 from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, write_dictionary
 from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
@@ -50,20 +51,22 @@ def _train_unigram(
     failures: list[FocusError] = []
     lines = _keep_error(sample_lines(corpus, sample_bytes, seed, progress), failures)
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=lines,
-            model_writer=trained,  # a file name would end up in the model
-            vocab_size=size,
-            model_type="unigram",
-            normalization_rule_name="nmt_nfkc",
-            character_coverage=0.9995,
-            unk_id=0,
-            bos_id=1,
-            eos_id=2,
-            pad_id=-1,
-            max_sentence_length=LONGEST_LINE,
-            num_threads=TRAINER_THREADS,
-            minloglevel=2,
+        interruptible(
+            lambda: sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=lines,
+                model_writer=trained,  # a file name would end up in the model
+                vocab_size=size,
+                model_type="unigram",
+                normalization_rule_name="nmt_nfkc",
+                character_coverage=0.9995,
+                unk_id=0,
+                bos_id=1,
+                eos_id=2,
+                pad_id=-1,
+                max_sentence_length=LONGEST_LINE,
+                num_threads=TRAINER_THREADS,
+                minloglevel=2,
+            )
         )
     except (RuntimeError, OSError) as error:
         raise failures[0] if failures else _failure(corpus, size, str(error)) from error
