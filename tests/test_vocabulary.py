@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
-from focus_plugin.vocabulary import encoding
+from focus_plugin.vocabulary import encoding, training
 from focus_plugin.vocabulary.forms import byte_level_form
 from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.readers import (
@@ -115,6 +115,25 @@ def test_a_sample_bounds_what_sentencepiece_reads(target_text, tmp_path, monkeyp
     counts = train_vocabulary(target_text, 300, tmp_path, sample_bytes=target_text.stat().st_size // 4, seed=1)
     assert 500 < len(seen) < 1000
     assert counts.lines == 3000
+
+
+@pytest.mark.parametrize("longest", [1, 2, 7, 100])
+def test_long_lines_are_cut_at_spaces(longest):
+    line = "ab cde  fghijklm nop " * 3
+    parts = list(training.cut_line(line, longest))
+    assert "".join(parts) == line
+    assert all(0 < len(part) <= longest for part in parts)
+    for part in parts[:-1]:
+        assert part.endswith(" ") or " " not in part
+
+
+def test_a_corpus_of_one_long_line_is_trained_on(target_text, tmp_path, monkeypatch):
+    """SentencePiece leaves out lines above a length, in silence."""
+    monkeypatch.setattr(training, "LONGEST_LINE", 4000)
+    corpus = tmp_path / "one.txt"
+    corpus.write_text(target_text.read_text().replace("\n", " "))
+    train_vocabulary(corpus, 300, tmp_path, **ALL)
+    assert len(read_dictionary(tmp_path / "dict.txt")) == 302
 
 
 def test_no_piece_holds_white_space(tmp_path):
