@@ -202,6 +202,36 @@ def test_outputs_that_cannot_be_replaced_are_told_at_once(target_text, tmp_path)
     assert "name a new directory inside it" in done.stderr
 
 
+def test_an_output_that_lost_a_file_is_not_taken_for_made(target_text, tmp_path):
+    command = ("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
+    run(*command)
+    model, whole = tmp_path / "v" / "sentencepiece.bpe.model", (tmp_path / "v" / "sentencepiece.bpe.model").read_bytes()
+    model.write_bytes(whole[:-5])
+    refuse(*command, says="sentencepiece.bpe.model: is gone or not as it was made")
+    model.unlink()
+    refuse(*command, says="sentencepiece.bpe.model: is gone or not as it was made")
+    assert "sentencepiece.bpe.model: gone" in run("focus", "inspect", tmp_path / "v").stdout
+    model.write_bytes(whole)
+    run(*command)
+    manifest = json.loads((tmp_path / "v" / "focus.json").read_text())
+    (tmp_path / "v" / "focus.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != "files"}))
+    run(*command)
+
+
+def test_outputs_that_cannot_be_made_are_told_before_the_work(target_text, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    base = ("focus", "vocab", "--input", target_text, "--size", 300, "--output")
+    (tmp_path / "file").touch()
+    for output, says in (
+        ("file/x/y", "is no directory that can be written"),
+        ("link", "is a link to nothing"),
+        ("absent/../v", "which is no directory"),
+    ):
+        refuse(*base, tmp_path / output, says=says)
+        assert "Training" not in run(*base, tmp_path / output, check=False).stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"link", "file"}
+
+
 def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
     run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
     stamp = (tmp_path / "v" / "focus.json").stat().st_mtime_ns
@@ -277,9 +307,16 @@ def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_fac
     assert "mixed: " in run("focus", "inspect", converted).stdout
     assert run("focus", "inspect", vocabulary).stdout.splitlines()[0].endswith("target.vocab: vocabulary")
     assert "layers: 2, width: 32" in run("focus", "inspect", hugging_face).stdout
-    refuse("focus", "inspect", tmp_path, says="neither model.pt")
+    refuse("focus", "inspect", tmp_path, says="a directory with a released encoder is needed here")
     (tmp_path / "focus.json").write_text("{")
     refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
+    manifest = json.loads((vocabulary / "focus.json").read_text())
+    (tmp_path / "focus.json").write_text(json.dumps({**manifest, "inputs": ["corpus"]}))
+    refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
+    running = tmp_path / "x.unfinished"
+    running.mkdir()
+    shutil.copy(converted / "focus.json", running)
+    assert "encoder checkpoint, not finished" in run("focus", "inspect", running).stdout
 
 
 def test_quiet_says_nothing(release, vocabulary, target_text, tmp_path):

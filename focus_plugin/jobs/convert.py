@@ -103,11 +103,10 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                     "target_bytes": (directory / MODEL).stat().st_size,
                     **_lengths(job, source.tokenizer, tokenizer),
                 }
-                write_manifest(directory, manifest, found)
-                manifest = replace(manifest, counts=found)
                 uses = _uses(job, dictionary, target, tokenizer)
-                tokens = (source.vocabulary, target, uses)
-                write_report(directory / REPORT, output.name, done.origins, *tokens, manifest, FILL)
+                tokens, described = (source.vocabulary, target, uses), replace(manifest, counts=found)
+                write_report(directory / REPORT, output.name, done.origins, *tokens, described, FILL)
+                write_manifest(directory, manifest, found)
     return made(output)
 
 

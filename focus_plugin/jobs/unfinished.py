@@ -8,6 +8,7 @@ from focus_plugin.manifest import Manifest, read_manifest, write_manifest
 from focus_plugin.training import LAST
 
 LOG = "train.log"
+UNFINISHED = ".unfinished"
 
 
 def unfinished(output: Path, manifest: Manifest) -> Path:
@@ -15,7 +16,7 @@ def unfinished(output: Path, manifest: Manifest) -> Path:
 
     Raises FocusError if it holds a checkpoint of another job.
     """
-    directory = output.with_name(f"{output.name}.unfinished")
+    directory = output.with_name(f"{output.name}{UNFINISHED}")
     existing = read_manifest(directory)
     if existing is not None and existing.same_content(manifest):
         return directory
