@@ -149,19 +149,19 @@ def _note(origins: Origins, block: Block, anchors: np.ndarray) -> None:
 
 
 def _whole(parts: list[tuple[np.ndarray, np.ndarray]], support: np.ndarray, width: int) -> csr_matrix:
-    """The matrix of all blocks, whose rows are in order; anchors that are one source token become one column."""
+    """The matrix of all blocks, whose rows are in order."""
     empty = (np.empty(0, np.int32), np.empty(0, np.float32))
     columns, values = (np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
     offsets = np.concatenate([[0], np.cumsum(support, dtype=np.int64)])
     matrix = csr_matrix((values, columns, offsets), (len(support), width))
-    matrix.sum_duplicates()
+    matrix.sort_indices()
     return matrix
 
 
 def require_device(device: str) -> None:
-    """Raise FocusError unless torch can compute on ``device``."""
+    """Raise FocusError unless torch can compute on ``device`` and give the result."""
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise FocusError(f"--device {device}: torch cannot compute there ({str(error).splitlines()[0]}).") from error
 

@@ -167,7 +167,6 @@ VECTORS = np.eye(2, dtype=np.float32)
         ({"tokens": TOKENS, "vectors": VECTORS * 0}, "for any token of the target vocabulary"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_faults_of_an_npz_file_are_told(tmp_path, arrays, message):
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(FocusError, match=message):

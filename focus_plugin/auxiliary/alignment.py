@@ -55,7 +55,8 @@ def align(found: NamedVectors, target: Vocabulary) -> TokenVectors:
 
 def _put(matrix: np.ndarray, words: list[str], vectors: np.ndarray, target: Vocabulary) -> np.ndarray:
     rows = np.array([target.ids.get(word, -1) for word in words], dtype=np.int64)
-    matrix[rows[rows >= 0]] = vectors[rows >= 0]
+    with np.errstate(over="ignore"):  # infinity is told by whoever reads
+        matrix[rows[rows >= 0]] = vectors[rows >= 0]
     return rows[rows >= 0]
 
 
