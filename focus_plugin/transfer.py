@@ -174,13 +174,18 @@ def check_finite(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def initialize(
-    source: str | Path, target: Vocabulary, auxiliary: str | Path | None, method: str, seed: int
+    source: str | Path,
+    target: Vocabulary,
+    auxiliary: str | Path | None,
+    method: str,
+    seed: int,
+    uses: np.ndarray | None = None,
 ) -> dict[str, Tensor]:
     """The weights of ``source`` under the vocabulary ``target``, under fairseq's names: what the plugin builds from.
 
-    ``auxiliary``: a file of vectors that ``load_vectors`` reads. Raises FocusError.
+    ``auxiliary``: a file of vectors; for it and ``uses`` see ``load_vectors``. Raises FocusError.
     """
     checkpoint = read_checkpoint(source)
     check_finite(Path(source), checkpoint)
-    vectors = load_vectors(auxiliary, target) if auxiliary else None
+    vectors = load_vectors(auxiliary, target, uses) if auxiliary else None
     return apply_mixing(checkpoint.tensors, make_mixing(method, checkpoint.vocabulary, target, vectors), seed).tensors

@@ -29,9 +29,9 @@ from focus_plugin.methods.focus import FocusOptions
 from focus_plugin.methods.matrix import MixingMatrix, as_mixing, load_matrix, save_matrix
 from focus_plugin.methods.origins import COPIED, Origins, counts
 from focus_plugin.progress import Phase, no_phase
-from focus_plugin.report.counts import read_counts
 from focus_plugin.report.page import write_report
 from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing, require_device
+from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.encoding import count_pieces, tokens_per_word
 from focus_plugin.vocabulary.extension import extend_vocabulary
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
@@ -88,7 +88,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
             check_finite(job.source, source)
         with _target_files(job, source.vocabulary) as (dictionary, tokenizer_file):
             target, tokenizer = read_dictionary(dictionary), load_tokenizer(tokenizer_file)
-            done = _transfer(job, source, target, phase, verbose)
+            done = _transfer(job, manifest, source, target, phase, verbose)
             tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source, done.tensors, target, tokenizer, phase)}
             with whole_directory(output) as directory:
                 write_release(directory, source.config, tensors, dictionary, tokenizer_file)
@@ -157,14 +157,16 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     return describe(KIND, options, inputs, packages)
 
 
-def _transfer(job: Conversion, source: Checkpoint, target: Vocabulary, phase: Phase, verbose: bool) -> Transfer:
+def _transfer(
+    job: Conversion, manifest: Manifest, source: Checkpoint, target: Vocabulary, phase: Phase, verbose: bool
+) -> Transfer:
     if job.matrix:
         mixing = as_mixing(job.matrix, load_matrix(job.matrix), source.vocabulary, target)
         with phase("Mixing", 1):
             return apply_mixing(source.tensors, mixing, job.seed)
     # what a language's tokens are made of is found among them alone, also where they extend a vocabulary
     language = read_dictionary(vocabulary_files(job.vocabulary)[0])
-    vectors = _vectors(job, language, phase, verbose) if job.method == "focus" else None
+    vectors = _vectors(job, manifest, language, phase, verbose) if job.method == "focus" else None
     with phase("Mixing", len(language)) as progress:
         mixing = make_mixing(job.method, source.vocabulary, language, vectors, job.focus, job.device, progress)
         if job.extend:
@@ -172,13 +174,14 @@ def _transfer(job: Conversion, source: Checkpoint, target: Vocabulary, phase: Ph
         return apply_mixing(source.tensors, mixing, job.seed, job.device)
 
 
-def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -> TokenVectors:
+def _vectors(job: Conversion, manifest: Manifest, target: Vocabulary, phase: Phase, verbose: bool) -> TokenVectors:
     if job.auxiliary:
-        return load_vectors(job.auxiliary, target)
+        return load_vectors(job.auxiliary, target, read_counts(vocabulary_files(job.vocabulary)[0], target))
     if job.word_vectors:
         return load_word_vectors(job.word_vectors, target)
     assert job.corpus is not None
-    return cached_vectors(job.corpus, job.vocabulary, target, job.fasttext, phase, verbose)
+    digest = manifest.inputs["corpus"]
+    return cached_vectors(job.corpus, digest, job.vocabulary, target, job.fasttext, phase, verbose)
 
 
 def _bias(
