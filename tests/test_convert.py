@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from sources import SYLLABLES
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 
 SMALL = ("--dim", 16, "--min-count", 5)
 
@@ -238,6 +240,41 @@ def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
     moved = shutil.copy(target_text, tmp_path / "moved.txt")
     run("focus", "vocab", "--input", moved, "--size", 300, "--output", tmp_path / "v")
     assert (tmp_path / "v" / "focus.json").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--matrix", "m.safetensors", "--match-fuzzy"), "--match-fuzzy has no effect with --matrix"),
+        (("--matrix", "m.safetensors", "--method", "random"), "--method has no effect with --matrix"),
+        (("--auxiliary", "v.bin", "--epochs", 9), "--epochs has no effect with --auxiliary"),
+        (("--method", "random", "--auxiliary", "v.bin"), "--auxiliary has no effect with --method random"),
+        (("--auxiliary", "v.bin", "--calibrate", 4096), "--calibrate needs --corpus"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(release, vocabulary, tmp_path, options, says):
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
+    refuse(*base, *options, says=says)
+
+
+def test_without_a_corpus_nothing_is_told_of_one(release, vocabulary, target_text, tmp_path):
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary)
+    said = run(*base, "--method", "random", "--output", tmp_path / "without").stdout
+    assert "with --corpus it is fitted to the language" in said
+    assert json.loads((tmp_path / "without" / "focus.json").read_text())["options"]["calibrate"] == 0
+    page = (tmp_path / "without" / "report.html").read_text()
+    assert "Of the tokens of the text the vocabulary was made from, " in page
+    (tmp_path / "part.txt").write_text("".join(target_text.read_text().splitlines(keepends=True)[:200]))
+    run(*base, "--method", "random", "--corpus", tmp_path / "part.txt", "--output", tmp_path / "with")
+    page = (tmp_path / "with" / "report.html").read_text()
+    assert "Of the tokens of the corpus, " in page
+    table = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script', page, re.S)[1])["tokens"]
+    target = read_dictionary(vocabulary / "dict.txt")
+    cut = load_sentencepiece(vocabulary / "sentencepiece.bpe.model").encode(
+        (tmp_path / "part.txt").read_text().splitlines(), out_type=str
+    )
+    used = Counter(token for pieces in cut for token in pieces)
+    assert {token: count for token, count in zip(target.tokens, table["counts"], strict=True) if count} == used
 
 
 def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_text, tmp_path):

@@ -23,7 +23,7 @@ from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_che
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines, sha256, whole_directory
-from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.manifest import Manifest, already_made, describe, made, read_manifest, write_manifest
 from focus_plugin.methods.extension import extended
 from focus_plugin.methods.focus import FocusOptions
 from focus_plugin.methods.matrix import MixingMatrix, as_mixing, load_matrix, save_matrix
@@ -55,7 +55,8 @@ class Conversion:
     token vectors), ``word_vectors`` (of words) and ``matrix`` (a mixing matrix made before, in place of the method).
     A corpus also gives the tokens per word, and the text of the calibration, for which ``calibrate`` tokens of it
     are read, none if it is 0. rank_bias: leave the output bias in the order of ids, as resizing a model does, rather
-    than move it with its tokens. device: torch's name of where the mixtures and the calibration are computed.
+    than move it with its tokens, before it is calibrated. device: torch's name of where the mixtures and the
+    calibration are computed.
     """
 
     source: Path
@@ -103,7 +104,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                     "target_bytes": (directory / MODEL).stat().st_size,
                     **_lengths(job, source.tokenizer, tokenizer),
                 }
-                uses = _uses(job, dictionary, target, tokenizer)
+                uses = _uses(job, manifest, dictionary, target, tokenizer, phase)
                 tokens, described = (source.vocabulary, target, uses), replace(manifest, counts=found)
                 write_report(directory / REPORT, output.name, done.origins, *tokens, described, FILL)
                 write_manifest(directory, manifest, found)
@@ -135,7 +136,7 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     options: dict[str, object] = {
         "extend": job.extend,
         "seed": job.seed,
-        "calibrate": job.calibrate,
+        "calibrate": job.calibrate if job.corpus else 0,
         "rank_bias": job.rank_bias,
     }
     if not job.matrix:
@@ -194,7 +195,7 @@ def _bias(
 ) -> Tensor:
     kept = np.array([job.extend and token in source.vocabulary.ids for token in target.tokens])
     if job.rank_bias:
-        return _resized(source.tensors[OUTPUT_BIAS], tensors[OUTPUT_BIAS], kept)
+        tensors = {**tensors, OUTPUT_BIAS: _resized(source.tensors[OUTPUT_BIAS], tensors[OUTPUT_BIAS], kept)}
     if not (job.corpus and job.calibrate):
         return tensors[OUTPUT_BIAS]
     text = text_ids(job.corpus, tokenizer, target, job.seed)
@@ -226,13 +227,21 @@ def _extension_counts(job: Conversion, source: Vocabulary, target: Vocabulary, o
     return {"kept": len(source), "appended": len(target) - len(source), "appended_copied": copied - len(source)}
 
 
-def _uses(job: Conversion, dictionary: Path, target: Vocabulary, tokenizer: Tokenizer) -> np.ndarray | None:
-    """How often each token occurs; the counts of an extended dictionary are those of different texts."""
-    if not job.extend:
+def _uses(
+    job: Conversion, manifest: Manifest, dictionary: Path, target: Vocabulary, tokenizer: Tokenizer, phase: Phase
+) -> np.ndarray | None:
+    """How often each token occurs in the corpus, or without one in the text that the vocabulary was made from.
+
+    The counts of an extended dictionary are those of different texts.
+    """
+    made_from = read_manifest(job.vocabulary)
+    counted_already = made_from is not None and made_from.inputs.get("corpus") == manifest.inputs.get("corpus")
+    if not job.extend and (counted_already or not job.corpus):
         return read_counts(dictionary, target)
     if not job.corpus:
         return None
-    counted = count_pieces(job.corpus, tokenizer).pieces
+    with phase("Counting tokens", job.corpus.stat().st_size) as progress:
+        counted = count_pieces(job.corpus, tokenizer, progress).pieces
     return np.bincount(piece_ids(tokenizer, target), counted, len(target)).astype(np.int64)
 
 
