@@ -39,7 +39,7 @@ def train_vocabulary(
     _train_unigram(corpus, size, model, sample_bytes, seed, progress)
     tokenizer = sentencepiece_tokenizer(model)
     counts = count_pieces(corpus, tokenizer, progress)
-    write_dictionary(output / DICTIONARY, list(zip(tokenizer.tokens, counts.pieces, strict=True))[3:])
+    write_dictionary(output / DICTIONARY, list(zip(tokenizer.tokens, counts.pieces, strict=True))[3:], model)
     return counts
 
 
