@@ -17,9 +17,11 @@ import torch
 from commands import heed_interrupts, refuse, run
 from fairseq.models.roberta import XLMRModel
 from sources import SYLLABLES
+from tokenizer_kinds import byte_level
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.jobs.vocabulary import take_vocabulary
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 
 SMALL = ("--dim", 16, "--min-count", 5)
@@ -100,6 +102,16 @@ def test_fairseq_loads_encodes_and_fills_masks(converted, target_text):
     filled = model.fill_mask(f"{line.split()[0]} <mask> {line.split()[-1]}", topk=3)
     assert len(filled) == 3
     assert all(score > 0 for _, score, _ in filled)
+
+
+def test_fairseq_loads_what_has_a_tokenizer_it_cannot_read(release, target_text, tmp_path):
+    byte_level(target_text.read_text().splitlines(), 400).save(str(tmp_path / "tokenizer.json"))
+    vocabulary = tmp_path / "vocab"
+    take_vocabulary(target_text, tmp_path / "tokenizer.json", vocabulary)
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--method", "random")
+    run(*base, "--output", tmp_path / "out")
+    model = XLMRModel.from_pretrained(str(tmp_path / "out"), bpe=None).eval()
+    assert model.extract_features(torch.tensor([[0, 5, 2]])).shape == (1, 3, 32)
 
 
 def test_the_checkpoint_holds_only_plain_values(converted):
