@@ -1,6 +1,9 @@
 """Auxiliary vectors: from every kind of file, of tokens and of words, and what is refused."""
 
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import fasttext
@@ -255,6 +258,21 @@ def test_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(vocabulary
     words = fasttext.load_model(str(tmp_path / "v.bin")).get_words()
     assert sum(word not in target.ids for word in words) >= len(foreign)
     assert load_vectors(tmp_path / "v.bin", target).vectors.any()
+
+
+def test_a_lack_of_memory_is_told(vocabulary, target_text, tmp_path):
+    """fastText asks for 2,000,000 vectors of n-grams at once."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))
+
+    program = [str(Path(sys.executable).parent / "focus"), "auxiliary", "--corpus", str(target_text)]
+    given = ["--vocab", str(vocabulary), "--dim", "5000", "--output", str(tmp_path / "v.bin")]
+    done = subprocess.run([*program, *given], capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 1
+    assert "fastText could not train on it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
