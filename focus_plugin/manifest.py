@@ -14,7 +14,7 @@ from typing import Any
 
 from focus_plugin import __version__
 from focus_plugin.errors import FocusError
-from focus_plugin.files import write_json
+from focus_plugin.files import require_place, write_json
 
 FILE = "focus.json"
 
@@ -88,7 +88,7 @@ def already_made(output: str | Path, manifest: Manifest) -> bool:
     if output.is_file():
         raise FocusError(f"{output}: is a file; choose another --output or remove it.")
     if not output.exists():
-        _require_place(output)
+        require_place(output)
         return False
     if not any(output.iterdir()):
         if output.is_symlink() or os.path.ismount(output) or output.resolve() == Path.cwd():
@@ -108,17 +108,6 @@ def already_made(output: str | Path, manifest: Manifest) -> bool:
                 "another --output."
             )
     return True
-
-
-def _require_place(output: Path) -> None:
-    if output.is_symlink():
-        raise FocusError(f"{output}: is a link to nothing; choose another --output or remove it.")
-    before = (Path(*output.parts[:i]) for i, part in enumerate(output.parts) if i and part == "..")
-    if absent := [path for path in before if not path.is_dir()]:
-        raise FocusError(f"{output}: leads through {absent[0]}, which is no directory.")
-    parent = next(path for path in output.resolve().parents if path.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise FocusError(f"{output}: cannot be made, since {parent} is no directory that can be written.")
 
 
 def _one(kind: str) -> str:

@@ -246,6 +246,12 @@ def test_outputs_that_cannot_be_made_are_told_before_the_work(target_text, tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {"link", "file"}
 
 
+def test_vectors_that_could_not_be_written_are_told_before_the_work(vocabulary, target_text, tmp_path):
+    (tmp_path / "file").touch()
+    base = ("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *SMALL, "--epochs", 100_000)
+    refuse(*base, "--output", tmp_path / "file" / "v.safetensors", says="is no directory that can be written")
+
+
 def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
     run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
     stamp = (tmp_path / "v" / "focus.json").stat().st_mtime_ns

@@ -80,8 +80,8 @@ def test_damaged_and_foreign_files_are_refused(base, release, vocabulary, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"weights": lambda a: a.astype(np.float64)}, "its weights are float64"),
-        ({"copied": lambda a: a.astype(np.float32)}, "its copied are float32"),
+        ({"weights": lambda a: a.astype(np.float64)}, "its array weights is float64"),
+        ({"copied": lambda a: a.astype(np.float32)}, "its array copied is float32"),
         ({"weights": lambda a: a * 2}, "do not sum to 1"),
         ({"weights": lambda a: a - 2 * a * (np.arange(len(a)) == 0)}, "negative or do not sum"),
         ({"copied": lambda a: np.where(a < 0, 7, a)}, "both copied and mixed"),

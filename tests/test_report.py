@@ -125,7 +125,7 @@ def test_figures_are_what_counting_gives(kinds, seed):
 
     everything, ones = list(range(len(kinds))), np.ones(len(kinds))
     assert asdict(found.vocabulary) == {"label": "vocabulary", **group(everything, ones)}
-    assert asdict(found.text) == {"label": "text", **group(everything, counts)}
+    assert asdict(found.text) == {"label": "the corpus", **group(everything, counts)}
     for groups, key in ((found.scripts, script), (found.lengths, length_label)):
         for one in groups:
             assert asdict(one) == {"label": one.label, **group([i for i in plain if key(forms[i]) == one.label], ones)}

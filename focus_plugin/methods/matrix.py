@@ -74,7 +74,7 @@ def load_matrix(path: str | Path) -> MixingMatrix:
             source, target = tuple(tokens["source"]), tuple(tokens["target"])
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if wrong := [name for name, kind in _TYPES.items() if not np.issubdtype(stored[name].dtype, kind)]:
-            raise ValueError(f"its {wrong[0]} are {stored[wrong[0]].dtype}")
+            raise ValueError(f"its array {wrong[0]} is {stored[wrong[0]].dtype}")
         shape = (len(target), len(source))
         weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), shape)
         weights.check_format()
