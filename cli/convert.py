@@ -5,9 +5,17 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 from focus_cli.common import interactive, phases, quiet_option, seed_option, tell
-from focus_cli.fasttext_options import fasttext_options
+from focus_cli.fasttext_options import NAMES, fasttext_options
+
+from focus_plugin.errors import FocusError
 
 PAPER = {"dim": 100, "epochs": 3, "min_count": 10, "seed": 42, "fill": "normal", "calibrate": 0}
+_UNUSED = {  # what leaves other options without effect
+    "--matrix": ("method", "match_symbols", "match_fuzzy", "fill", *NAMES),
+    "--auxiliary": NAMES,
+    "--word-vectors": NAMES,
+    "--method random": ("auxiliary", "word_vectors"),
+}
 
 
 @click.command("convert")
@@ -32,7 +40,7 @@ PAPER = {"dim": 100, "epochs": 3, "min_count": 10, "seed": 42, "fill": "normal",
     "--calibrate",
     default=16_384,
     type=click.IntRange(min=0),
-    help="Tokens of the corpus to fit the output bias on; 0: leave it.",
+    help="Tokens of --corpus to fit the output bias on; 0: leave it.",
 )
 @click.option("--paper", is_flag=True, help="Do what the authors' package does, with its defaults.")
 @click.option("--device", default="cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
@@ -65,14 +73,14 @@ def command(
     quiet: bool,
 ) -> None:
     """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
+    given = _given(context)
     from focus_plugin.auxiliary.training import FastTextOptions
     from focus_plugin.jobs.convert import REPORT, Conversion, convert
     from focus_plugin.methods.focus import FocusOptions
     from focus_plugin.vocabulary.overlap import Matching
 
     if paper:
-        given = {name for name in PAPER if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
-        values = {**PAPER, **{name: context.params[name] for name in given}}
+        values = {**PAPER, **{name: context.params[name] for name in given.intersection(PAPER)}}
         dim, epochs, min_count = values["dim"], values["epochs"], values["min_count"]
         seed, fill, calibrate = values["seed"], values["fill"], values["calibrate"]
     job = Conversion(
@@ -103,4 +111,19 @@ def command(
     if "source_tokens_per_word" in counts:
         before, after = counts["source_tokens_per_word"], counts["target_tokens_per_word"]
         tell(quiet, f"{before:.2f} tokens per word before, {after:.2f} after.")
+    if not (corpus or paper):
+        tell(quiet, "The output bias moved with its tokens; with --corpus it is fitted to the language, too.")
     tell(quiet, f"How each token came to be is in {output / REPORT}.")
+
+
+def _given(context: click.Context) -> set[str]:
+    """The names of the options that were given. Raises FocusError for one that would have no effect."""
+    values = context.params
+    given = {name for name in values if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    chosen = [f"--{name.replace('_', '-')}" for name in ("matrix", "auxiliary", "word_vectors") if values[name]]
+    for option in (*chosen, f"--method {values['method']}"):
+        if unused := sorted(given.intersection(_UNUSED.get(option, ()))):
+            raise FocusError(f"--{unused[0].replace('_', '-')} has no effect with {option}; leave it out.")
+    if "calibrate" in given and values["calibrate"] and not values["corpus"]:
+        raise FocusError("--calibrate needs --corpus, the text to fit the output bias to.")
+    return given

@@ -8,7 +8,7 @@ from focus_cli.common import phases, quiet_option, seed_option, tell
 
 @click.command("vocab")
 @click.option("--input", "corpus", required=True, type=Path, help="Text of the target language, UTF-8.")
-@click.option("--size", type=click.IntRange(min=4), help="Pieces to train, <unk> <s> </s> included.")
+@click.option("--size", type=click.IntRange(4, 10_000_000), help="Pieces to train, <unk> <s> </s> included.")
 @click.option("--tokenizer", type=Path, help="Take this SentencePiece model or tokenizer.json instead of training.")
 @click.option("--output", required=True, type=Path, help="Directory to make.")
 @click.option("--sample-mb", default=256, type=click.IntRange(min=1), help="Train on at most this much of the text.")

@@ -81,6 +81,18 @@ def _synchronize(path: Path) -> None:
         os.close(descriptor)
 
 
+def require_place(output: Path) -> None:
+    """Raise FocusError if ``output``, which does not exist, could not be made: before the work rather than after it."""
+    if output.is_symlink():
+        raise FocusError(f"{output}: is a link to nothing; choose another --output or remove it.")
+    before = (Path(*output.parts[:i]) for i, part in enumerate(output.parts) if i and part == "..")
+    if absent := [path for path in before if not path.is_dir()]:
+        raise FocusError(f"{output}: leads through {absent[0]}, which is no directory.")
+    parent = next(path for path in output.resolve().parents if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise FocusError(f"{output}: cannot be made, since {parent} is no directory that can be written.")
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it when the block ends well, and is gone otherwise."""

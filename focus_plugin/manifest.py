@@ -8,13 +8,13 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from focus_plugin import __version__
 from focus_plugin.errors import FocusError
-from focus_plugin.files import write_json
+from focus_plugin.files import require_place, write_json
 
 FILE = "focus.json"
 
@@ -22,16 +22,18 @@ FILE = "focus.json"
 @dataclass(frozen=True)
 class Manifest:
     """kind: what the directory is. options and inputs (name to SHA-256) decide the content, together with
-    made_by (package to version). counts: what was found on the way, for reading only."""
+    made_by (package to version). counts: what was found on the way, for reading only. files: the size of every other
+    file in the directory, by its path there; empty in what older versions made."""
 
     kind: str
     options: Mapping[str, object]
     inputs: Mapping[str, str]
     made_by: Mapping[str, str]
     counts: Mapping[str, Any]
+    files: Mapping[str, int] = field(default_factory=dict)
 
     def same_content(self, other: "Manifest") -> bool:
-        """Whether both describe the same result: all but the counts are equal."""
+        """Whether both describe the same result: all that decides the content is equal."""
         return (self.kind, self.options, self.inputs, self.made_by) == (
             other.kind,
             other.options,
@@ -49,8 +51,10 @@ def describe(
 
 
 def write_manifest(directory: Path, manifest: Manifest, counts: Mapping[str, object]) -> None:
-    """Write ``focus.json`` into a directory under construction."""
-    write_json(directory / FILE, {**asdict(manifest), "counts": dict(counts)})
+    """Write ``focus.json`` into a directory under construction, when all its other files are there."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file() and path != directory / FILE)
+    files = {path.relative_to(directory).as_posix(): path.stat().st_size for path in paths}
+    write_json(directory / FILE, {**asdict(manifest), "counts": dict(counts), "files": files})
 
 
 def read_manifest(directory: str | Path) -> Manifest | None:
@@ -59,7 +63,10 @@ def read_manifest(directory: str | Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        if not all(isinstance(value, str if name == "kind" else dict) for name, value in vars(manifest).items()):
+            raise TypeError("expected a string as kind and objects as all else")
+        return manifest
     except (ValueError, TypeError) as error:
         raise FocusError(f"{path}: not a manifest of this program ({error}).") from error
 
@@ -75,22 +82,38 @@ def made(output: str | Path) -> Manifest:
 def already_made(output: str | Path, manifest: Manifest) -> bool:
     """Whether ``output`` holds what ``manifest`` describes; False if it is free.
 
-    Raises FocusError if it holds anything else.
+    Raises FocusError if it holds anything else, has lost a file, or could not be made.
     """
     output = Path(output)
     if output.is_file():
         raise FocusError(f"{output}: is a file; choose another --output or remove it.")
     if not output.exists():
+        require_place(output)
         return False
     if not any(output.iterdir()):
         if output.is_symlink() or os.path.ismount(output) or output.resolve() == Path.cwd():
             raise FocusError(f"{output}: cannot be replaced whole; name a new directory inside it as --output.")
         return False
     existing = read_manifest(output)
-    if existing is not None and existing.same_content(manifest):
-        return True
-    held = f"a {existing.kind} made from other input or options" if existing else "files this program did not write"
-    raise FocusError(f"{output}: already holds {held}; choose another --output or remove it.")
+    if existing is None or not existing.same_content(manifest):
+        what = f"{_one(existing.kind)} made from other input or options" if existing else None
+        raise FocusError(
+            f"{output}: already holds {what or 'files this program did not write'}; choose another --output or "
+            "remove it."
+        )
+    for name, size in existing.files.items():
+        if not (output / name).is_file() or (output / name).stat().st_size != size:
+            raise FocusError(
+                f"{output / name}: is gone or not as it was made; remove {output} and repeat the command, or choose "
+                "another --output."
+            )
+    return True
+
+
+def _one(kind: str) -> str:
+    if kind.endswith("data"):
+        return kind
+    return f"an {kind}" if kind[:1].lower() in "aeio" else f"a {kind}"
 
 
 def expect_kind(directory: str | Path, *kinds: str) -> Manifest:
@@ -98,9 +121,9 @@ def expect_kind(directory: str | Path, *kinds: str) -> Manifest:
     if not Path(directory).is_dir():
         raise FocusError(f"{directory}: no such directory.")
     manifest = read_manifest(directory)
-    wanted = " or ".join(kinds)
+    wanted = " or ".join(map(_one, kinds))
     if manifest is None:
-        raise FocusError(f"{directory}: has no {FILE}; a {wanted} made by this program is needed here.")
+        raise FocusError(f"{directory}: has no {FILE}; {wanted} made by this program is needed here.")
     if manifest.kind not in kinds:
-        raise FocusError(f"{directory}: is a {manifest.kind}; a {wanted} is needed here.")
+        raise FocusError(f"{directory}: is {_one(manifest.kind)}; {wanted} is needed here.")
     return manifest

@@ -149,38 +149,43 @@ def _note(origins: Origins, block: Block, anchors: np.ndarray) -> None:
 
 
 def _whole(parts: list[tuple[np.ndarray, np.ndarray]], support: np.ndarray, width: int) -> csr_matrix:
-    """The matrix of all blocks, whose rows are in order; anchors that are one source token become one column."""
+    """The matrix of all blocks, whose rows are in order."""
     empty = (np.empty(0, np.int32), np.empty(0, np.float32))
     columns, values = (np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
     offsets = np.concatenate([[0], np.cumsum(support, dtype=np.int64)])
     matrix = csr_matrix((values, columns, offsets), (len(support), width))
-    matrix.sum_duplicates()
+    matrix.sort_indices()
     return matrix
 
 
 def require_device(device: str) -> None:
-    """Raise FocusError unless torch can compute on ``device``."""
+    """Raise FocusError unless torch can compute on ``device`` and give the result."""
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise FocusError(f"--device {device}: torch cannot compute there ({str(error).splitlines()[0]}).") from error
 
 
 def check_finite(path: Path, checkpoint: Checkpoint) -> None:
-    """Raise FocusError if a tensor that is about to be mixed holds NaN or infinity."""
-    for name in (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS):
-        if not torch.isfinite(checkpoint.tensors[name]).all():
+    """Raise FocusError if a tensor holds NaN or infinity: one in any layer would make the calibrated bias NaN."""
+    for name, tensor in checkpoint.tensors.items():
+        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():  # a NaN is both; nothing is copied
             raise FocusError(f"{path}: {name} holds NaN or infinity; the checkpoint is damaged.")
 
 
 def initialize(
-    source: str | Path, target: Vocabulary, auxiliary: str | Path | None, method: str, seed: int
+    source: str | Path,
+    target: Vocabulary,
+    auxiliary: str | Path | None,
+    method: str,
+    seed: int,
+    uses: np.ndarray | None = None,
 ) -> dict[str, Tensor]:
     """The weights of ``source`` under the vocabulary ``target``, under fairseq's names: what the plugin builds from.
 
-    ``auxiliary``: a file of vectors that ``load_vectors`` reads. Raises FocusError.
+    ``auxiliary``: a file of vectors; for it and ``uses`` see ``load_vectors``. Raises FocusError.
     """
     checkpoint = read_checkpoint(source)
     check_finite(Path(source), checkpoint)
-    vectors = load_vectors(auxiliary, target) if auxiliary else None
+    vectors = load_vectors(auxiliary, target, uses) if auxiliary else None
     return apply_mixing(checkpoint.tensors, make_mixing(method, checkpoint.vocabulary, target, vectors), seed).tensors

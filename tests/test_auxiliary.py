@@ -1,6 +1,9 @@
 """Auxiliary vectors: from every kind of file, of tokens and of words, and what is refused."""
 
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import fasttext
@@ -21,6 +24,7 @@ from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.auxiliary import make_auxiliary
 from focus_plugin.jobs.vocabulary import make_vocabulary
+from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.encoding import BATCH_LINES, write_pieces
 from focus_plugin.vocabulary.files import SENTENCEPIECE
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary, read_tokenizer_json
@@ -135,6 +139,8 @@ def test_the_compact_file_is_the_same_every_time(target, token_model, tmp_path):
         ("x.vec", "1 2\nelsewhere 1 2\n", "for any token of the target vocabulary"),
         ("x.vec", "2 2\n▁a 1 2\n▁a 1 2\n", "token '▁a' is there twice"),
         ("x.vec", "", "expected the number of tokens"),
+        ("x.vec", "3 99999999999\n", "expected the number of tokens and their dimension, 99999 at most"),
+        ("x.vec", "3 99999\n", "for any token of the target vocabulary"),
         ("x.npy", b"", "are read from .bin, .vec, .npz, .safetensors"),
     ],
 )
@@ -167,7 +173,6 @@ VECTORS = np.eye(2, dtype=np.float32)
         ({"tokens": TOKENS, "vectors": VECTORS * 0}, "for any token of the target vocabulary"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_faults_of_an_npz_file_are_told(tmp_path, arrays, message):
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(FocusError, match=message):
@@ -221,7 +226,8 @@ def test_vectors_of_another_tokenizer_are_refused(
     other_text = write_text(tmp_path / "other.txt", lines=3000, seed=5)
     make_vocabulary(other_text, 400, tmp_path / "other.vocab", sample_bytes=1 << 28, seed=1)
     make_auxiliary(other_text, tmp_path / "other.vocab", tmp_path / "other.bin", OPTIONS)
-    make_auxiliary(target_text, smaller_vocabulary, tmp_path / "smaller.safetensors", OPTIONS)
+    for suffix in ("safetensors", "bin"):
+        make_auxiliary(target_text, smaller_vocabulary, tmp_path / f"smaller.{suffix}", OPTIONS)
     write_vec(tmp_path / "larger.vec", fasttext.load_model(str(token_model)))
     for chosen, vectors, says in (
         (vocabulary, tmp_path / "other.bin", "it was made with another tokenizer"),
@@ -229,10 +235,20 @@ def test_vectors_of_another_tokenizer_are_refused(
         (smaller_vocabulary, token_model, "are not tokens of the target vocabulary, such as '▁"),
         (smaller_vocabulary, tmp_path / "larger.vec", "it was made with another tokenizer"),
         (vocabulary, tmp_path / "smaller.safetensors", "was made for another vocabulary"),
+        (vocabulary, tmp_path / "smaller.bin", "of the frequent tokens of the target vocabulary are no words of it"),
     ):
         base = ("focus", "convert", "--source", release, "--vocab", chosen, "--auxiliary", vectors)
         refuse(*base, "--output", tmp_path / "out", says=says)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_right_tokenizer_is_accepted_on_less_text(vocabulary, target, target_text, tmp_path):
+    """Whether or not the dictionary says how often its tokens occur."""
+    (tmp_path / "less.txt").write_text("".join(target_text.read_text().splitlines(keepends=True)[::10]))
+    make_auxiliary(tmp_path / "less.txt", vocabulary, tmp_path / "less.bin", OPTIONS)
+    uses = read_counts(vocabulary / "dict.txt", target)
+    for counts in (uses, np.ones_like(uses), uses * 0):
+        assert load_vectors(tmp_path / "less.bin", target, counts).vectors.any()
 
 
 def test_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(vocabulary, target, target_text, tmp_path):
@@ -242,6 +258,21 @@ def test_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(vocabulary
     words = fasttext.load_model(str(tmp_path / "v.bin")).get_words()
     assert sum(word not in target.ids for word in words) >= len(foreign)
     assert load_vectors(tmp_path / "v.bin", target).vectors.any()
+
+
+def test_a_lack_of_memory_is_told(vocabulary, target_text, tmp_path):
+    """fastText asks for 2,000,000 vectors of n-grams at once."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))
+
+    program = [str(Path(sys.executable).parent / "focus"), "auxiliary", "--corpus", str(target_text)]
+    given = ["--vocab", str(vocabulary), "--dim", "5000", "--output", str(tmp_path / "v.bin")]
+    done = subprocess.run([*program, *given], capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 1
+    assert "fastText could not train on it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")

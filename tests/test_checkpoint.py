@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import RobertaConfig, RobertaForMaskedLM, XLMRobertaForMaskedLM
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING
-from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.checkpoint.release import load_fairseq, write_release
 from focus_plugin.errors import FocusError
 
@@ -255,3 +255,86 @@ def test_a_checkpoint_without_language_model_head_is_refused(release, tmp_path):
     )
     with pytest.raises(FocusError, match=r"lacks 2 tensors, the first of them encoder\.lm_head\.dense"):
         read_checkpoint(tmp_path / "headless")
+
+
+def changed_release(release: Path, target: Path, change) -> Path:
+    """A copy of a release with ``change`` applied to its state."""
+    shutil.copytree(release, target)
+    state = torch.load(target / "model.pt")
+    change(state)
+    torch.save(state, target / "model.pt")
+    return target
+
+
+LAYER = "encoder.sentence_encoder.layers.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "says"),
+    [
+        (f"{LAYER}.fc2.weight", torch.zeros(3, 3), r"fc2\.weight has shape \(3, 3\).* must have \(32, 64\)"),
+        (f"{LAYER}.self_attn_layer_norm.weight", torch.zeros(31), r"must have \(32,\)"),
+        (OUTPUT_EMBEDDING, torch.zeros(602, 16), r"lm_head\.weight has shape \(602, 16\).* must have \(602, 32\)"),
+        (f"{LAYER}.fc1.weight", torch.zeros(64, 32, dtype=torch.int8), "is torch.int8; quantized"),
+        ("encoder.lm_head.bias", torch.tensor(1.0), r"lacks 1 tensors, the first of them encoder\.lm_head\.bias"),
+        (EMBEDDING, torch.zeros(602), r"must have \(602, 602\)"),
+        ("encoder.lm_head.bias", [0.0] * 602, "holds no weights"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_others_are_told(release, tmp_path, name, tensor, says):
+    directory = changed_release(release, tmp_path / "other", lambda state: state["model"].update({name: tensor}))
+    with pytest.raises(FocusError, match=says):
+        read_checkpoint(directory)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"args": ["list"]}, "its settings are a list"),
+        ({"cfg": ["list"]}, "its settings are a list"),
+        ({"model": [1]}, "holds no weights"),
+        ({"args": {"encoder_attention_heads": -4}}, "-4 attention heads do not divide"),
+        ({"args": {"encoder_attention_heads": "four"}}, "encoder_attention_heads is 'four'"),
+    ],
+)
+def test_odd_settings_of_a_fairseq_checkpoint_are_told(release, tmp_path, change, says):
+    directory = changed_release(release, tmp_path / "other", lambda state: state.update(change))
+    with pytest.raises(FocusError, match=says):
+        read_checkpoint(directory)
+
+
+@pytest.mark.parametrize("heads", [0, -4])
+def test_odd_weights_of_hugging_face_are_told(hugging_face, tmp_path, heads):
+    with pytest.raises(FocusError, match=f"{heads} attention heads do not divide a width of 32"):
+        read_checkpoint(copy(hugging_face, tmp_path / "heads", num_attention_heads=heads))
+    listed = copy(hugging_face, tmp_path / "list")
+    (listed / "model.safetensors").unlink()
+    torch.save([torch.zeros(2)], listed / "pytorch_model.bin")
+    with pytest.raises(FocusError, match=r"pytorch_model\.bin: holds no weights"):
+        read_checkpoint(listed)
+
+
+def test_a_dictionary_of_numbers_is_told(release, tmp_path):
+    """As in fairseq's release of RoBERTa, whose tokens are GPT-2's ids."""
+    shutil.copytree(release, tmp_path / "roberta")
+    numbers = [*(f"{i} {1000 - i}\n" for i in range(595)), "madeupword0000 0\n", "madeupword0001 0\n"]
+    (tmp_path / "roberta" / "dict.txt").write_text("".join(numbers))
+    with pytest.raises(FocusError, match=r"its tokens are numbers.*Hugging Face directory"):
+        read_checkpoint(tmp_path / "roberta")
+
+
+def test_shards_are_read_as_the_whole(hugging_face, tmp_path):
+    sharded = copy(hugging_face, tmp_path / "sharded")
+    (sharded / "model.safetensors").unlink()
+    XLMRobertaForMaskedLM.from_pretrained(hugging_face).save_pretrained(tmp_path / "saved", max_shard_size="20KB")
+    names = [path.name for path in (tmp_path / "saved").glob("model*")]
+    assert len(names) > 3
+    for name in names:
+        shutil.copy(tmp_path / "saved" / name, sharded)
+    assert equal(read_checkpoint(sharded).tensors, read_checkpoint(hugging_face).tensors)
+    assert {path.name for path in checkpoint_files(sharded)} >= set(names)
+    index = sharded / "model.safetensors.index.json"
+    for weights in ({"a": "../elsewhere.safetensors"}, {}, None, {"a": 1}):
+        index.write_text(json.dumps({"weight_map": weights}))
+        with pytest.raises(FocusError, match="expected the names of files beside it"):
+            read_checkpoint(sharded)

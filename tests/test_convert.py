@@ -2,19 +2,27 @@
 
 import json
 import os
+import random
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
-from commands import refuse, run
+from commands import heed_interrupts, refuse, run
 from fairseq.models.roberta import XLMRModel
+from sources import SYLLABLES
+from tokenizer_kinds import byte_level
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.jobs.vocabulary import take_vocabulary
+from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 
 SMALL = ("--dim", 16, "--min-count", 5)
 
@@ -94,6 +102,16 @@ def test_fairseq_loads_encodes_and_fills_masks(converted, target_text):
     filled = model.fill_mask(f"{line.split()[0]} <mask> {line.split()[-1]}", topk=3)
     assert len(filled) == 3
     assert all(score > 0 for _, score, _ in filled)
+
+
+def test_fairseq_loads_what_has_a_tokenizer_it_cannot_read(release, target_text, tmp_path):
+    byte_level(target_text.read_text().splitlines(), 400).save(str(tmp_path / "tokenizer.json"))
+    vocabulary = tmp_path / "vocab"
+    take_vocabulary(target_text, tmp_path / "tokenizer.json", vocabulary)
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--method", "random")
+    run(*base, "--output", tmp_path / "out")
+    model = XLMRModel.from_pretrained(str(tmp_path / "out"), bpe=None).eval()
+    assert model.extract_features(torch.tensor([[0, 5, 2]])).shape == (1, 3, 32)
 
 
 def test_the_checkpoint_holds_only_plain_values(converted):
@@ -198,12 +216,83 @@ def test_outputs_that_cannot_be_replaced_are_told_at_once(target_text, tmp_path)
     assert "name a new directory inside it" in done.stderr
 
 
+def test_an_output_that_lost_a_file_is_not_taken_for_made(target_text, tmp_path):
+    command = ("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
+    run(*command)
+    model, whole = tmp_path / "v" / "sentencepiece.bpe.model", (tmp_path / "v" / "sentencepiece.bpe.model").read_bytes()
+    model.write_bytes(whole[:-5])
+    refuse(*command, says="sentencepiece.bpe.model: is gone or not as it was made")
+    model.unlink()
+    refuse(*command, says="sentencepiece.bpe.model: is gone or not as it was made")
+    assert "sentencepiece.bpe.model: gone" in run("focus", "inspect", tmp_path / "v").stdout
+    model.write_bytes(whole)
+    run(*command)
+    manifest = json.loads((tmp_path / "v" / "focus.json").read_text())
+    (tmp_path / "v" / "focus.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != "files"}))
+    run(*command)
+
+
+def test_outputs_that_cannot_be_made_are_told_before_the_work(target_text, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    base = ("focus", "vocab", "--input", target_text, "--size", 300, "--output")
+    (tmp_path / "file").touch()
+    for output, says in (
+        ("file/x/y", "is no directory that can be written"),
+        ("link", "is a link to nothing"),
+        ("absent/../v", "which is no directory"),
+    ):
+        refuse(*base, tmp_path / output, says=says)
+        assert "Training" not in run(*base, tmp_path / output, check=False).stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"link", "file"}
+
+
+def test_vectors_that_could_not_be_written_are_told_before_the_work(vocabulary, target_text, tmp_path):
+    (tmp_path / "file").touch()
+    base = ("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *SMALL, "--epochs", 100_000)
+    refuse(*base, "--output", tmp_path / "file" / "v.safetensors", says="is no directory that can be written")
+
+
 def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
     run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v")
     stamp = (tmp_path / "v" / "focus.json").stat().st_mtime_ns
     moved = shutil.copy(target_text, tmp_path / "moved.txt")
     run("focus", "vocab", "--input", moved, "--size", 300, "--output", tmp_path / "v")
     assert (tmp_path / "v" / "focus.json").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--matrix", "m.safetensors", "--match-fuzzy"), "--match-fuzzy has no effect with --matrix"),
+        (("--matrix", "m.safetensors", "--method", "random"), "--method has no effect with --matrix"),
+        (("--auxiliary", "v.bin", "--epochs", 9), "--epochs has no effect with --auxiliary"),
+        (("--method", "random", "--auxiliary", "v.bin"), "--auxiliary has no effect with --method random"),
+        (("--auxiliary", "v.bin", "--calibrate", 4096), "--calibrate needs --corpus"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(release, vocabulary, tmp_path, options, says):
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
+    refuse(*base, *options, says=says)
+
+
+def test_without_a_corpus_nothing_is_told_of_one(release, vocabulary, target_text, tmp_path):
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary)
+    said = run(*base, "--method", "random", "--output", tmp_path / "without").stdout
+    assert "with --corpus it is fitted to the language" in said
+    assert json.loads((tmp_path / "without" / "focus.json").read_text())["options"]["calibrate"] == 0
+    page = (tmp_path / "without" / "report.html").read_text()
+    assert "Of the tokens of the text the vocabulary was made from, " in page
+    (tmp_path / "part.txt").write_text("".join(target_text.read_text().splitlines(keepends=True)[:200]))
+    run(*base, "--method", "random", "--corpus", tmp_path / "part.txt", "--output", tmp_path / "with")
+    page = (tmp_path / "with" / "report.html").read_text()
+    assert "Of the tokens of the corpus, " in page
+    table = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script', page, re.S)[1])["tokens"]
+    target = read_dictionary(vocabulary / "dict.txt")
+    cut = load_sentencepiece(vocabulary / "sentencepiece.bpe.model").encode(
+        (tmp_path / "part.txt").read_text().splitlines(), out_type=str
+    )
+    used = Counter(token for pieces in cut for token in pieces)
+    assert {token: count for token, count in zip(target.tokens, table["counts"], strict=True) if count} == used
 
 
 def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_text, tmp_path):
@@ -218,7 +307,7 @@ def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_te
     refuse_convert("absent.txt: no such file", corpus=tmp_path / "absent.txt")
     refuse_convert("has no dict.txt", vocab=tmp_path)
     (tmp_path / "empty.txt").touch()
-    refuse_convert("empty.txt: no token occurs 10 times", corpus=tmp_path / "empty.txt")
+    refuse_convert("empty.txt: the corpus is empty", corpus=tmp_path / "empty.txt")
     (tmp_path / "latin.txt").write_bytes(b"good\ncaf\xe9\n")
     refuse_convert("latin.txt, line 2: not valid UTF-8", corpus=tmp_path / "latin.txt")
     shutil.copytree(release, tmp_path / "nan")
@@ -226,6 +315,10 @@ def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_te
     state["model"][EMBEDDING][9, 1] = float("nan")
     torch.save(state, tmp_path / "nan" / "model.pt")
     refuse_convert("NaN", source=tmp_path / "nan")
+    state["model"][EMBEDDING][9, 1] = 0
+    state["model"]["encoder.sentence_encoder.layers.1.fc1.bias"][3] = float("nan")
+    torch.save(state, tmp_path / "nan" / "model.pt")
+    refuse_convert("layers.1.fc1.bias holds NaN", source=tmp_path / "nan")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("mine")
     refuse_convert("already holds", output=tmp_path / "taken")
@@ -233,14 +326,52 @@ def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_te
     assert {path.name for path in tmp_path.iterdir()} == {"empty.txt", "latin.txt", "nan", "taken"}
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["vocab", "auxiliary"])
+def test_a_training_in_another_language_can_be_interrupted(vocabulary, target_text, tmp_path, command, sent):
+    """Both would go on for minutes, one in SentencePiece's code, one in fastText's."""
+    (tmp_path / "tmp").mkdir()
+    if command == "vocab":
+        draw = random.Random(1)
+        words = ("".join(draw.choices(SYLLABLES, k=6)) for _ in range(400_000))
+        (tmp_path / "words.txt").write_text("\n".join(words))
+        given = ("--input", tmp_path / "words.txt", "--size", 8000, "--output", tmp_path / "out")
+    else:
+        given = ("--corpus", target_text, "--vocab", vocabulary, "--epochs", 100_000, "--output", tmp_path / "out.bin")
+    program = [str(Path(sys.executable).parent / "focus"), command, *map(str, given)]
+    process = subprocess.Popen(
+        program,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )
+    last = "Training SentencePiece ..." if command == "vocab" else "Encoding for fastText ..."
+    assert any(line.strip() == last for line in process.stderr)
+    time.sleep(4)
+    assert process.poll() is None
+    started = time.monotonic()
+    process.send_signal(sent)
+    assert process.wait(20) == (1 if sent == signal.SIGINT else 143)
+    assert time.monotonic() - started < 10
+    assert {path.name for path in tmp_path.rglob("*")} <= {"words.txt", "tmp"}
+
+
 def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_face, tmp_path):
     assert "encoder checkpoint" in run("focus", "inspect", converted).stdout
     assert "mixed: " in run("focus", "inspect", converted).stdout
     assert run("focus", "inspect", vocabulary).stdout.splitlines()[0].endswith("target.vocab: vocabulary")
     assert "layers: 2, width: 32" in run("focus", "inspect", hugging_face).stdout
-    refuse("focus", "inspect", tmp_path, says="neither model.pt")
+    refuse("focus", "inspect", tmp_path, says="a directory with a released encoder is needed here")
     (tmp_path / "focus.json").write_text("{")
     refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
+    manifest = json.loads((vocabulary / "focus.json").read_text())
+    (tmp_path / "focus.json").write_text(json.dumps({**manifest, "inputs": ["corpus"]}))
+    refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
+    running = tmp_path / "x.unfinished"
+    running.mkdir()
+    shutil.copy(converted / "focus.json", running)
+    assert "encoder checkpoint, not finished" in run("focus", "inspect", running).stdout
 
 
 def test_quiet_says_nothing(release, vocabulary, target_text, tmp_path):

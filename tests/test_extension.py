@@ -26,7 +26,7 @@ from focus_plugin.methods.extension import extended
 from focus_plugin.methods.random import random
 from focus_plugin.vocabulary.extension import SHARE, extend_vocabulary
 from focus_plugin.vocabulary.importing import import_vocabulary
-from focus_plugin.vocabulary.readers import read_dictionary, read_sentencepiece, read_vocabulary
+from focus_plugin.vocabulary.readers import read_dictionary, read_sentencepiece, read_tokenizer_json
 from focus_plugin.vocabulary.training import SCORE_STEP
 from focus_plugin.vocabulary.vocabulary import MASK, SPECIALS, Vocabulary
 
@@ -235,7 +235,7 @@ def test_a_unigram_tokenizer_json_is_extended_as_a_sentencepiece_model(source_te
     source.mkdir()
     library = unigram(source_text.read_text().splitlines(), 500, vocabulary / MODEL)
     library.save(str(source / "tokenizer.json"))
-    tokens = read_vocabulary(source)
+    tokens = read_tokenizer_json(source / "tokenizer.json")
     dictionary, model = extend_vocabulary(source, tokens, vocabulary, tmp_path)
     extended_tokens = read_dictionary(dictionary).tokens
     assert text_tokens(tokens) == [token for token in extended_tokens if token in text_tokens(tokens)]
@@ -255,7 +255,7 @@ def test_what_cannot_be_extended_is_told(release, vocabulary, source_text, targe
     source.mkdir()
     byte_level(source_text.read_text().splitlines(), 500).save(str(source / "tokenizer.json"))
     with pytest.raises(FocusError, match=r"tokenizer.json: is no SentencePiece unigram model"):
-        extend_vocabulary(source, read_vocabulary(source), vocabulary, tmp_path)
+        extend_vocabulary(source, read_tokenizer_json(source / "tokenizer.json"), vocabulary, tmp_path)
     (tmp_path / "bpe").mkdir()
     sentencepiece.SentencePieceTrainer.train(
         input=str(target_text), model_prefix=str(tmp_path / "bpe"), model_type="bpe", vocab_size=300, minloglevel=2

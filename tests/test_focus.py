@@ -19,7 +19,8 @@ from focus_plugin.methods.focus import FocusOptions, focus
 from focus_plugin.methods.origins import COPIED, FILLED, MIXED
 from focus_plugin.methods.random import random
 from focus_plugin.transfer import apply_mixing
-from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
+from focus_plugin.vocabulary.overlap import Matching
+from focus_plugin.vocabulary.vocabulary import MASK, SPECIALS, Vocabulary
 
 
 def paper(source: Vocabulary, target: Vocabulary, auxiliary: np.ndarray, matrix: np.ndarray) -> dict[int, np.ndarray]:
@@ -179,6 +180,45 @@ def test_rare_tokens_are_mixed_by_their_ngrams_but_are_no_anchors():
     assert source.ids["c0"] not in mixed.anchors
     assert [target.tokens[i] for block in mixed.blocks for i in block.rows] == ["t0", "t1"]
     assert [target.tokens[i] for block in kept.blocks for i in block.rows] == ["t1"]
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-25, 1e25])
+def test_the_length_of_a_vector_does_not_matter(scale):
+    source, target = vocabularies(30, 2, 8)
+    auxiliary = vectors(target, 6, 1).vectors
+    want = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
+    got = dense(focus(source, target, TokenVectors.of((auxiliary * np.float64(scale)).astype(np.float32))), len(source))
+    np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_anchors_that_are_one_source_token_are_one_in_all_that_is_told(flat):
+    """Under fuzzy matching; its weight is then what each of them has, together."""
+    words = [f"w{i}" for i in range(12)]
+    source = Vocabulary.of([*SPECIALS[:4], *(f"▁{word}" for word in words), MASK])
+    new = ["▁new", "▁other"]
+    target = Vocabulary.of([*SPECIALS[:4], *words, *(f"▁{word}" for word in words), *new, MASK])
+    auxiliary = np.random.default_rng(3).normal(size=(len(target), 8)).astype(np.float32)
+    if flat:
+        auxiliary = auxiliary * 0.01 + 1
+    options = FocusOptions(Matching(fuzzy=True))
+    done = apply_mixing(
+        model := tensors(len(source), 6, 1), focus(source, target, TokenVectors.of(auxiliary), options), seed=1
+    )
+    np.testing.assert_array_equal(done.origins.support, np.diff(done.weights.indptr))
+    for row in (target.ids[token] for token in new):
+        matrix = done.weights[row].toarray()[0]
+        shown = done.origins.anchors[row][done.origins.anchors[row] >= 0]
+        assert len(set(shown)) == len(shown) == min(5, np.count_nonzero(matrix))
+        np.testing.assert_array_equal(done.origins.weights[row][: len(shown)], np.sort(matrix)[::-1][: len(shown)])
+        np.testing.assert_array_equal(matrix[shown], done.origins.weights[row][: len(shown)])
+        anchors = [target.ids[t] for t in target.tokens if t[-1].isdigit()]
+        unit = auxiliary / np.linalg.norm(auxiliary, axis=1, keepdims=True)
+        each = sparsemax(torch.from_numpy(unit[anchors] @ unit[row]), dim=0).numpy()
+        together = {name: each[words.index(name)] + each[12 + words.index(name)] for name in words}
+        want = [together[token.strip("▁")] if token[-1].isdigit() else 0 for token in source.tokens]
+        np.testing.assert_allclose(matrix, want, atol=1e-5)
+        np.testing.assert_allclose(done.tensors[EMBEDDING][row], matrix @ model[EMBEDDING].numpy(), atol=1e-5)
 
 
 def test_special_tokens_are_no_anchors():

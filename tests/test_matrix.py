@@ -1,16 +1,20 @@
 """The mixing matrix in a file: kept, applied to another encoder, explained, with the real commands."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from commands import refuse, run
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from sources import CONFIG
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release import write_release
+from focus_plugin.errors import FocusError
 from focus_plugin.methods.matrix import load_matrix, save_matrix
 
 SMALL = ("--dim", 16, "--epochs", 2, "--min-count", 5)
@@ -71,6 +75,32 @@ def test_damaged_and_foreign_files_are_refused(base, release, vocabulary, tmp_pa
     refuse(*command, "--matrix", base / "model.pt", says="damaged or not a mixing matrix")
     refuse("focus", "explain", tmp_path / "none", "▁x", says="no such file")
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"weights": lambda a: a.astype(np.float64)}, "its array weights is float64"),
+        ({"copied": lambda a: a.astype(np.float32)}, "its array copied is float32"),
+        ({"weights": lambda a: a * 2}, "do not sum to 1"),
+        ({"weights": lambda a: a - 2 * a * (np.arange(len(a)) == 0)}, "negative or do not sum"),
+        ({"copied": lambda a: np.where(a < 0, 7, a)}, "both copied and mixed"),
+        ({"columns": lambda a: a + 10_000}, "damaged"),
+        ({"offsets": lambda a: a[:-1]}, "damaged"),
+    ],
+)
+def test_what_is_no_mixing_matrix_is_refused(base, tmp_path, changes, says):
+    with safe_open(base / "mixing.safetensors", "numpy") as file:
+        held, names = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    arrays = {name: np.ascontiguousarray(changes.get(name, np.copy)(array)) for name, array in held.items()}
+    save_file(arrays, tmp_path / "x.safetensors", names)
+    with pytest.raises(FocusError, match=says):
+        load_matrix(tmp_path / "x.safetensors")
+
+
+def test_mixtures_too_many_to_keep_are_told(base, tmp_path):
+    shutil.copy(base / "focus.json", tmp_path)
+    refuse("focus", "explain", tmp_path, "▁x", says="were too many to keep: the auxiliary vectors hardly tell")
 
 
 def test_explain_lists_copied_mixed_and_filled_tokens(base):

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from report_inputs import manifest, origins_of
 
 from focus_plugin.methods.origins import COPIED, FILLED, LISTED, MIXED, Origins
-from focus_plugin.report.counts import read_counts
 from focus_plugin.report.figures import figures
 from focus_plugin.report.page import write_report
 from focus_plugin.report.scripts import length, script
 from focus_plugin.report.sentences import summary, warnings
 from focus_plugin.report.tokens import tokens
+from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
@@ -125,7 +125,7 @@ def test_figures_are_what_counting_gives(kinds, seed):
 
     everything, ones = list(range(len(kinds))), np.ones(len(kinds))
     assert asdict(found.vocabulary) == {"label": "vocabulary", **group(everything, ones)}
-    assert asdict(found.text) == {"label": "text", **group(everything, counts)}
+    assert asdict(found.text) == {"label": "the corpus", **group(everything, counts)}
     for groups, key in ((found.scripts, script), (found.lengths, length_label)):
         for one in groups:
             assert asdict(one) == {"label": one.label, **group([i for i in plain if key(forms[i]) == one.label], ones)}

@@ -16,7 +16,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
-from focus_plugin.vocabulary import encoding
+from focus_plugin.vocabulary import encoding, training
+from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.forms import byte_level_form
 from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.readers import (
@@ -25,6 +26,7 @@ from focus_plugin.vocabulary.readers import (
     read_dictionary,
     read_sentencepiece,
     read_tokenizer_json,
+    read_vocab_json,
     read_vocabulary,
 )
 from focus_plugin.vocabulary.tokenizers import (
@@ -117,6 +119,25 @@ def test_a_sample_bounds_what_sentencepiece_reads(target_text, tmp_path, monkeyp
     assert counts.lines == 3000
 
 
+@pytest.mark.parametrize("longest", [1, 2, 7, 100])
+def test_long_lines_are_cut_at_spaces(longest):
+    line = "ab cde  fghijklm nop " * 3
+    parts = list(training.cut_line(line, longest))
+    assert "".join(parts) == line
+    assert all(0 < len(part) <= longest for part in parts)
+    for part in parts[:-1]:
+        assert part.endswith(" ") or " " not in part
+
+
+def test_a_corpus_of_one_long_line_is_trained_on(target_text, tmp_path, monkeypatch):
+    """SentencePiece leaves out lines above a length, in silence."""
+    monkeypatch.setattr(training, "LONGEST_LINE", 4000)
+    corpus = tmp_path / "one.txt"
+    corpus.write_text(target_text.read_text().replace("\n", " "))
+    train_vocabulary(corpus, 300, tmp_path, **ALL)
+    assert len(read_dictionary(tmp_path / "dict.txt")) == 302
+
+
 def test_no_piece_holds_white_space(tmp_path):
     """fairseq splits dictionaries and encoded lines at everything Python calls white space."""
     spaces = [chr(i) for i in range(sys.maxunicode + 1) if chr(i).isspace() and chr(i) not in "\n\r"]
@@ -165,7 +186,7 @@ def test_byte_level_forms_are_text():
 def test_tokenizer_json_keeps_the_order_of_ids(tmp_path):
     tokenizer = Tokenizer(models.WordLevel({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "▁a": 5}, unk_token="<unk>"))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    assert read_tokenizer_json(tmp_path / "tokenizer.json").tokens[4:] == ("<unused 4>", "▁a")
+    assert read_tokenizer_json(tmp_path / "tokenizer.json").tokens[4:] == ("<unused_4>", "▁a")
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(FocusError, match=r"tokenizer\.json: not a tokenizer"):
         read_tokenizer_json(tmp_path / "tokenizer.json")
@@ -224,7 +245,7 @@ def test_a_published_tokenizer_becomes_a_vocabulary(kinds, kind, target_text, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dict.txt", file]
     reference = Dictionary.load(str(tmp_path / "dict.txt"))
     reference.add_symbol("<mask>")
-    target, published = read_vocabulary(tmp_path), read_tokenizer_json(kinds / f"{kind}.json")
+    target, published = read_dictionary(tmp_path / "dict.txt"), read_tokenizer_json(kinds / f"{kind}.json")
     assert list(target.tokens) == reference.symbols
     assert set(target.tokens) == {*published.tokens, "<mask>"}
     assert all(target.forms[target.ids[token]] == published.forms[i] for token, i in published.ids.items())
@@ -260,18 +281,37 @@ def test_a_sentencepiece_model_of_any_name_is_taken_as_it_is(vocabulary, target_
         assert (tmp_path / "out" / name).read_bytes() == (vocabulary / name).read_bytes()
 
 
-def test_a_vocabulary_is_read_from_any_file_and_directory(kinds, vocabulary, tmp_path):
-    trained = read_vocabulary(vocabulary)
-    assert read_vocabulary(vocabulary / "dict.txt") == trained
-    assert read_vocabulary(vocabulary / "sentencepiece.bpe.model") == trained
-    shutil.copy(vocabulary / "sentencepiece.bpe.model", tmp_path / "other.model")
-    assert read_vocabulary(tmp_path) == trained
-    shutil.copy(kinds / "byte-level.json", tmp_path / "tokenizer.json")
-    assert read_vocabulary(tmp_path) == read_tokenizer_json(kinds / "byte-level.json") != trained
-    with pytest.raises(FocusError, match="has no vocabulary"):
-        read_vocabulary(kinds)
+def test_a_model_and_its_dictionary_are_one_vocabulary(kinds, vocabulary):
+    assert read_vocabulary(vocabulary / "sentencepiece.bpe.model") == read_dictionary(vocabulary / "dict.txt")
+    assert read_vocabulary(kinds / "byte-level.json") == read_tokenizer_json(kinds / "byte-level.json")
     with pytest.raises(FocusError, match="no such file"):
         read_vocabulary(kinds / "absent.model")
+
+
+def test_a_directory_with_a_published_tokenizer_is_sent_to_focus_vocab(kinds, vocabulary, tmp_path):
+    shutil.copy(kinds / "byte-level.json", tmp_path / "tokenizer.json")
+    with pytest.raises(FocusError, match=r"has no dict\.txt.*focus vocab --tokenizer .*tokenizer\.json makes one"):
+        vocabulary_files(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    shutil.copy(vocabulary / "sentencepiece.bpe.model", tmp_path / "other.model")
+    with pytest.raises(FocusError, match=r"focus vocab --tokenizer .*other\.model makes one"):
+        vocabulary_files(tmp_path)
+
+
+def test_ids_without_a_token_can_be_in_a_target(kinds, target_text, tmp_path):
+    content = json.loads((kinds / "byte-level.json").read_text())
+    last = max(content["model"]["vocab"], key=content["model"]["vocab"].get)
+    content["model"]["vocab"][last] += 1
+    (tmp_path / "gap.json").write_text(json.dumps(content))
+    import_vocabulary(target_text, tmp_path / "gap.json", tmp_path)
+    assert f"<unused_{content['model']['vocab'][last] - 1}>" in read_dictionary(tmp_path / "dict.txt").tokens
+
+
+@pytest.mark.parametrize("wrong", [-1, 10**12])
+def test_ids_that_no_vocabulary_has_are_told(tmp_path, wrong):
+    (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, "b": wrong}))
+    with pytest.raises(FocusError, match=rf"vocab\.json: the token 'b' has the id {wrong}"):
+        read_vocab_json(tmp_path / "vocab.json")
 
 
 def test_faults_of_a_published_tokenizer_are_told(target_text, tmp_path):
@@ -282,9 +322,9 @@ def test_faults_of_a_published_tokenizer_are_told(target_text, tmp_path):
     tokenizer.save(str(tmp_path / "spaces.json"))
     for name, message in (
         ("t.json", "not a tokenizer"),
-        ("t.model", "not a SentencePiece model"),
+        ("t.model", rf"{tmp_path}/t\.model: not a SentencePiece model"),
         ("x", "no such file"),
-        ("spaces.json", r"has the token '▁?ba che'; fairseq's dict\.txt has no way"),
+        ("spaces.json", r"spaces\.json: has the token '▁?ba che'; fairseq's dict\.txt has no way"),
     ):
         with pytest.raises(FocusError, match=message):
             import_vocabulary(target_text, tmp_path / name, tmp_path)

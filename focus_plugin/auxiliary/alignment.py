@@ -10,6 +10,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 LARGEST_UNKNOWN_SHARE = 0.01
+LARGEST_MISSING_SHARE = 0.06
 EXAMPLES = 5
 
 
@@ -17,13 +18,15 @@ EXAMPLES = 5
 class NamedVectors:
     """What a file of vectors holds. vectors: shape (words, dimension), floating. others: words of the file that
     are no tokens of the target, so that their vectors were not read. rare: names of tokens that are no words of the
-    file, but have a vector, (rare, dimension), by their n-grams."""
+    file, but have a vector, (rare, dimension), by their n-grams. counts: (words,), int, how often each word stood in
+    the text, if the file says so."""
 
     words: list[str]
     vectors: np.ndarray
     others: list[str]
     rare: list[str] = field(default_factory=list)
     rare_vectors: np.ndarray | None = None
+    counts: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ def align(found: NamedVectors, target: Vocabulary) -> TokenVectors:
 
 def _put(matrix: np.ndarray, words: list[str], vectors: np.ndarray, target: Vocabulary) -> np.ndarray:
     rows = np.array([target.ids.get(word, -1) for word in words], dtype=np.int64)
-    matrix[rows[rows >= 0]] = vectors[rows >= 0]
+    with np.errstate(over="ignore"):  # infinity is told by whoever reads
+        matrix[rows[rows >= 0]] = vectors[rows >= 0]
     return rows[rows >= 0]
 
 
@@ -66,7 +70,7 @@ def check_names(path: Path, found: NamedVectors, target: Vocabulary) -> None:
     spell, it passes on as it is. So only words in the target's alphabet tell. Measured on Swahili, Amharic and
     English text, none of them is unknown under the right tokenizer, whatever the text; under one of another
     language, size, algorithm or character coverage at least 2.5 % are. A smaller SentencePiece unigram vocabulary
-    of the same text, a subset of the larger, cannot be told by its words.
+    of the same text, a subset of the larger, cannot be told so; see ``check_counts``.
     """
     word, count = max(Counter(found.words).items(), key=lambda item: item[1], default=("", 0))
     if count > 1:
@@ -81,4 +85,29 @@ def check_names(path: Path, found: NamedVectors, target: Vocabulary) -> None:
             f"{path}: {len(unknown) / len(spelled):.0%} of its words in the target's alphabet are not tokens of the "
             f"target vocabulary, such as {examples}; it was made with another tokenizer. Make it again with "
             "focus auxiliary; vectors of whole words go to --word-vectors."
+        )
+
+
+def check_counts(path: Path, found: NamedVectors, target: Vocabulary, uses: np.ndarray) -> None:
+    """Raise FocusError if tokens that must be frequent in the text of ``found`` are no words of it.
+
+    ``uses``: shape (target,), how often each token occurs in the text of the target vocabulary; all alike say nothing.
+    They tell which tokens to expect at least twice as often as the rarest word of the file. Measured on Swahili and
+    isiXhosa, 8,000 and 16,000 pieces, at least 96 % of these are there under the right tokenizer, also from a twentieth
+    of the text or from text of another kind, but 25 to 67 % under a vocabulary of a quarter of the size, and 50 to 96 %
+    under one of half the size.
+    """
+    text = ~target.special
+    if found.counts is None or not len(found.counts) or not np.ptp(uses[text]):
+        return
+    words = set(found.words)
+    known = np.array([token in words for token in target.tokens])
+    expected = uses * (found.counts.sum() / uses[text].sum())
+    frequent = text & (expected >= 2 * found.counts.min())
+    missing = np.flatnonzero(frequent & ~known)
+    if len(missing) > LARGEST_MISSING_SHARE * frequent.sum():
+        examples = ", ".join(repr(target.tokens[i]) for i in missing[np.argsort(-uses[missing])][:EXAMPLES])
+        raise FocusError(
+            f"{path}: {len(missing) / frequent.sum():.0%} of the frequent tokens of the target vocabulary are no words "
+            f"of it, such as {examples}; it was made with another tokenizer. Make it again with focus auxiliary."
         )

@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from focus_plugin import __version__
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
@@ -14,11 +15,9 @@ from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.progress import Phase
-from focus_plugin.vocabulary.files import vocabulary_files
+from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
-
-FORMAT = 2  # of what is kept; another number, and what is there is not found
 
 
 def cache_directory() -> Path:
@@ -30,6 +29,7 @@ def cache_directory() -> Path:
 
 def cached_vectors(
     corpus: Path,
+    digest: str,
     vocabulary: Path,
     target: Vocabulary,
     options: FastTextOptions,
@@ -38,24 +38,23 @@ def cached_vectors(
 ) -> TokenVectors:
     """The vectors that ``train_vectors`` gives, from the cache if they are there.
 
-    ``vocabulary``: the directory that ``target`` was read from. Raises FocusError if the cache cannot be written.
+    ``digest``: the SHA-256 of ``corpus``. ``vocabulary``: the directory that ``target`` was read from. Raises
+    FocusError if the cache cannot be written.
     """
-    size = corpus.stat().st_size
     files = vocabulary_files(vocabulary)
-    with phase("Looking for cached vectors", size) as progress:
-        made_from = {
-            "corpus": sha256(corpus, progress),
-            "vocabulary": [sha256(path) for path in files],
-            "options": asdict(options),
-            "format": FORMAT,
-            "fasttext": importlib.metadata.version("fasttext-numpy2"),
-        }
+    packages = ("fasttext-numpy2", tokenizer_package(files[1]))
+    made_from = {
+        "corpus": digest,
+        "vocabulary": [sha256(path) for path in files],
+        "options": asdict(options),
+        "versions": [__version__, *map(importlib.metadata.version, packages)],
+    }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     path = cache_directory() / f"{key}.safetensors"
     if not path.is_file():
         _require_writable(path.parent)
         tokenizer = load_tokenizer(files[1])
-        with phase("Encoding for fastText", size) as progress:
+        with phase("Encoding for fastText", corpus.stat().st_size) as progress:
             vectors = train_vectors(corpus, tokenizer, target, options, progress, verbose=verbose)
         save_vectors(path, vectors, target)
     return load_vectors(path, target)

@@ -1,6 +1,7 @@
 """fastText's own files: the model (``.bin``) and the text format (``.vec``)."""
 
 import os
+import re
 import struct
 from collections.abc import Container
 from pathlib import Path
@@ -52,8 +53,11 @@ def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:
     model has no word for, by their n-grams alone."""
     words: list[str] = []
     others: list[str] = []
-    for word in model.get_words(on_unicode_error="replace"):
+    counts: list[int] = []
+    for word, count in zip(*model.get_words(include_freq=True, on_unicode_error="replace"), strict=True):
         (words if word in target.ids else others).append(word)
+        if word in target.ids:
+            counts.append(count)
     known = set(words)
     texts = (token for token, special in zip(target.tokens, target.special, strict=True) if not special)
     rare = [token for token in texts if token not in known]
@@ -61,15 +65,15 @@ def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:
     vectors, rare_vectors = (
         _matrix([model.get_word_vector(word) for word in names], dimension) for names in (words, rare)
     )
-    return NamedVectors(words, vectors, others, rare, rare_vectors)
+    return NamedVectors(words, vectors, others, rare, rare_vectors, np.array(counts, dtype=np.int64))
 
 
 def read_text(path: Path, wanted: Container[str]) -> NamedVectors:
     """The vectors of the ``wanted`` words in fastText's text format. Raises FocusError with the line."""
     lines = read_lines(path)
     header = next(lines, "").split()
-    if len(header) != 2 or not all(number.isdigit() for number in header):
-        raise FocusError(f"{path}, line 1: expected the number of tokens and their dimension.")
+    if len(header) != 2 or not re.fullmatch("[0-9]+ [1-9][0-9]{0,4}", " ".join(header)):
+        raise FocusError(f"{path}, line 1: expected the number of tokens and their dimension, 99999 at most.")
     dimension = int(header[1])
     words, vectors, others = [], [], []
     for number, line in enumerate(lines, 2):

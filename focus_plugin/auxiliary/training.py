@@ -8,6 +8,7 @@ from focus_plugin.auxiliary.alignment import TokenVectors, align
 from focus_plugin.auxiliary.fasttext_files import model_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
+from focus_plugin.interruptible import interruptible
 from focus_plugin.vocabulary.encoding import write_pieces
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -45,18 +46,22 @@ def train_vectors(
     with tempfile.TemporaryDirectory(prefix="focus-") as directory:
         pieces = Path(directory) / "pieces.txt"
         write_pieces(corpus, tokenizer, pieces, progress)
+        if not pieces.stat().st_size:
+            raise FocusError(f"{corpus}: the corpus is empty; it needs at least one line of text.")
         try:
-            model = fasttext.train_unsupervised(
-                str(pieces),
-                model="cbow",
-                dim=options.dimension,
-                epoch=options.epochs,
-                minCount=options.minimum_count,
-                neg=options.negatives,
-                thread=options.threads,
-                verbose=2 if verbose else 0,
+            model = interruptible(
+                lambda: fasttext.train_unsupervised(
+                    str(pieces),
+                    model="cbow",
+                    dim=options.dimension,
+                    epoch=options.epochs,
+                    minCount=options.minimum_count,
+                    neg=options.negatives,
+                    thread=options.threads,
+                    verbose=2 if verbose else 0,
+                )
             )
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, MemoryError) as error:
             raise FocusError(_failure(corpus, options, str(error))) from error
     if model_path:
         model.save_model(str(model_path))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from focus_plugin.auxiliary.alignment import NamedVectors, TokenVectors, align, check_names
+from focus_plugin.auxiliary.alignment import NamedVectors, TokenVectors, align, check_counts, check_names
 from focus_plugin.auxiliary.fasttext_files import read_model, read_text
 from focus_plugin.auxiliary.matrices import read_npz, read_safetensors
 from focus_plugin.errors import FocusError
@@ -12,10 +12,11 @@ from focus_plugin.files import existing_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 KINDS = (".bin", ".vec", ".npz", ".safetensors")
+_NONE = "{}: has no vector for any token of the target vocabulary; it was made with another."
 
 
-def load_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
-    """Vectors of ``target``'s tokens.
+def load_vectors(path: str | Path, target: Vocabulary, uses: np.ndarray | None = None) -> TokenVectors:
+    """Vectors of ``target``'s tokens; ``uses``: how often each occurs in text, shape (target,), if that is known.
 
     Reads a fastText model of tokens (``.bin``), fastText's text format (``.vec``), and matrices (``.npz``,
     ``.safetensors``). Raises FocusError for a damaged file, NaN or infinity, and for
@@ -23,12 +24,16 @@ def load_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
     """
     path = existing_file(path)
     found = _read(path, target)
+    if not found.words:
+        raise FocusError(_NONE.format(path))
     check_names(path, found, target)
+    if uses is not None:
+        check_counts(path, found, target, uses)
     aligned = align(found, target)
     if not np.isfinite(aligned.vectors).all():
         raise FocusError(f"{path}: holds NaN or infinity; make the vectors again.")
-    if not found.words or not aligned.vectors[~target.special & ~aligned.rare].any():
-        raise FocusError(f"{path}: has no vector for any token of the target vocabulary; it was made with another.")
+    if not aligned.vectors[~target.special & ~aligned.rare].any():
+        raise FocusError(_NONE.format(path))
     return aligned
 
 

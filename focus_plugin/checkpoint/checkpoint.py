@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING, POSITIONS, expected_names
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, POSITIONS, expected_names, expected_shape
 from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
@@ -35,8 +35,8 @@ def assemble(
 ) -> Checkpoint:
     """Check that the parts fit and put them in order; ``path`` is named in errors, ``heads`` are attention heads.
 
-    Raises FocusError for a missing tensor, a vocabulary that is not as long as the embedding, missing special
-    tokens, or a shape this program does not know.
+    Raises FocusError for a missing tensor, one whose shape does not fit the others or that is not floating, a
+    vocabulary that is not as long as the embedding, missing special tokens, or heads that do not divide the width.
     """
     layers = 1 + max((int(name.split(".")[3]) for name in tensors if ".sentence_encoder.layers." in name), default=-1)
     tensors = {OUTPUT_EMBEDDING: tensors[EMBEDDING], **tensors} if EMBEDDING in tensors else tensors
@@ -47,10 +47,16 @@ def assemble(
             f"{path}: is not a whole RoBERTa encoder with a masked-LM head; it lacks {len(missing)} tensors"
             f"{f', the first of them {missing[0]}' if missing else ''}."
         )
-    rows, width = tensors[EMBEDDING].shape
-    for name in (OUTPUT_EMBEDDING, OUTPUT_BIAS):
-        if len(tensors[name]) != rows:
-            raise FocusError(f"{path}: {name} has {len(tensors[name])} rows, the embedding {rows}.")
+    rows, width = len(tensors[EMBEDDING]), tensors[EMBEDDING].shape[-1]
+    positions, feedforward = len(tensors[POSITIONS]), len(tensors["encoder.sentence_encoder.layers.0.fc1.weight"])
+    for name in names:
+        shape, wanted = tuple(tensors[name].shape), expected_shape(name, rows, positions, width, feedforward)
+        if shape != wanted or 0 in shape:
+            raise FocusError(f"{path}: {name} has shape {shape}; beside the other tensors it must have {wanted}.")
+        if not tensors[name].is_floating_point():
+            raise FocusError(
+                f"{path}: {name} is {tensors[name].dtype}; quantized encoders are not converted, give the original."
+            )
     if len(vocabulary) != rows:
         raise FocusError(
             f"{path}: the vocabulary has {len(vocabulary)} tokens (special tokens included) but the embedding "
@@ -58,14 +64,13 @@ def assemble(
         )
     if absent := [token for token in SPECIALS if token not in vocabulary.ids]:
         raise FocusError(f"{path}: the vocabulary lacks the special tokens {' '.join(absent)}.")
-    if width % heads:
+    if heads < 1 or width % heads:
         raise FocusError(f"{path}: {heads} attention heads do not divide a width of {width}.")
-    feedforward = len(tensors["encoder.sentence_encoder.layers.0.fc1.weight"])
     ordered = {name: tensors[name].to(torch.float32) for name in names}
     untied = not torch.equal(ordered[OUTPUT_EMBEDDING], ordered[EMBEDDING])
     if not untied:
         ordered[OUTPUT_EMBEDDING] = ordered[EMBEDDING]
-    config = EncoderConfig(layers, width, feedforward, heads, len(tensors[POSITIONS]) - 2, untied)
+    config = EncoderConfig(layers, width, feedforward, heads, positions - 2, untied)
     classification = {
         name: value.to(torch.float32) for name, value in tensors.items() if name.startswith("classification_heads.")
     }

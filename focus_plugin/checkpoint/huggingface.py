@@ -18,12 +18,12 @@ from focus_plugin.checkpoint.names import (
     from_hugging_face,
     to_hugging_face,
 )
-from focus_plugin.checkpoint.weights import load_pickled, load_safetensors
+from focus_plugin.checkpoint.weights import load_pickled, load_safetensors, named_tensors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import write_json
 from focus_plugin.vocabulary.files import SENTENCEPIECE, TOKENIZER_JSON
 from focus_plugin.vocabulary.huggingface import hugging_face_unigram
-from focus_plugin.vocabulary.readers import read_sentencepiece, read_tokenizer_json, read_vocab_json
+from focus_plugin.vocabulary.readers import read_json, read_sentencepiece, read_tokenizer_json, read_vocab_json
 from focus_plugin.vocabulary.tokenizers import (
     Tokenizer,
     byte_level_tokenizer,
@@ -34,6 +34,8 @@ from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, V
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+SHARDS = "model.safetensors.index.json"
+PICKLED = "pytorch_model.bin"
 # What transformers assumes where config.json is silent, and what an encoder must have to be the same in fairseq.
 _EXPECTED: dict[str, tuple[object, tuple[object, ...]]] = {
     "model_type": (None, ("xlm-roberta", "roberta")),
@@ -49,7 +51,7 @@ def read_huggingface(directory: Path) -> Checkpoint:
     """Read an XLM-R or RoBERTa directory. Raises FocusError for what this program cannot represent exactly."""
     config = _read_config(directory / CONFIG)
     tensors = from_hugging_face(weights := _read_weights(directory))
-    _fold_token_types(weights, tensors)
+    _fold_token_types(directory, weights, tensors)
     vocabulary, tokenizer = _read_tokenizer(directory)
     rows = len(tensors.get(EMBEDDING, ()))
     if rows % 8 == 0 and 0 < rows - len(vocabulary) < 128:  # rows without a token, to make the size a round number
@@ -131,18 +133,38 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def weight_files(directory: Path) -> list[Path]:
+    """The files that hold the weights, none if there are none: one, or an index and the shards it names.
+
+    Raises FocusError for an index that names no files of the directory.
+    """
+    if (index := directory / SHARDS).is_file() and not (directory / WEIGHTS).is_file():
+        shards = read_json(index).get("weight_map")
+        names = set(shards.values()) if isinstance(shards, dict) else set()
+        if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+            raise FocusError(f"{index}: expected the names of files beside it, by tensor, as its weight_map.")
+        return [index, *(directory / name for name in sorted(names))]
+    return [path for name in (WEIGHTS, PICKLED) if (path := directory / name).is_file()][:1]
+
+
 def _read_weights(directory: Path) -> dict[str, Tensor]:
-    if (path := directory / WEIGHTS).is_file():
-        return load_safetensors(path)
-    if (path := directory / "pytorch_model.bin").is_file():
-        return load_pickled(path)
-    raise FocusError(f"{directory}: has neither {WEIGHTS} nor pytorch_model.bin.")
+    files = weight_files(directory)
+    if not files:
+        raise FocusError(f"{directory}: has none of {WEIGHTS}, {SHARDS} and {PICKLED}.")
+    if files[0].name == PICKLED:
+        return named_tensors(files[0], load_pickled(files[0]))
+    parts = [load_safetensors(path) for path in files if path.name != SHARDS]
+    return {name: tensor for part in parts for name, tensor in part.items()}
 
 
-def _fold_token_types(weights: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+def _fold_token_types(directory: Path, weights: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
     """fairseq has no token types. Type 0 stands at every position, so its vector can be part of each position's."""
     types = next((value for name, value in weights.items() if name.endswith("token_type_embeddings.weight")), None)
-    if types is not None and POSITIONS in tensors and torch.any(types[0] != 0):
+    if types is None or POSITIONS not in tensors:
+        return
+    if types.shape[1:] != tensors[POSITIONS].shape[1:] or not len(types):
+        raise FocusError(f"{directory}: its token types have shape {tuple(types.shape)}; expected rows of its width.")
+    if torch.any(types[0] != 0):
         tensors[POSITIONS] = tensors[POSITIONS] + types[0]
 
 

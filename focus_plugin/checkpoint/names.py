@@ -42,6 +42,19 @@ def expected_names(layers: int) -> list[str]:
     return names
 
 
+def expected_shape(name: str, rows: int, positions: int, width: int, feedforward: int) -> tuple[int, ...]:
+    """The shape that the tensor ``name`` has in an encoder of these sizes; ``rows`` are those of the embedding."""
+    if name in (EMBEDDING, OUTPUT_EMBEDDING):
+        return rows, width
+    if name in (POSITIONS, OUTPUT_BIAS):
+        return (positions, width) if name == POSITIONS else (rows,)
+    module, _, part = name.rpartition(".")
+    outputs = feedforward if module.endswith("fc1") else width
+    if part == "bias" or "norm" in module:
+        return (outputs,)
+    return outputs, feedforward if module.endswith("fc2") else width
+
+
 def from_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename what the table names; what it does not (pooler, position ids, token types) is left out."""
     renamed = {}
@@ -82,7 +95,7 @@ def from_old_fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = re.sub(r"^decoder\.", "encoder.", name).replace(".emb_layer_norm.", ".layernorm_embedding.")
         stem, packed, part = name.partition(".in_proj_")
         if packed:
-            for projection, share in zip("qkv", tensor.chunk(3), strict=True):
+            for projection, share in zip("qkv", tensor.tensor_split(3), strict=True):
                 renamed[f"{stem}.{projection}_proj.{part}"] = share
         else:
             renamed[name] = tensor

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
-from focus_plugin.checkpoint.huggingface import CONFIG, read_huggingface
+from focus_plugin.checkpoint.huggingface import CONFIG, read_huggingface, weight_files
 from focus_plugin.checkpoint.release import MODEL, read_release
 from focus_plugin.errors import FocusError
 
@@ -20,7 +20,7 @@ def read_checkpoint(directory: str | Path) -> Checkpoint:
     what = (
         "no such directory" if not directory.is_dir() else f"has neither {MODEL} (fairseq) nor {CONFIG} (Hugging Face)"
     )
-    raise FocusError(f"{directory}: {what}; --source needs a directory with a released encoder.")
+    raise FocusError(f"{directory}: {what}; a directory with a released encoder is needed here.")
 
 
 def require_release(directory: Path) -> None:
@@ -29,8 +29,13 @@ def require_release(directory: Path) -> None:
         raise FocusError(f"{directory}: has no {MODEL}; give a directory made by focus convert, train or finetune.")
 
 
+def model_files(directory: Path) -> list[Path]:
+    """The files of a checkpoint directory that hold the weights."""
+    return [path] if (path := directory / MODEL).is_file() else weight_files(directory)
+
+
 def checkpoint_files(directory: str | Path) -> list[Path]:
     """The files of a checkpoint directory that decide what it is, for hashing."""
     directory = Path(directory)
-    model = [MODEL] if (directory / MODEL).is_file() else [CONFIG, "model.safetensors", "pytorch_model.bin"]
-    return [path for name in (*model, *_TOKENIZER_FILES) if (path := directory / name).is_file()]
+    names = _TOKENIZER_FILES if (directory / MODEL).is_file() else (CONFIG, *_TOKENIZER_FILES)
+    return [*model_files(directory), *(path for name in names if (path := directory / name).is_file())]

@@ -1,5 +1,7 @@
 """Encoders in the layout of fairseq's XLM-R release: ``model.pt``, ``dict.txt`` and the tokenizer's file."""
 
+import re
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,16 @@ from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, from_old_fairseq
 from focus_plugin.checkpoint.release_state import release_state
-from focus_plugin.checkpoint.weights import load_pickled
+from focus_plugin.checkpoint.weights import load_pickled, named_tensors
 from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.files import DICTIONARY, tokenizer_file
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
+from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 MODEL = "model.pt"
 _HEADS_OF_ARCH = {"roberta_large": 16, "xlmr_large": 16}
+_NUMBERS_SHARE = 0.9  # of a dictionary's tokens
 
 
 def read_release(directory: Path) -> Checkpoint:
@@ -32,17 +36,36 @@ def read_release(directory: Path) -> Checkpoint:
     heads = settings.get("encoder_attention_heads") or _HEADS_OF_ARCH.get(str(settings.get("arch")), 12)
     found = tokenizer_file(directory)
     tokenizer = load_tokenizer(found) if found else None
-    return assemble(path, tensors, read_dictionary(directory / DICTIONARY), tokenizer, int(heads))
+    vocabulary = read_dictionary(directory / DICTIONARY)
+    _require_text(directory / DICTIONARY, vocabulary)
+    if not isinstance(heads, int):
+        raise FocusError(f"{path}: encoder_attention_heads is {heads!r}; expected a number.")
+    return assemble(path, tensors, vocabulary, tokenizer, heads)
+
+
+def _require_text(dictionary: Path, vocabulary: Vocabulary) -> None:
+    """fairseq's English RoBERTa has GPT-2's token ids for tokens, and their text in files beside the release."""
+    text = [token for token, special in zip(vocabulary.tokens, vocabulary.special, strict=True) if not special]
+    numbers = sum(bool(re.fullmatch(r"\d+|madeupword\d+", token)) for token in text)
+    if numbers > _NUMBERS_SHARE * len(text):
+        raise FocusError(
+            f"{dictionary}: its tokens are numbers, ids of another tokenizer, as in fairseq's release of RoBERTa; give "
+            "the encoder's Hugging Face directory, which holds their text, instead."
+        )
 
 
 def load_fairseq(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
     """Weights under today's names, and the settings of the model, from any checkpoint fairseq wrote."""
     state = load_pickled(path)
-    if not isinstance(state, dict) or not isinstance(state.get("model"), Mapping):
+    if not isinstance(state, Mapping) or "model" not in state:
         raise FocusError(f"{path}: not a fairseq checkpoint; it has no 'model'.")
-    args, cfg = state.get("args"), state.get("cfg") or {}
-    settings = vars(args) if args is not None else cfg.get("model") or {}
-    return from_old_fairseq(state["model"]), settings if isinstance(settings, Mapping) else vars(settings)
+    settings, cfg = state.get("args"), state.get("cfg")
+    if settings is None:
+        settings = cfg.get("model") if isinstance(cfg, Mapping) else cfg
+    settings = vars(settings) if isinstance(settings, Namespace) else settings or {}
+    if not isinstance(settings, Mapping):
+        raise FocusError(f"{path}: not a fairseq checkpoint; its settings are a {type(settings).__name__}.")
+    return from_old_fairseq(named_tensors(path, state["model"])), settings
 
 
 def write_release(

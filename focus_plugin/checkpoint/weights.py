@@ -3,6 +3,7 @@
 import pickle
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.trusted import trusted_globals
 
 
-def load_pickled(path: Path) -> dict[str, Any]:
+def load_pickled(path: Path) -> Any:
     """What ``torch.save`` wrote, tensors memory-mapped where the format allows.
 
     Only tensors, plain values and the classes of fairseq's configurations are let in. Raises FocusError for a
@@ -23,10 +24,7 @@ def load_pickled(path: Path) -> dict[str, Any]:
         raise FocusError(f"{path}: no such file.")
     try:
         with trusted_globals():
-            loaded: dict[str, Any] = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
-            return loaded
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         if wanted := re.search(r"GLOBAL (\S+)", str(error)):
             raise FocusError(
@@ -38,13 +36,25 @@ def load_pickled(path: Path) -> dict[str, Any]:
         raise FocusError(f"{path}: damaged or not a PyTorch checkpoint ({_first_line(error)}).") from error
 
 
+def named_tensors(path: Path, loaded: object) -> dict[str, Tensor]:
+    """What ``path`` holds, if that is tensors by name; scalars, of which an encoder has none, are left out.
+
+    Raises FocusError if it is anything else.
+    """
+    if not isinstance(loaded, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in loaded.items()
+    ):
+        raise FocusError(f"{path}: holds no weights; a mapping from names to tensors is expected there.")
+    return {name: tensor for name, tensor in loaded.items() if tensor.ndim}
+
+
 def load_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, memory-mapped. Raises FocusError for a missing or damaged file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        return named_tensors(path, load_file(path))
     except (SafetensorError, OSError) as error:
         raise FocusError(f"{path}: missing, damaged or not a safetensors file ({_first_line(error)}).") from error
 

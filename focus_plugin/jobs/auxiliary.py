@@ -6,7 +6,7 @@ from focus_plugin.auxiliary.cache import cached_vectors
 from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file, whole_file
+from focus_plugin.files import existing_file, require_place, sha256, whole_file
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
@@ -30,8 +30,11 @@ def make_auxiliary(
     target = read_dictionary(dictionary)
     if output.exists():
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
+    require_place(output)
     if output.suffix == ".safetensors":
-        vectors = cached_vectors(existing_file(corpus), vocabulary, target, options, phase, verbose)
+        with phase("Reading the input", existing_file(corpus).stat().st_size) as progress:
+            digest = sha256(corpus, progress)
+        vectors = cached_vectors(corpus, digest, vocabulary, target, options, phase, verbose)
         save_vectors(output, vectors, target)
     elif output.suffix == ".bin":
         tokenizer = load_tokenizer(tokenizer_file)

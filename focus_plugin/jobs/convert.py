@@ -19,19 +19,19 @@ from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.calibration import calibrated_bias, text_ids
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.names import OUTPUT_BIAS
-from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
+from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines, sha256, whole_directory
-from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.manifest import Manifest, already_made, describe, made, read_manifest, write_manifest
 from focus_plugin.methods.extension import extended
 from focus_plugin.methods.focus import FocusOptions
 from focus_plugin.methods.matrix import MixingMatrix, as_mixing, load_matrix, save_matrix
 from focus_plugin.methods.origins import COPIED, Origins, counts
 from focus_plugin.progress import Phase, no_phase
-from focus_plugin.report.counts import read_counts
 from focus_plugin.report.page import write_report
 from focus_plugin.transfer import Transfer, apply_mixing, check_finite, make_mixing, require_device
+from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.encoding import count_pieces, tokens_per_word
 from focus_plugin.vocabulary.extension import extend_vocabulary
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
@@ -55,7 +55,8 @@ class Conversion:
     token vectors), ``word_vectors`` (of words) and ``matrix`` (a mixing matrix made before, in place of the method).
     A corpus also gives the tokens per word, and the text of the calibration, for which ``calibrate`` tokens of it
     are read, none if it is 0. rank_bias: leave the output bias in the order of ids, as resizing a model does, rather
-    than move it with its tokens. device: torch's name of where the mixtures and the calibration are computed.
+    than move it with its tokens, before it is calibrated. device: torch's name of where the mixtures and the
+    calibration are computed.
     """
 
     source: Path
@@ -88,7 +89,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
             check_finite(job.source, source)
         with _target_files(job, source.vocabulary) as (dictionary, tokenizer_file):
             target, tokenizer = read_dictionary(dictionary), load_tokenizer(tokenizer_file)
-            done = _transfer(job, source, target, phase, verbose)
+            done = _transfer(job, manifest, source, target, phase, verbose)
             tensors = {**done.tensors, OUTPUT_BIAS: _bias(job, source, done.tensors, target, tokenizer, phase)}
             with whole_directory(output) as directory:
                 write_release(directory, source.config, tensors, dictionary, tokenizer_file)
@@ -99,15 +100,14 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                     **_extension_counts(job, source.vocabulary, target, done.origins),
                     "source_tokens": len(source.vocabulary),
                     "target_tokens": len(target),
-                    "source_bytes": _model_bytes(job.source),
+                    "source_bytes": sum(path.stat().st_size for path in model_files(job.source)),
                     "target_bytes": (directory / MODEL).stat().st_size,
                     **_lengths(job, source.tokenizer, tokenizer),
                 }
+                uses = _uses(job, manifest, dictionary, target, tokenizer, phase)
+                tokens, described = (source.vocabulary, target, uses), replace(manifest, counts=found)
+                write_report(directory / REPORT, output.name, done.origins, *tokens, described, FILL)
                 write_manifest(directory, manifest, found)
-                manifest = replace(manifest, counts=found)
-                uses = _uses(job, dictionary, target, tokenizer)
-                tokens = (source.vocabulary, target, uses)
-                write_report(directory / REPORT, output.name, done.origins, *tokens, manifest, FILL)
     return made(output)
 
 
@@ -136,7 +136,7 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     options: dict[str, object] = {
         "extend": job.extend,
         "seed": job.seed,
-        "calibrate": job.calibrate,
+        "calibrate": job.calibrate if job.corpus else 0,
         "rank_bias": job.rank_bias,
     }
     if not job.matrix:
@@ -158,14 +158,16 @@ def _describe(job: Conversion, phase: Phase) -> Manifest:
     return describe(KIND, options, inputs, packages)
 
 
-def _transfer(job: Conversion, source: Checkpoint, target: Vocabulary, phase: Phase, verbose: bool) -> Transfer:
+def _transfer(
+    job: Conversion, manifest: Manifest, source: Checkpoint, target: Vocabulary, phase: Phase, verbose: bool
+) -> Transfer:
     if job.matrix:
         mixing = as_mixing(job.matrix, load_matrix(job.matrix), source.vocabulary, target)
         with phase("Mixing", 1):
             return apply_mixing(source.tensors, mixing, job.seed)
     # what a language's tokens are made of is found among them alone, also where they extend a vocabulary
     language = read_dictionary(vocabulary_files(job.vocabulary)[0])
-    vectors = _vectors(job, language, phase, verbose) if job.method == "focus" else None
+    vectors = _vectors(job, manifest, language, phase, verbose) if job.method == "focus" else None
     with phase("Mixing", len(language)) as progress:
         mixing = make_mixing(job.method, source.vocabulary, language, vectors, job.focus, job.device, progress)
         if job.extend:
@@ -173,13 +175,14 @@ def _transfer(job: Conversion, source: Checkpoint, target: Vocabulary, phase: Ph
         return apply_mixing(source.tensors, mixing, job.seed, job.device)
 
 
-def _vectors(job: Conversion, target: Vocabulary, phase: Phase, verbose: bool) -> TokenVectors:
+def _vectors(job: Conversion, manifest: Manifest, target: Vocabulary, phase: Phase, verbose: bool) -> TokenVectors:
     if job.auxiliary:
-        return load_vectors(job.auxiliary, target)
+        return load_vectors(job.auxiliary, target, read_counts(vocabulary_files(job.vocabulary)[0], target))
     if job.word_vectors:
         return load_word_vectors(job.word_vectors, target)
     assert job.corpus is not None
-    return cached_vectors(job.corpus, job.vocabulary, target, job.fasttext, phase, verbose)
+    digest = manifest.inputs["corpus"]
+    return cached_vectors(job.corpus, digest, job.vocabulary, target, job.fasttext, phase, verbose)
 
 
 def _bias(
@@ -192,7 +195,7 @@ def _bias(
 ) -> Tensor:
     kept = np.array([job.extend and token in source.vocabulary.ids for token in target.tokens])
     if job.rank_bias:
-        return _resized(source.tensors[OUTPUT_BIAS], tensors[OUTPUT_BIAS], kept)
+        tensors = {**tensors, OUTPUT_BIAS: _resized(source.tensors[OUTPUT_BIAS], tensors[OUTPUT_BIAS], kept)}
     if not (job.corpus and job.calibrate):
         return tensors[OUTPUT_BIAS]
     text = text_ids(job.corpus, tokenizer, target, job.seed)
@@ -224,13 +227,21 @@ def _extension_counts(job: Conversion, source: Vocabulary, target: Vocabulary, o
     return {"kept": len(source), "appended": len(target) - len(source), "appended_copied": copied - len(source)}
 
 
-def _uses(job: Conversion, dictionary: Path, target: Vocabulary, tokenizer: Tokenizer) -> np.ndarray | None:
-    """How often each token occurs; the counts of an extended dictionary are those of different texts."""
-    if not job.extend:
+def _uses(
+    job: Conversion, manifest: Manifest, dictionary: Path, target: Vocabulary, tokenizer: Tokenizer, phase: Phase
+) -> np.ndarray | None:
+    """How often each token occurs in the corpus, or without one in the text that the vocabulary was made from.
+
+    The counts of an extended dictionary are those of different texts.
+    """
+    made_from = read_manifest(job.vocabulary)
+    counted_already = made_from is not None and made_from.inputs.get("corpus") == manifest.inputs.get("corpus")
+    if not job.extend and (counted_already or not job.corpus):
         return read_counts(dictionary, target)
     if not job.corpus:
         return None
-    counted = count_pieces(job.corpus, tokenizer).pieces
+    with phase("Counting tokens", job.corpus.stat().st_size) as progress:
+        counted = count_pieces(job.corpus, tokenizer, progress).pieces
     return np.bincount(piece_ids(tokenizer, target), counted, len(target)).astype(np.int64)
 
 
@@ -246,8 +257,3 @@ def _lengths(job: Conversion, old: Tokenizer | None, new: Tokenizer) -> dict[str
     tokenizers = {"source_tokens_per_word": old, "target_tokens_per_word": new}
     lines = [*islice(read_lines(job.corpus), LINES_FOR_LENGTH)]
     return {name: tokens_per_word(lines, tokenizer) for name, tokenizer in tokenizers.items() if tokenizer}
-
-
-def _model_bytes(source: Path) -> int:
-    weights = (source / name for name in (MODEL, "model.safetensors", "pytorch_model.bin"))
-    return next(path.stat().st_size for path in weights if path.is_file())

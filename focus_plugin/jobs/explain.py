@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.jobs.convert import MATRIX
+from focus_plugin.jobs.convert import MATRIX, REPORT
+from focus_plugin.manifest import read_manifest
 from focus_plugin.methods.matrix import MixingMatrix, load_matrix, mixture
 
 
@@ -12,9 +13,11 @@ def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
     """Yield, for each of ``tokens``, a line on it and one for each of its source tokens with their weights.
 
     ``path``: a directory of focus convert, or the mixing matrix in it. Raises FocusError for a token that the target
-    vocabulary does not hold.
+    vocabulary does not hold, and where the mixtures were too many to be kept.
     """
-    path = path / MATRIX if path.is_dir() else path
+    if path.is_dir():
+        _require_kept(path)
+        path = path / MATRIX
     matrix = load_matrix(path)
     ids = {token: i for i, token in enumerate(matrix.target)}
     for token in tokens:
@@ -23,6 +26,15 @@ def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
             hint = f" Words start with ▁: there is {marked!r}." if marked in ids else ""
             raise FocusError(f"{path}: the target vocabulary has no token {token!r}.{hint}")
         yield from _lines(matrix, ids[token])
+
+
+def _require_kept(directory: Path) -> None:
+    manifest = read_manifest(directory)
+    if manifest and manifest.counts.get("mixed") and not (directory / MATRIX).is_file():
+        raise FocusError(
+            f"{directory}: its mixtures, of {manifest.counts['mean_support']:,.0f} tokens on average, were too many to "
+            f"keep: the auxiliary vectors hardly tell tokens apart. {REPORT} shows the largest weights of each."
+        )
 
 
 def _lines(matrix: MixingMatrix, row: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
+from focus_plugin.jobs.unfinished import UNFINISHED
 from focus_plugin.manifest import Manifest, read_manifest
 
 
@@ -18,7 +19,8 @@ def describe_directory(directory: Path) -> list[str]:
 
 
 def _described(directory: Path, manifest: Manifest) -> list[str]:
-    lines = [f"{directory}: {manifest.kind}"]
+    state = ", not finished; the same command goes on with it" if directory.name.endswith(UNFINISHED) else ""
+    lines = [f"{directory}: {manifest.kind}{state}"]
     sections = {
         "figures": manifest.counts,
         "options": manifest.options,
@@ -28,11 +30,9 @@ def _described(directory: Path, manifest: Manifest) -> list[str]:
     for title, values in sections.items():
         lines += [f"  {title}:", *(f"    {name}: {value}" for name, value in values.items())] if values else []
     files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return [
-        *lines,
-        "  files:",
-        *(f"    {path.relative_to(directory)}: {path.stat().st_size:,} bytes" for path in files),
-    ]
+    sizes = {path.relative_to(directory).as_posix(): path.stat().st_size for path in files}
+    gone = [f"    {name}: gone" for name in manifest.files if name not in sizes]
+    return [*lines, "  files:", *(f"    {name}: {size:,} bytes" for name, size in sizes.items()), *gone]
 
 
 def _foreign(directory: Path) -> list[str]:

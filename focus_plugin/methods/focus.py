@@ -10,7 +10,7 @@ from torch import Tensor
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
-from focus_plugin.methods.mixing import Block, Mixing
+from focus_plugin.methods.mixing import Block, Mixing, merged
 from focus_plugin.methods.sparsemax import sparsemax
 from focus_plugin.vocabulary.overlap import EXACT, Matching, overlap
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -52,7 +52,12 @@ def focus(
     new = np.flatnonzero(known & (options.rare | ~auxiliary.rare) & (copied < 0) & ~target.special)
     if len(new) and not len(anchors):
         raise FocusError(_nothing_to_mix(bool(np.any((copied >= 0) & ~target.special))))
-    return Mixing(copied, copied[anchors], _blocks(auxiliary.vectors, new, anchors, device, progress))
+    blocks = _blocks(auxiliary.vectors, new, anchors, device, progress)
+    ids, columns = np.unique(copied[anchors], return_inverse=True)
+    if len(ids) == len(anchors):
+        return Mixing(copied, copied[anchors], blocks)
+    # several overlapping tokens can be one of the source's: each has a vector of its own, but they share a row
+    return Mixing(copied, ids, (merged(block, columns, len(ids)) for block in blocks))
 
 
 def _blocks(
@@ -82,4 +87,5 @@ def _nothing_to_mix(overlapping: bool) -> str:
 
 def _unit(vectors: np.ndarray, device: str) -> Tensor:
     rows = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
+    rows = rows / rows.abs().amax(1, keepdim=True)  # squares of very small or large entries are no floats
     return torch.nn.functional.normalize(rows, dim=1)

@@ -15,7 +15,15 @@ from focus_plugin.methods.mixing import Block, Mixing, sparse_weights
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 BLOCK_ROWS = 4096
+SUM_TOLERANCE = 1e-4
 _TOKENS = "tokens of a FOCUS mixing matrix"
+_TYPES = {
+    "copied": np.integer,
+    "offsets": np.integer,
+    "columns": np.integer,
+    "weights": np.float32,
+    "similarity": np.float32,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,10 @@ def save_matrix(path: str | Path, matrix: MixingMatrix) -> None:
 
 
 def load_matrix(path: str | Path) -> MixingMatrix:
-    """Read what ``save_matrix`` wrote. Raises FocusError for a file that is damaged or something else."""
+    """Read what ``save_matrix`` wrote. Raises FocusError for a file that is damaged or something else.
+
+    Its rows must be mixtures: of weights that are not negative and sum to 1, and none of a copied token.
+    """
     from safetensors import SafetensorError, safe_open
 
     path = existing_file(path)
@@ -62,6 +73,8 @@ def load_matrix(path: str | Path) -> MixingMatrix:
             tokens = json.loads(file.metadata()[_TOKENS])
             source, target = tuple(tokens["source"]), tuple(tokens["target"])
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if wrong := [name for name, kind in _TYPES.items() if not np.issubdtype(stored[name].dtype, kind)]:
+            raise ValueError(f"its array {wrong[0]} is {stored[wrong[0]].dtype}")
         shape = (len(target), len(source))
         weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), shape)
         weights.check_format()
@@ -70,6 +83,11 @@ def load_matrix(path: str | Path) -> MixingMatrix:
             raise ValueError("its parts have different lengths")
         if not np.isin(copied, np.arange(-1, len(source))).all() or not np.isfinite(weights.data).all():
             raise ValueError("it points beyond the source vocabulary or holds NaN or infinity")
+        mixed, sums = np.diff(weights.indptr) > 0, np.asarray(weights.sum(axis=1, dtype=np.float64)).ravel()
+        if (weights.data < 0).any() or (np.abs(sums[mixed] - 1) > SUM_TOLERANCE).any():
+            raise ValueError("the weights of a token are negative or do not sum to 1")
+        if (mixed & (copied >= 0)).any():
+            raise ValueError("a token is both copied and mixed")
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FocusError(f"{path}: damaged or not a mixing matrix ({error}).") from error
     return MixingMatrix(source, target, copied, weights, similarity)

@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
@@ -29,13 +30,27 @@ class Mixing:
     """A mixing matrix, in parts.
 
     copied: shape (target,), the source id whose row a target token keeps as it is, or -1. anchors: the source ids
-    that the columns of the blocks' weights are. blocks: the rows that are mixtures, in order, made as they are asked
-    for, so that they need never stand in memory together. A target token in neither has no mixture and is filled.
+    that the columns of the blocks' weights are, no two alike. blocks: the rows that are mixtures, in order, made as
+    they are asked for, so that they need never stand in memory together. A target token in neither has no mixture and
+    is filled.
     """
 
     copied: np.ndarray
     anchors: np.ndarray
     blocks: Iterator[Block]
+
+
+def merged(block: Block, columns: np.ndarray, width: int) -> Block:
+    """``block`` with its columns moved to ``columns``, shape (anchors,), of ``width``; those that meet are added up."""
+    weights = block.weights
+    if weights.layout == torch.sparse_csr:
+        offsets, held, values = sparse_parts(weights)
+        matrix = csr_matrix((values, columns[held], offsets), (len(block.rows), width))
+        matrix.sum_duplicates()
+        rows, ids, sums = (torch.from_numpy(array) for array in (matrix.indptr, matrix.indices, matrix.data))
+        return replace(block, weights=sparse_weights(rows, ids, sums, width).to(weights.device))
+    places = torch.from_numpy(columns).to(weights.device)
+    return replace(block, weights=weights.new_zeros(len(block.rows), width).index_add_(1, places, weights))
 
 
 def supports(weights: Tensor) -> np.ndarray:

@@ -22,6 +22,7 @@ from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.errors import FocusError
 from focus_plugin.transfer import initialize
 from focus_plugin.trusted import trust_fairseq_checkpoints
+from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import form_beside, with_forms
 
@@ -79,7 +80,8 @@ def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | No
     target = with_forms(task.source_dictionary.symbols, form_beside(dictionary))
     logger.info("%s: initializing %d tokens by %s", args.focus_source, len(target), args.focus_method)
     auxiliary = Path(args.focus_auxiliary) if args.focus_auxiliary else None
-    return initialize(Path(args.focus_source), target, auxiliary, args.focus_method, args.focus_seed)
+    uses = read_counts(dictionary, target)
+    return initialize(Path(args.focus_source), target, auxiliary, args.focus_method, args.focus_seed, uses)
 
 
 def _check_shape(args: Namespace, source: EncoderConfig) -> None:

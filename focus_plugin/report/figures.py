@@ -48,7 +48,7 @@ class TokensPerWord:
 
 @dataclass(frozen=True)
 class Figures:
-    """vocabulary, text: all rows, and all tokens of the corpus if their counts are known. scripts, lengths: rows of
+    """vocabulary, text: all rows, and all tokens of a text if their counts are known. scripts, lengths: rows of
     tokens that are not special; the largest script first. supports, similarities: histograms of the mixtures.
     anchors: tokens a mixture could be made of, if all had a vector. most_trusted, least_trusted: target ids of
     mixtures by the weight of their first anchor. tokens_per_word: None if the conversion did not measure it.
@@ -68,9 +68,14 @@ class Figures:
 
 
 def figures(
-    origins: Origins, target: Vocabulary, token_counts: np.ndarray | None, counts: Mapping[str, float]
+    origins: Origins,
+    target: Vocabulary,
+    token_counts: np.ndarray | None,
+    counts: Mapping[str, float],
+    text: str = "the corpus",
 ) -> Figures:
-    """All figures. token_counts: shape (target,), int64, how often each token occurs. counts: the manifest's."""
+    """All figures. token_counts: shape (target,), int64, how often each token occurs in ``text``. counts: the
+    manifest's."""
     plain = np.flatnonzero(~target.special)
     forms, kinds = [target.forms[i] for i in plain], origins.kind[plain].tolist()
     mixed = origins.kind == MIXED
@@ -79,7 +84,7 @@ def figures(
     support = origins.support[mixed]
     return Figures(
         vocabulary=_kinds("vocabulary", np.bincount(origins.kind, minlength=3)),
-        text=None if token_counts is None else _kinds("text", np.bincount(origins.kind, token_counts, minlength=3)),
+        text=None if token_counts is None else _kinds(text, np.bincount(origins.kind, token_counts, minlength=3)),
         scripts=tuple(sorted(_groups(map(script, forms), kinds), key=lambda group: (-group.total, group.label))),
         lengths=_lengths(forms, kinds),
         supports=_support_bins(support),

@@ -32,10 +32,12 @@ def write_report(
 ) -> None:
     """Write the report of one conversion to ``path``; the same input gives the same bytes.
 
-    token_counts: shape (target,), int64, how often each target token occurs in the corpus. manifest: with its counts;
+    token_counts: shape (target,), int64, how often each target token occurs in the corpus, or in the text that the
+    vocabulary was made from if the manifest has no corpus. manifest: with its counts;
     the tokens per word are taken from there. fill: the name of what filled the rows without a mixture.
     """
-    drawn = figures(origins, target, token_counts, manifest.counts)
+    text = "the corpus" if "corpus" in manifest.inputs else "the text the vocabulary was made from"
+    drawn = figures(origins, target, token_counts, manifest.counts, text)
     data = {
         "figures": asdict(drawn),
         "tokens": vars(tokens(origins, source, target, token_counts)),  # asdict would copy every list in it

@@ -17,7 +17,7 @@ def summary(figures: Figures, fill: str) -> list[str]:
         f"{_part(rows.filled, rows.total)} have no mixture and were filled ({fill})."
     ]
     if text and text.total:
-        said.append(f"Of the tokens of the corpus, {_shares(text)}.")
+        said.append(f"Of the tokens of {text.label}, {_shares(text)}.")
     if words:
         change = words.after / words.before - 1
         said.append(
@@ -48,7 +48,7 @@ def _unknown(figures: Figures) -> list[str]:
         return ["No embedding is a mixture: all tokens that the source's vocabulary lacks were filled."]
     if rows.filled < MANY_FILLED * rows.total:
         return []
-    share = f", {_percent(text.filled, text.total)} of the tokens of the corpus" if text and text.total else ""
+    share = f", {_percent(text.filled, text.total)} of the tokens of {text.label}" if text and text.total else ""
     return [
         f"{_part(rows.filled, rows.total)} of the tokens had no auxiliary vector, mostly because they are too rare in "
         f"the text{share}. Give more text, lower the minimum count, or make the vocabulary smaller."

@@ -64,7 +64,7 @@ def _write_dictionary(path: Path, source: Path, tokens: Vocabulary, language: Pa
         path.write_bytes(source.read_bytes().rstrip(b"\r\n") + b"\n")
     else:
         text = (token for token, special in zip(tokens.tokens, tokens.special, strict=True) if not special)
-        write_dictionary(path, ((token, 0) for token in text))
+        write_dictionary(path, ((token, 0) for token in text), source.parent)
     with open(path, "a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in read_lines(language) if line.partition(" ")[0] in new)
 

@@ -22,7 +22,9 @@ def vocabulary_files(directory: str | Path) -> tuple[Path, Path]:
     dictionary, tokenizer = directory / DICTIONARY, tokenizer_file(directory)
     if tokenizer is None or not dictionary.is_file():
         missing = SENTENCEPIECE if dictionary.is_file() else DICTIONARY
-        raise FocusError(f"{directory}: has no {missing}; a directory made by focus vocab is needed here.")
+        published = tokenizer or next(directory.glob("*.model"), None)
+        hint = f" focus vocab --tokenizer {published} makes one of the tokenizer there." if published else ""
+        raise FocusError(f"{directory}: has no {missing}; a directory made by focus vocab is needed here.{hint}")
     return dictionary, tokenizer
 
 
@@ -36,8 +38,8 @@ def tokenizer_package(path: Path) -> str:
     return "tokenizers" if path.name == TOKENIZER_JSON else "sentencepiece"
 
 
-def write_dictionary(path: Path, counts: Iterable[tuple[str, int]]) -> None:
-    """Write tokens and their counts as a fairseq ``dict.txt``.
+def write_dictionary(path: Path, counts: Iterable[tuple[str, int]], tokenizer: Path) -> None:
+    """Write tokens and their counts as a fairseq ``dict.txt``; ``tokenizer`` is where they are from.
 
     Raises FocusError for a token that is empty or holds white space, which such a file cannot.
     """
@@ -45,7 +47,7 @@ def write_dictionary(path: Path, counts: Iterable[tuple[str, int]]) -> None:
         for token, count in counts:
             if token.split() != [token]:
                 raise FocusError(
-                    f"The tokenizer has the token {token!r}; fairseq's {DICTIONARY} has no way to write a token that "
-                    "is empty or holds white space, so this tokenizer cannot be a target."
+                    f"{tokenizer}: has the token {token!r}; fairseq's {DICTIONARY} has no way to write a token that is "
+                    "empty or holds white space, so this tokenizer cannot be a target."
                 )
             file.write(f"{token} {count}\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 from focus_plugin.files import Progress, existing_file, silent
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
 from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON, write_dictionary
-from focus_plugin.vocabulary.readers import load_tokenizer_json, read_json, read_vocabulary
+from focus_plugin.vocabulary.readers import load_sentencepiece, load_tokenizer_json, read_json, read_vocabulary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.unigram import sentencepiece_model
 
@@ -22,7 +22,7 @@ def import_vocabulary(corpus: Path, tokenizer: Path, output: Path, progress: Pro
     count_of = dict(zip(loaded.tokens, counts.pieces, strict=True))
     vocabulary = read_vocabulary(copy)
     text = (token for token, special in zip(vocabulary.tokens, vocabulary.special, strict=True) if not special)
-    write_dictionary(output / DICTIONARY, ((token, count_of[token]) for token in text))
+    write_dictionary(output / DICTIONARY, ((token, count_of[token]) for token in text), tokenizer)
     return counts
 
 
@@ -33,5 +33,7 @@ def _write_tokenizer(tokenizer: Path, output: Path) -> str:
         load_tokenizer_json(tokenizer)  # tells what is wrong with it
         model = sentencepiece_model(read_json(tokenizer))
         name, content = (SENTENCEPIECE, model) if model else (TOKENIZER_JSON, content)
+    else:
+        load_sentencepiece(tokenizer)  # likewise
     (output / name).write_bytes(content)
     return name

@@ -11,34 +11,20 @@ import sentencepiece
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, read_lines
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON
+from focus_plugin.vocabulary.files import TOKENIZER_JSON
 from focus_plugin.vocabulary.forms import byte_level_form, plain_form, wordpiece_form
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, SPECIALS, UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     import tokenizers
 
+LARGEST_ID = 1 << 24
 BERT_NAMES = {"[CLS]": BEGIN, "[PAD]": PAD, "[SEP]": END, "[UNK]": UNKNOWN, "[MASK]": MASK}
 
 
 def read_vocabulary(path: str | Path) -> Vocabulary:
-    """The vocabulary in a ``dict.txt``, a ``tokenizer.json``, a SentencePiece model, or a directory with one of them.
-
-    In a directory the first of ``dict.txt``, ``tokenizer.json``, ``sentencepiece.bpe.model``, ``vocab.json`` and any
-    other ``*.model`` counts: a ``dict.txt`` is what an encoder beside it was trained with. Raises FocusError.
-    """
-    path = Path(path)
-    if path.is_dir():
-        names = (DICTIONARY, TOKENIZER_JSON, SENTENCEPIECE, "vocab.json")
-        found = [path / name for name in names if (path / name).is_file()] + sorted(path.glob("*.model"))
-        if not found:
-            raise FocusError(f"{path}: has no vocabulary; looked for {', '.join(names)} and a SentencePiece *.model.")
-        path = found[0]
-    if path.name == "vocab.json":
-        return read_vocab_json(path)
-    if path.suffix == ".json":
-        return read_tokenizer_json(path)
-    return read_dictionary(path) if path.suffix == ".txt" else read_sentencepiece(path)
+    """The vocabulary in a ``tokenizer.json`` or a SentencePiece model. Raises FocusError."""
+    return read_tokenizer_json(path) if Path(path).suffix == ".json" else read_sentencepiece(path)
 
 
 def read_dictionary(path: str | Path) -> Vocabulary:
@@ -90,7 +76,7 @@ def read_tokenizer_json(path: str | Path) -> Vocabulary:
     Special tokens under BERT's names get fairseq's. Raises FocusError.
     """
     ids = load_tokenizer_json(path).get_vocab(with_added_tokens=True)
-    return with_forms(in_order(ids), form_of_kind(read_json(path)))
+    return with_forms(in_order(path, ids), form_of_kind(read_json(path)))
 
 
 def load_tokenizer_json(path: str | Path) -> "tokenizers.Tokenizer":
@@ -148,17 +134,20 @@ def _byte_level(token: str, added: set[str]) -> str:
 def read_vocab_json(path: str | Path) -> Vocabulary:
     """A ``vocab.json`` of a byte-level BPE tokenizer (RoBERTa's older files)."""
     try:
-        return with_forms(in_order(read_json(path)), byte_level_form)
+        return with_forms(in_order(path, read_json(path)), byte_level_form)
     except (AttributeError, TypeError, ValueError) as error:
         raise FocusError(f"{path}: expected a JSON object from token to id ({error}).") from error
 
 
-def in_order(ids: dict[str, int]) -> list[str]:
-    """Tokens by their ids, special ones under fairseq's names.
+def in_order(path: str | Path, ids: dict[str, int]) -> list[str]:
+    """Tokens by their ids, special ones under fairseq's names; ``path`` is where they were read.
 
-    Ids that no token has get a name of their own, so that rows stay where they are.
+    Ids that no token has get a name of their own, so that rows stay where they are. Raises FocusError for an id below
+    0 or beyond any vocabulary's.
     """
-    tokens = [f"<unused {i}>" for i in range(max(ids.values()) + 1)]
+    if wrong := [token for token, i in ids.items() if not 0 <= i <= LARGEST_ID]:
+        raise FocusError(f"{path}: the token {wrong[0]!r} has the id {ids[wrong[0]]}, which no vocabulary has.")
+    tokens = [f"<unused_{i}>" for i in range(max(ids.values(), default=-1) + 1)]
     for token, i in ids.items():
         name = BERT_NAMES.get(token, token)
         tokens[i] = token if name in ids else name

@@ -46,7 +46,7 @@ def sentencepiece_tokenizer(path: Path) -> Tokenizer:
 def hugging_face_tokenizer(path: Path) -> Tokenizer:
     """A ``tokenizer.json``."""
     library = load_tokenizer_json(path)
-    tokens = in_order(library.get_vocab(with_added_tokens=True))
+    tokens = in_order(path, library.get_vocab(with_added_tokens=True))
 
     def ids(lines: list[str]) -> list[list[int]]:
         return [encoded.ids for encoded in library.encode_batch_fast(lines, add_special_tokens=False)]
@@ -63,7 +63,7 @@ def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
     except Exception as error:  # the library raises bare Exception
         raise FocusError(f"{merges}: not the merges of {vocabulary} ({error}).") from error
     return _from_ids(
-        in_order(read_json(vocabulary)), lambda lines: [found.ids for found in library.encode_batch(lines)]
+        in_order(vocabulary, read_json(vocabulary)), lambda lines: [found.ids for found in library.encode_batch(lines)]
     )
 
 

@@ -12,11 +12,12 @@ from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, existing_file, read_lines, silent
+from focus_plugin.interruptible import interruptible
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
 from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, write_dictionary
 from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
 
-LONGEST_LINE = 1 << 24
+LONGEST_LINE = 1 << 24  # bytes; SentencePiece leaves out what is longer
 TRAINER_THREADS = 16  # a fixed number: sums of floats depend on how the sentences are dealt to the threads
 # SentencePiece adds scores up in 32 bits, Hugging Face's library in 64. Sums of multiples of this are exact in both, up
 # to 16384, so that they find the same best cut of a text and choose alike among equally good ones.
@@ -38,7 +39,7 @@ def train_vocabulary(
     _train_unigram(corpus, size, model, sample_bytes, seed, progress)
     tokenizer = sentencepiece_tokenizer(model)
     counts = count_pieces(corpus, tokenizer, progress)
-    write_dictionary(output / DICTIONARY, list(zip(tokenizer.tokens, counts.pieces, strict=True))[3:])
+    write_dictionary(output / DICTIONARY, list(zip(tokenizer.tokens, counts.pieces, strict=True))[3:], model)
     return counts
 
 
@@ -50,20 +51,22 @@ def _train_unigram(
     failures: list[FocusError] = []
     lines = _keep_error(sample_lines(corpus, sample_bytes, seed, progress), failures)
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=lines,
-            model_writer=trained,  # a file name would end up in the model
-            vocab_size=size,
-            model_type="unigram",
-            normalization_rule_name="nmt_nfkc",
-            character_coverage=0.9995,
-            unk_id=0,
-            bos_id=1,
-            eos_id=2,
-            pad_id=-1,
-            max_sentence_length=LONGEST_LINE,
-            num_threads=TRAINER_THREADS,
-            minloglevel=2,
+        interruptible(
+            lambda: sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=lines,
+                model_writer=trained,  # a file name would end up in the model
+                vocab_size=size,
+                model_type="unigram",
+                normalization_rule_name="nmt_nfkc",
+                character_coverage=0.9995,
+                unk_id=0,
+                bos_id=1,
+                eos_id=2,
+                pad_id=-1,
+                max_sentence_length=LONGEST_LINE,
+                num_threads=TRAINER_THREADS,
+                minloglevel=2,
+            )
         )
     except (RuntimeError, OSError) as error:
         raise failures[0] if failures else _failure(corpus, size, str(error)) from error
@@ -85,9 +88,19 @@ def sample_lines(corpus: str | Path, sample_bytes: int, seed: int, progress: Pro
     """The lines of a text that are not empty, or of a larger text about ``sample_bytes`` of them, drawn by ``seed``."""
     share = sample_bytes / max(existing_file(corpus).stat().st_size, 1)
     draw = random.Random(seed)
-    for line in read_lines(corpus, progress):
+    for line in (part for whole in read_lines(corpus, progress) for part in cut_line(whole, LONGEST_LINE // 4)):
         if line.strip() and (share >= 1 or draw.random() < share):
             yield line.replace("\x85", " ")  # white space to Python and so to fairseq, but not to SentencePiece
+
+
+def cut_line(line: str, longest: int) -> Iterator[str]:
+    """``line`` in parts of at most ``longest`` characters, cut at a space where there is one."""
+    start = 0
+    while len(line) - start > longest:
+        end = line.rfind(" ", start, start + longest) + 1 or start + longest
+        yield line[start:end]
+        start = end
+    yield line[start:]
 
 
 def _keep_error(lines: Iterator[str], failures: list[FocusError]) -> Iterator[str]:
