@@ -15,6 +15,7 @@ from focus_plugin.methods.sparsemax import sparsemax
 from focus_plugin.vocabulary.overlap import EXACT, Matching, overlap
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
+SMALLEST, LARGEST = 1e-15, 1e15  # entries that can be squared and added up
 BLOCK = 1 << 22  # similarities at a time, 16 MB: they still fit a processor's cache
 
 
@@ -87,5 +88,7 @@ def _nothing_to_mix(overlapping: bool) -> str:
 
 def _unit(vectors: np.ndarray, device: str) -> Tensor:
     rows = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
-    rows = rows / rows.abs().amax(1, keepdim=True)  # squares of very small or large entries are no floats
+    largest = rows.abs().amax(1, keepdim=True)
+    squared = (largest > SMALLEST) & (largest < LARGEST)  # of others the squares are 0 or infinity
+    rows = torch.where(squared, rows, rows / largest)
     return torch.nn.functional.normalize(rows, dim=1)
