@@ -86,10 +86,14 @@ def run(*command: object, cwd: Path | None = None) -> subprocess.CompletedProces
 
 
 def train_options(data: Path, save_dir: Path, updates: int) -> list[object]:
-    """Options with which fairseq-train takes a few steps of masked LM on the CPU."""
+    """Options with which fairseq-train takes a few steps of masked LM on the CPU.
+
+    Without a thread that reads ahead: it may be in C++ when Python ends after so few steps, which aborts the process.
+    """
     return [
         *(data, "--criterion", "masked_lm", "--tokens-per-sample", CONFIG.max_positions, "--max-tokens", 500),
         *("--optimizer", "adam", "--lr", 1e-3, "--lr-scheduler", "polynomial_decay", "--total-num-update", 1000),
         *("--cpu", "--log-format", "json", "--log-interval", 1, "--max-update", updates, "--save-dir", save_dir),
         *("--no-epoch-checkpoints", "--disable-validation", "--num-workers", 0),
+        *("--data-buffer-size", 0),
     ]

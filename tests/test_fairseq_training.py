@@ -313,6 +313,7 @@ def test_classifier_learns_and_is_loaded_by_stock_fairseq(
     )
     run_training(command, tmp_path / "log", lambda step: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # which cpu=True is to keep from being used
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, *_: tensor)  # as the loader does where there is one
     evaluation = evaluate_classifier(tmp_path / "out" / BEST, data, "topic", cpu=True)
     assert evaluation.expected == tuple(row.split("\t")[0] for row in rows[500:])
     assert evaluation.accuracy > 0.75
