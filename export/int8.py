@@ -47,12 +47,14 @@ class Int8Nodes(Nodes):
         return [self.constant(name, integers.T), self.constant(f"{name}.scale", scale)]
 
     def product(self, values: str, linear: str, outputs: int, inputs: int) -> str:
+        """As :meth:`Nodes.product`, of integers."""
         integers, scale, zero = self.activations(values)
         weight, channel_scale = self.channels(f"{linear}.weight", self.read(f"{linear}.weight", outputs, inputs))
         operands = [integers, weight, scale, channel_scale, zero]
         return self.fused("MatMulIntegerToFloat", operands, f"{linear}.product")
 
     def self_attention(self, hidden: str, linears: list[str], output: str, width: int, **attributes: Any) -> str:
+        """As :meth:`Nodes.self_attention`; the products with the weights are of integers."""
         integers, scale, zero = self.activations(hidden)
         weight, channel_scale = self.channels(f"{output}.weight", self.stacked(linears, "weight", width, width))
         bias = self.constant(f"{output}.bias", self.stacked(linears, "bias", width))
@@ -60,6 +62,7 @@ class Int8Nodes(Nodes):
         return self.fused("QAttention", operands, output, **attributes)
 
     def rows(self, table: str, width: int) -> str:
+        """As :meth:`Nodes.rows`, of a table of integers with a scale a row."""
         integers, scale = quantized_rows(self.read(table, None, width), LIMIT)
         rows = self.node("Gather", [self.constant(table, integers), "input_ids"], f"{table}.rows")
         scales = self.node("Gather", [self.constant(f"{table}.scale", scale[:, None]), "input_ids"], f"{table}.scales")

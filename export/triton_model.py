@@ -20,6 +20,7 @@ class TritonPythonModel:
     """What Triton's Python backend looks for: ``initialize`` is called once, ``execute`` for what came together."""
 
     def initialize(self, args: dict[str, str]) -> None:
+        """Read the tokenizer beside this file and the parameters of ``args["model_config"]``, Triton's JSON."""
         config = json.loads(args["model_config"])
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self._bos, self._pad, self._eos = (int(parameters[name]) for name in ("bos", "pad", "eos"))

@@ -192,7 +192,9 @@ def test_another_dictionary_is_other_input(release, vocabulary, target_text, tmp
     first, *rest = dictionary.read_text().splitlines(keepends=True)
     dictionary.write_text("".join([*rest, first]))
     base = ("focus", "convert", "--source", release, "--vocab", tmp_path / "vocab", "--corpus", target_text, *SMALL)
+    before = (tmp_path / "out" / "model.pt").read_bytes()
     refuse(*base, "--output", tmp_path / "out", says="made from other input")
+    assert (tmp_path / "out" / "model.pt").read_bytes() == before
 
 
 def test_a_cache_that_cannot_be_written_is_told_before_training(
@@ -250,6 +252,7 @@ def test_vectors_that_could_not_be_written_are_told_before_the_work(vocabulary, 
     (tmp_path / "file").touch()
     base = ("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *SMALL, "--epochs", 100_000)
     refuse(*base, "--output", tmp_path / "file" / "v.safetensors", says="is no directory that can be written")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
@@ -273,6 +276,7 @@ def test_the_name_of_a_corpus_does_not_matter(target_text, tmp_path):
 def test_options_that_would_have_no_effect_are_refused(release, vocabulary, tmp_path, options, says):
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
     refuse(*base, *options, says=says)
+    assert not any(tmp_path.iterdir())
 
 
 def test_without_a_corpus_nothing_is_told_of_one(release, vocabulary, target_text, tmp_path):

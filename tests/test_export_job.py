@@ -175,6 +175,7 @@ def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
 )
 def test_options_that_need_others_say_so(classifier, tmp_path, options, says):
     refuse_usage(("--onnx", "--model", classifier, "--output", tmp_path / "o", *options), says)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -190,6 +191,7 @@ def test_options_that_need_others_say_so(classifier, tmp_path, options, says):
 def test_options_of_another_form_are_refused(classifier, tmp_path, form, options):
     command = (form, "--model", classifier, "--output", tmp_path / "o", *options)
     refuse_usage(command, f"{options[0]} does nothing for {form}")
+    assert not any(tmp_path.iterdir())
 
 
 def refuse_usage(options, says):
