@@ -88,7 +88,7 @@ def _nothing_to_mix(overlapping: bool) -> str:
 
 def _unit(vectors: np.ndarray, device: str) -> Tensor:
     rows = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
-    largest = rows.abs().amax(1, keepdim=True)
-    squared = (largest > SMALLEST) & (largest < LARGEST)  # of others the squares are 0 or infinity
-    rows = torch.where(squared, rows, rows / largest)
-    return torch.nn.functional.normalize(rows, dim=1)
+    largest = torch.linalg.vector_norm(rows, torch.inf, dim=1)
+    odd = torch.nonzero((largest <= SMALLEST) | (largest >= LARGEST))[:, 0]  # whose squares are 0 or infinity
+    rows[odd] /= largest[odd, None]
+    return torch.nn.functional.normalize(rows, dim=1, out=rows)
