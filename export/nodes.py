@@ -108,13 +108,14 @@ class Nodes:
         return self.node("Slice", [self.constant("positions", table), *bounds], "used_positions")
 
     def normalized_sum(self, terms: list[str], norm: str, width: int, output: str, epsilon: float) -> str:
-        """Layer normalisation of the sum of ``terms``, of which the first two are activations and a third is a bias.
+        """Layer normalisation of the sum of ``terms``: two activations of one shape and a bias, or whatever adds up.
 
         On a CPU, ONNX Runtime's fused operator takes four times as long as these two, and would be put in the place of
-        Add and LayerNormalization; on a GPU it is the faster one.
+        Add and LayerNormalization; on a GPU it is the faster one. Up to version 1.27 that one overflows unless in its
+        strict mode, which broadcasts nothing.
         """
         parameters = [self.weight(f"{norm}.{kind}", width) for kind in ("weight", "bias")]
-        if self.dtype == np.float16:
+        if self.dtype != np.float32 and len(terms) == 3:
             inputs = [*terms[:2], *parameters, *terms[2:]]
             return self.fused("SkipLayerNormalization", inputs, output, epsilon=epsilon)
         total = self.node("Sum", terms, f"{output}.sum")

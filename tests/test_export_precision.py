@@ -1,5 +1,7 @@
 """Graphs of less precision, against transformers' XLM-R and against NumPy's arithmetic."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -14,6 +16,7 @@ from focus_export.verify import largest_difference, random_batches
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from onnx import TensorProto, helper
 
 from focus_plugin.errors import FocusError
 
@@ -87,6 +90,21 @@ def test_ranges_are_those_of_the_hidden_states(model, texts, ranges):
     for layer, name in enumerate(names, 1):
         values = np.concatenate([state[layer].numpy().ravel() for state in states])
         np.testing.assert_allclose(ranges[name], (values.min(), values.max()), atol=1e-5)
+
+
+def test_layer_norms_on_a_gpu_add_up_what_has_one_shape(tmp_path, tensors):
+    """CUDA's SkipLayerNormalization in strict mode, without which it overflows up to 1.27, refuses to broadcast."""
+    graph = build_graph(ENCODER, tensors, "mood", "fp16")
+    norms = [node for node in graph.nodes if node.op_type == "SkipLayerNormalization"]
+    terms = [name for node in norms for name in node.input[:2]]
+    assert terms
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT16, None) for name in dict.fromkeys(terms)]
+    write_graph(replace(graph, outputs=outputs), tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    ids, lengths = padded([np.full(length, 5) for length in (3, 11, 7)], 1)
+    names = [output.name for output in outputs]
+    shapes = {name: value.shape for name, value in zip(names, session.run(names, {"input_ids": ids, "lengths": lengths}), strict=True)}
+    assert [shapes[term] for term in terms[::2]] == [shapes[term] for term in terms[1::2]]
 
 
 @pytest.mark.parametrize(
