@@ -63,6 +63,7 @@ def _weights(scores: Tensor, bound: Tensor) -> Tensor:
 
 def _positions(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Rows and columns of what is true, in order; numpy finds them several times faster on a CPU."""
-    flat = mask.view(-1).nonzero()[:, 0] if mask.is_cuda else torch.from_numpy(mask.numpy().ravel().nonzero()[0])
+    on_cpu = mask.device.type == "cpu"
+    flat = torch.from_numpy(mask.numpy().ravel().nonzero()[0]) if on_cpu else mask.view(-1).nonzero()[:, 0]
     rows = torch.div(flat, mask.shape[1], rounding_mode="floor")
     return rows, flat - rows * mask.shape[1]
