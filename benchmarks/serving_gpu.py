@@ -1,6 +1,7 @@
-"""Serving on a GPU: our fp16 beside optimum's level O4 and PyTorch's scaled_dot_product_attention in bf16.
+"""Serving on a GPU: our fp16 and bf16 beside optimum's level O4 and PyTorch's scaled_dot_product_attention in bf16.
 
     focus export --onnx --precision fp16 --validation texts.txt --model DIR/encoder --output DIR/fp16
+    focus export --onnx --precision bf16 --validation texts.txt --model DIR/encoder --output DIR/bf16
     python benchmarks/serving_gpu.py --work DIR
 
 `--work` is the directory of serving.py. Needs optimum-onnx, transformers, PyTorch for the GPU and onnxruntime-gpu, but
@@ -20,6 +21,7 @@ import torch
 from serving_systems import FEEDFORWARD, LAYERS, WIDTH
 
 DEVICE, PROVIDER = "cuda", "CUDAExecutionProvider"
+SETTINGS = {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}  # export/providers.py
 ROWS, LENGTHS = (1, 8, 64, 512), (16, 32, 64, 128, 256, 512)
 PEAK_SIZES = (4096, 8192, 16384)
 TURNS = 7
@@ -30,7 +32,7 @@ System = Callable[[torch.Tensor], Job]
 
 def ours(model: Path) -> System:
     """Our graph, its inputs and output bound on the card."""
-    session = onnxruntime.InferenceSession(str(model), providers=[PROVIDER])
+    session = onnxruntime.InferenceSession(str(model), providers=[(PROVIDER, SETTINGS)])
 
     def job(ids: torch.Tensor) -> Job:
         binding = session.io_binding()
@@ -109,6 +111,7 @@ def main() -> None:
         main_export(str(work / "hf"), fused, "feature-extraction", **options)
     systems = {
         "ours, fp16": ours(work / "fp16" / "model.onnx"),
+        "ours, bf16": ours(work / "bf16" / "model.onnx"),
         "optimum, O4": optimum(fused),
         "PyTorch, bf16": pytorch(work / "hf"),
     }

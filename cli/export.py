@@ -29,8 +29,8 @@ USELESS = {"onnx": (), "hf": OF_ONNX, "triton": ("pooling", *OF_ONNX)}
 @click.option(
     "--precision",
     default="fp32",
-    type=click.Choice(["fp32", "fp16", "int8"]),
-    help="ONNX: of the matrix products; fp16 is for GPUs, int8 for CPUs.",
+    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    help="ONNX: of the matrix products; fp16 and bf16 are for GPUs, int8 for CPUs.",
 )
 @click.option(
     "--validation",

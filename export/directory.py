@@ -20,15 +20,15 @@ POOLINGS = ("mean", "first")
 INPUTS = ("input_ids", "lengths")
 OUTPUTS = {"classification": "logits", "embedding": "embedding"}
 HIDDEN_STATES = "hidden_states"
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
 @dataclass(frozen=True)
 class ExportConfig:
     """What ``config.json`` tells about an exported model.
 
-    kind: "classification" or "embedding". precision: of the matrix products, "fp32", "fp16" or "int8". labels: of a
-    classifier, in the order of its logits; else None. pooling: of an embedding, "mean" or "first"; else None.
+    kind: "classification" or "embedding". precision: of the matrix products, "fp32", "fp16", "bf16" or "int8". labels:
+    of a classifier, in the order of its logits; else None. pooling: of an embedding, "mean" or "first"; else None.
     vocabulary: number of token ids. width: size of a hidden state. max_positions: most tokens in one text, ``<s>`` and
     ``</s>`` included. bos, pad, eos, unk: special tokens' ids.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -19,7 +20,7 @@ EPSILON = 1e-5
 FIRST_POSITION = 2
 _ENCODER = "encoder.sentence_encoder"
 _BATCH = ("batch", "length")
-_FLOATS: dict[str, type[np.floating[Any]]] = {"fp32": np.float32, "fp16": np.float16}
+_FLOATS: dict[str, type[Any]] = {"fp32": np.float32, "fp16": np.float16, "bf16": ml_dtypes.bfloat16}
 
 
 def build_graph(
@@ -34,8 +35,8 @@ def build_graph(
 
     ``tensors`` has fairseq's names (``encoder.sentence_encoder...``, ``classification_heads.{name}...``), linear
     weights as (out, in). ``head`` is a pooling, ``"mean"`` (over the real tokens) or ``"first"`` (the hidden state of
-    ``<s>``), or else the name of a classification head. ``precision`` is ``"fp32"``, ``"fp16"`` (pooling and head in
-    float32) or ``"int8"`` (see :class:`Int8Nodes`, also for ``ranges``).
+    ``<s>``), or else the name of a classification head. ``precision`` is ``"fp32"``, ``"fp16"`` or
+    ``"bf16"`` (pooling and head in float32) or ``"int8"`` (see :class:`Int8Nodes`, also for ``ranges``).
 
     Inputs: ``input_ids`` int32 (batch, length), rows padded on the right with any id of the vocabulary; ``lengths``
     int32 (batch,), the real tokens of each row, at least 1. Outputs, float32: ``embedding`` (batch, width) or
@@ -54,7 +55,7 @@ def build_graph(
     for layer in range(config.layers):
         only_first = layer == config.layers - 1 and head != "mean" and not hidden_states
         hidden = _layer(nodes, config, f"{_ENCODER}.layers.{layer}", hidden, only_first)
-    if precision == "fp16":
+    if nodes.dtype != np.float32:
         hidden = nodes.cast(hidden, "float_hidden", np.float32)
         nodes.dtype = np.float32
     if head == "mean" or hidden_states:
@@ -73,7 +74,8 @@ def _layer(nodes: Nodes, config: EncoderConfig, prefix: str, hidden: str, only_f
     """
     linears = [f"{prefix}.self_attn.{part}_proj" for part in "qkv"]
     into = (linears, f"{prefix}.self_attn.heads", config.width)
-    heads: dict[str, Any] = {"num_heads": config.heads, "mask_filter_value": float(np.finfo(nodes.dtype).min)}
+    finfo: Any = ml_dtypes.finfo  # untyped
+    heads: dict[str, Any] = {"num_heads": config.heads, "mask_filter_value": float(finfo(nodes.dtype).min)}
     if only_first:
         first = nodes.first(hidden)
         attended, hidden = nodes.attention(first, hidden, *into, **heads), first

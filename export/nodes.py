@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import helper
@@ -20,7 +21,7 @@ class Nodes:
     return the name of what they added.
     """
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], dtype: type[np.floating[Any]] = np.float32) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], dtype: type[Any] = np.float32) -> None:
         self.tensors = tensors
         self.dtype = dtype
         self.nodes: list[onnx.NodeProto] = []
@@ -77,6 +78,8 @@ class Nodes:
 
     def self_attention(self, hidden: str, linears: list[str], output: str, width: int, **attributes: Any) -> str:
         """Attention of each token of ``hidden`` over the real tokens of its row; ``linears``: query, key and value."""
+        if self.dtype == ml_dtypes.bfloat16:  # which ONNX Runtime's Attention has not
+            return self.attention(hidden, hidden, linears, output, width, **attributes)
         weight = self.constant(f"{output}.weight", self.stacked(linears, "weight", width, width).T)
         bias = self.constant(f"{output}.bias", self.stacked(linears, "bias", width))
         return self.fused("Attention", [hidden, weight, bias, "lengths"], output, **attributes)

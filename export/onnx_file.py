@@ -50,5 +50,5 @@ def _weight(name: str, array: np.ndarray, data: BinaryIO, location: str) -> onnx
     tensor = onnx.TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
     tensor.raw_data = b""  # set_external_data wants the field to be there
     set_external_data(tensor, location, offset=data.tell(), length=array.nbytes)
-    data.write(np.ascontiguousarray(array).data)
+    data.write(np.ascontiguousarray(array).view(np.uint8).data)  # bfloat16 is no buffer
     return tensor

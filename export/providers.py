@@ -13,7 +13,8 @@ CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tensorrt
 # A provider hands the operators that it lacks to those after it.
 PROVIDERS = {"cpu": (CPU,), "cuda": (CUDA, CPU), "tensorrt": (TENSORRT, CUDA, CPU)}
 # An export in float32 was verified in float32; TensorFloat-32 products, CUDA's default, have 10 bits of mantissa.
-# Strict layer norms add and average a float16 model's values in float32, where they cannot overflow; from 1.28 on all do.
+# Strict layer norms add and average a float16 model's values in float32, where they cannot overflow; from version 1.28
+# on, all do.
 CUDA_SETTINGS = {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}
 
 

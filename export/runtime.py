@@ -69,7 +69,7 @@ class Encoder:
         texts come one by one. A GPU runs one batch at a time. A batch has at most ``token_budget`` tokens, padding
         included. With ``truncate`` a text of more than ``max_positions`` tokens keeps ``<s>``, its first pieces and
         ``</s>``. Raises FocusError if the directory is not a whole and valid export, the provider is not to be had
-        here or lacks the operators of an int8 model, or a number is below 1.
+        here or lacks the operators of an int8 or bf16 model, or a number is below 1.
         """
         for name, number in (("threads", threads), ("workers", workers), ("token_budget", token_budget)):
             if number is not None and number < 1:
@@ -78,16 +78,12 @@ class Encoder:
         self.directory = Path(directory)
         self.config = export.config
         self._tokenizer = Tokenizer(export)
-        if self.config.precision == "int8":
-            if require_gpu or provider not in ("auto", "cpu"):
-                raise FocusError(f"{directory}: is an int8 model, which runs on the CPU alone; for a GPU export fp16.")
-            provider = "cpu"
         threads = threads or len(os.sched_getaffinity(0))
         workers = workers or threads
         with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
             checked = beside.submit(check_model, export)
             try:
-                self._session = start_session(export.model, provider, require_gpu, max(1, threads // workers))
+                self._session = _session(export, provider, require_gpu, max(1, threads // workers))
             finally:
                 checked.result()  # damage explains better than what came of it
         self.size = _result_size(export, self._session)
@@ -159,6 +155,22 @@ class Encoder:
                 f"ONNX Runtime failed on a batch of {len(batch.ids)} x {batch.ids.shape[1]} tokens ({error}); "
                 "if memory is short, give a smaller token budget."
             ) from error
+
+
+def _session(export: Export, provider: str, require_gpu: bool, threads: int) -> onnxruntime.InferenceSession:
+    """:func:`start_session` on a provider that has the operators of the model's precision."""
+    directory = export.model.parent
+    if export.config.precision == "int8":
+        if require_gpu or provider not in ("auto", "cpu"):
+            raise FocusError(f"{directory}: is an int8 model, which runs on the CPU alone; for a GPU export fp16.")
+        provider = "cpu"
+    if export.config.precision != "bf16":
+        return start_session(export.model, provider, require_gpu, threads)
+    try:
+        return start_session(export.model, provider, True, threads)
+    except FocusError as error:
+        fault = f"{directory}: is a bf16 model, which runs on a GPU alone; for a CPU export int8."
+        raise FocusError(f"{fault} {error}") from error
 
 
 def run_bound(

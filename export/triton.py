@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import onnxruntime
+import onnx
+from google.protobuf.message import DecodeError
 
 from focus_plugin.errors import FocusError
 
@@ -21,14 +22,14 @@ MAX_BATCH_SIZE = 256
 QUEUE_DELAY_MICROSECONDS = 1000
 _CONFIG = "config.pbtxt"
 _VERSION = "1"
-_TYPES = {"tensor(float)": "TYPE_FP32", "tensor(int32)": "TYPE_INT32"}
+_TYPES = {onnx.TensorProto.FLOAT: "TYPE_FP32", onnx.TensorProto.INT32: "TYPE_INT32"}
 _PROGRAMS = {"triton_model.py": "model.py", "batching.py": "batching.py"}
 
 
 def write_repository(directory: Path, export: Export, name: str) -> None:
     """Write two models into ``directory``: ``name``, which takes texts, and ``name`` + "_encoder", which it asks.
 
-    Triton knows them by their directories' names. Raises FocusError if ONNX Runtime cannot load the exported model.
+    Triton knows them by their directories' names. Raises FocusError if the exported model is not ONNX.
     """
     text, encoder = directory / name, directory / f"{name}_encoder"
     for model, configuration in ((text, _text_configuration(export)), (encoder, _encoder_configuration(export))):
@@ -46,10 +47,10 @@ def write_repository(directory: Path, export: Export, name: str) -> None:
 
 def _encoder_configuration(export: Export) -> str:
     """Inputs and outputs as the ONNX model has them. Triton adds a dimension to each row's length, and takes it off."""
-    session = _session(export.model)
+    graph = _read_graph(export.model)
     inputs, outputs = (
-        [_tensor(value.name, _TYPES[value.type], value.shape[1:], export) for value in values]
-        for values in (session.get_inputs(), session.get_outputs())
+        [_tensor(value.name, _TYPES[value.type.tensor_type.elem_type], _shape(value)[1:], export) for value in values]
+        for values in (graph.input, graph.output)
     )
     settings = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in CUDA_SETTINGS.items())
     accelerators = f'gpu_execution_accelerator: [ {{ name: "cuda" {settings} }} ]'
@@ -98,19 +99,22 @@ def _configuration(backend: str, inputs: Iterable[str], outputs: Iterable[str], 
     return "\n".join([*lines, *settings]) + "\n"
 
 
-def _tensor(name: str, kind: str, shape: Sequence[int | str | None], export: Export) -> str:
-    """An input or output; ``shape`` is without the batch, names are free dimensions."""
-    dimensions = ", ".join(str(size if isinstance(size, int) else -1) for size in shape) or "1"
+def _tensor(name: str, kind: str, shape: Sequence[int], export: Export) -> str:
+    """An input or output; ``shape`` is without the batch, -1 is a free dimension."""
+    dimensions = ", ".join(map(str, shape)) or "1"
     reshape = "" if shape else " reshape { shape: [ ] }"
     labels = f' label_filename: "{LABELS}"' if export.config.labels and name in ("logits", "scores") else ""
     return f'{{ name: "{name}" data_type: {kind} dims: [ {dimensions} ]{reshape}{labels} }}'
 
 
-def _session(model: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+def _shape(value: onnx.ValueInfoProto) -> list[int]:
+    dimensions = value.type.tensor_type.shape.dim
+    return [dimension.dim_value if dimension.HasField("dim_value") else -1 for dimension in dimensions]
+
+
+def _read_graph(model: Path) -> onnx.GraphProto:
+    """The graph without its large weights."""
     try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exceptions share no other base class
-        raise FocusError(f"{model}: ONNX Runtime cannot load it ({error}).") from error
+        return onnx.load(model, load_external_data=False).graph
+    except DecodeError as error:
+        raise FocusError(f"{model}: is not an ONNX model ({error}).") from error

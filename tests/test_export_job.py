@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 import sentencepiece
 import torch
-from commands import run
+from commands import refuse, run
+from focus_export.directory import read_export
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.export import Export, export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
+from focus_plugin.jobs.export_triton import export_triton
 from focus_plugin.jobs.quality import Quality, least_loss, read_validation
 from focus_plugin.jobs.reduction import Reduction
 from focus_plugin.vocabulary.restriction import restrict_pieces
@@ -69,6 +71,28 @@ def test_a_reduced_classifier_agrees_and_says_how_far(classifier, exact, table, 
     assert f"Judged by {len(lines)} texts on CPU" in said
     assert found["judged_on"] == "CPU"
     assert (tmp_path / "less" / "model.onnx.data").stat().st_size < (exact / "model.onnx.data").stat().st_size
+
+
+def test_a_bf16_classifier_is_judged_without_a_gpu(classifier, exact, table, tmp_path):
+    """By a graph that rounds as it does; the one that is written is what ONNX Runtime has no operators for here."""
+    columns = ("--label-column", "topic", "--text-column", "title")
+    judged = ("--precision", "bf16", "--validation", table, "--max-loss", 0.1)
+    command = ("focus", "export", "--onnx", "--model", classifier, "--output", tmp_path / "bf16", *judged, *columns)
+    said = run(*command).stdout
+    found = counts(tmp_path / "bf16")
+    assert "accuracy as bf16" in said
+    assert found["judged_on"] == "CPU"
+    assert found["scores"]["accuracy"] == [1, pytest.approx(1 - found["loss"])]
+    assert found["loss"] < 0.1
+    sizes = [(path / "model.onnx.data").stat().st_size for path in (exact, tmp_path / "bf16")]
+    assert sizes[1] < 0.75 * sizes[0]
+    assert read_export(tmp_path / "bf16").config.precision == "bf16"
+    (tmp_path / "texts.txt").write_text("bata\n")
+    texts = ("--input", tmp_path / "texts.txt", "--output", tmp_path / "o.jsonl")
+    refuse("focus", "predict", "--model", tmp_path / "bf16", *texts, says="is a bf16 model, which runs on a GPU alone")
+    export_triton(tmp_path / "bf16", tmp_path / "triton")
+    configuration = (tmp_path / "triton" / "bf16_encoder" / "config.pbtxt").read_text()
+    assert 'name: "logits" data_type: TYPE_FP32' in configuration
 
 
 def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):

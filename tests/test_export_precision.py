@@ -1,8 +1,11 @@
 """Graphs of less precision, against transformers' XLM-R and against NumPy's arithmetic."""
 
+import copy
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -12,6 +15,7 @@ from focus_export.graph import build_graph
 from focus_export.int8 import LIMIT, PRODUCT_LIMIT, activation_scale, quantized_rows
 from focus_export.onnx_file import write_graph
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
+from focus_export.rounding import rounded
 from focus_export.verify import largest_difference, random_batches
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +96,32 @@ def test_ranges_are_those_of_the_hidden_states(model, texts, ranges):
         np.testing.assert_allclose(ranges[name], (values.min(), values.max()), atol=1e-5)
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_onnx_runtime_accepts_every_type_of_a_bfloat16_graph(tmp_path, tensors, head):
+    """It lacks nothing but operators, on a CPU."""
+    write_graph(build_graph(ENCODER, tensors, head, "bf16", hidden_states=True), tmp_path / "model.onnx")
+    onnx.checker.check_model(str(tmp_path / "model.onnx"))
+    with pytest.raises(Exception, match="NOT_IMPLEMENTED : Could not find an implementation for"):
+        onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+
+
+def test_a_rounded_graph_is_as_far_from_float32_as_bfloat16_in_pytorch(tmp_path, model, tensors):
+    graph = build_graph(ENCODER, tensors, "mean", "bf16", hidden_states=True)
+    write_graph(rounded(graph), tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    halved = copy.deepcopy(model).to(torch.bfloat16)
+    ids, lengths = padded([np.arange(4, 4 + length, dtype=np.int32) for length in (20, 3, 11, 7)], 1)
+    (states,) = session.run(["hidden_states"], {"input_ids": ids, "lengths": lengths})
+    np.testing.assert_array_equal(states, states.astype(ml_dtypes.bfloat16).astype(np.float32))
+    mask = torch.arange(ids.shape[1]) < torch.from_numpy(lengths)[:, None]
+    with torch.no_grad():
+        theirs = halved.roberta(torch.from_numpy(ids).long(), attention_mask=mask.long()).last_hidden_state
+    exact = reference(model, "mean", ids, lengths)["hidden_states"]
+    real = mask.numpy()
+    ours, others = (np.abs(found - exact)[real].mean() for found in (states, theirs.float().numpy()))
+    assert 0.7 < ours / others < 1.4
+
+
 def test_layer_norms_on_a_gpu_add_up_what_has_one_shape(tmp_path, tensors):
     """CUDA's SkipLayerNormalization in strict mode, without which it overflows up to 1.27, refuses to broadcast."""
     graph = build_graph(ENCODER, tensors, "mood", "fp16")
@@ -102,8 +132,8 @@ def test_layer_norms_on_a_gpu_add_up_what_has_one_shape(tmp_path, tensors):
     write_graph(replace(graph, outputs=outputs), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     ids, lengths = padded([np.full(length, 5) for length in (3, 11, 7)], 1)
-    names = [output.name for output in outputs]
-    shapes = {name: value.shape for name, value in zip(names, session.run(names, {"input_ids": ids, "lengths": lengths}), strict=True)}
+    found = session.run(None, {"input_ids": ids, "lengths": lengths})
+    shapes = {output.name: values.shape for output, values in zip(outputs, found, strict=True)}
     assert [shapes[term] for term in terms[::2]] == [shapes[term] for term in terms[1::2]]
 
 

@@ -346,7 +346,7 @@ def test_a_truncated_or_damaged_file_is_named(copy, name):
         ({"max_positions": 1}, "too few"),
         ({"bos": True}, '"bos" is True'),
         ({"pad": -1}, '"pad" is -1'),
-        ({"precision": "int4"}, "\"precision\" is 'int4', not one of fp32, fp16, int8"),
+        ({"precision": "int4"}, "\"precision\" is 'int4', not one of fp32, fp16, bf16, int8"),
         ({"files": {}}, "does not list each file"),
         ({"files": {"model.onnx": 1, "sentencepiece.model": 1, "piece_ids.npy": 1}}, 'has no "bytes"'),
         ({"files": dict.fromkeys(("../x", *FILES), NOTHING)}, r"\.\./x"),
@@ -408,6 +408,17 @@ def test_an_int8_model_runs_on_the_cpu_alone(exports, tmp_path):
     for options in ({"require_gpu": True}, {"provider": "cuda"}, {"provider": "tensorrt"}):
         with pytest.raises(FocusError, match="int8: is an int8 model, which runs on the CPU alone"):
             Predictor(tmp_path / "int8", **options)
+
+
+def test_a_bf16_model_runs_on_a_gpu_alone(exports, tmp_path):
+    write_small_export(tmp_path / "bf16", "mean", exports["mean"][0] / "sentencepiece.model", "bf16")
+    for options, why in (
+        ({}, "ONNX Runtime has only .*CPUExecutionProvider.* here"),
+        ({"provider": "cpu"}, "the CPU was asked for"),
+        ({"require_gpu": True}, "ONNX Runtime has only"),
+    ):
+        with pytest.raises(FocusError, match=rf"bf16: is a bf16 model, which runs on a GPU alone; .* No GPU: {why}"):
+            Predictor(tmp_path / "bf16", **options)
 
 
 def test_an_argument_that_makes_no_sense_is_told(exports):

@@ -9,13 +9,14 @@ import numpy as np
 import sentencepiece
 from focus_export.batching import batches_by_length, padded
 from focus_export.int8 import Ranges
+from focus_export.providers import CPU
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
 from focus_export.runtime import TOKEN_BUDGET, Predictor
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
 from focus_plugin.jobs.quality import least_loss, quality, read_validation
-from focus_plugin.jobs.served import Served, write_served
+from focus_plugin.jobs.served import Served, write_rounded, write_served
 from focus_plugin.progress import Phase
 
 CALIBRATION_TEXTS = 512
@@ -24,10 +25,10 @@ FLOAT16_LARGEST = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class Reduction:
-    """precision: "fp32", where tokens were left out, "fp16" or "int8". validation: what is judged on, a table of
-    ``label_column`` and ``text_column`` for a classifier, else a text. max_loss: the relative loss that is let through.
-    calibration: a text to fix int8 scales by, which are used unless they lose more than scales measured on every
-    batch."""
+    """precision: "fp32", where tokens were left out, "fp16", "bf16" or "int8". validation: what is judged on, a table
+    of ``label_column`` and ``text_column`` for a classifier, else a text. max_loss: the relative loss that is let
+    through. calibration: a text to fix int8 scales by, which are used unless they lose more than scales measured on
+    every batch."""
 
     precision: str
     validation: Path
@@ -42,9 +43,9 @@ def write_reduced(
 ) -> tuple[Path, Mapping[str, object]]:
     """Judge what is lost against ``whole``, the float32 export with all tokens; the best export, and what was found.
 
-    ``exact`` is the float32 export of ``served``, beside which those of less precision are written. fp16 is judged on a
-    GPU where there is one. Raises FocusError if more than ``max_loss`` is lost, or if float16 cannot hold a value that
-    the validation texts lead to.
+    ``exact`` is the float32 export of ``served``, beside which those of less precision are written. fp16 and bf16 are
+    judged on a GPU where there is one, bf16 elsewhere by a graph that rounds as it does. Raises FocusError if more than
+    ``max_loss`` is lost, or if float16 cannot hold a value that the validation texts lead to.
     """
     validation = read_validation(job.validation, job.label_column, job.text_column, served.config.labels)
     candidates: dict[str, Ranges | None] = {}
@@ -54,7 +55,9 @@ def write_reduced(
     candidates[exact.name if job.precision == "fp32" else "measured"] = None
     judged = {}
     with phase("Judging", len(candidates) + 1) as progress:
-        expected = list(Predictor(whole, truncate=True).predict(validation.texts))
+        predictor = Predictor(whole, truncate=True)
+        expected = list(predictor.predict(validation.texts))
+        on_cpu = predictor.encoder.provider == CPU
         progress(1)
         if job.precision == "fp16":
             _require_float16(job, served, hidden_states, validation.texts)
@@ -62,6 +65,9 @@ def write_reduced(
             directory = exact.with_name(name)
             if directory != exact:
                 write_served(served, directory, job.precision, hidden_states, ranges)
+            if job.precision == "bf16" and on_cpu:
+                directory = exact.with_name("rounded")
+                write_rounded(served, directory)
             predictor = Predictor(directory, truncate=True)
             judged[name] = quality(validation, expected, list(predictor.predict(validation.texts)))
             progress(1)

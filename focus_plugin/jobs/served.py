@@ -10,6 +10,7 @@ from focus_export.directory import ExportConfig, write_export
 from focus_export.graph import build_graph
 from focus_export.int8 import Ranges
 from focus_export.onnx_file import Graph, write_graph
+from focus_export.rounding import rounded
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -102,6 +103,12 @@ def write_served(
     write = partial(write_graph, served.graph(precision, hidden_states, ranges))
     config = replace(served.config, precision=precision)
     write_export(directory, config, write, served.sentencepiece, served.piece_ids)
+
+
+def write_rounded(served: Served, directory: Path) -> None:
+    """Write an export directory that gives on a CPU what the bf16 one does on a GPU."""
+    write = partial(write_graph, rounded(served.graph("bf16")))
+    write_export(directory, served.config, write, served.sentencepiece, served.piece_ids)
 
 
 def read_head(model: Path, checkpoint: Checkpoint, pooling: str | None) -> Head | None:
