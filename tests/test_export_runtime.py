@@ -24,7 +24,7 @@ from export_models import (
     write_small_export,
 )
 from focus_export.ahead import ahead
-from focus_export.batching import BATCH_COST, batches_by_length, padded
+from focus_export.batching import COSTS_PER_BUDGET, batches_by_length, padded
 from focus_export.directory import INPUTS, read_export, write_export
 from focus_export.providers import start_session
 from focus_export.runtime import WINDOW_BATCHES, Classification, Encoder, Predictor, run_bound
@@ -222,8 +222,8 @@ def test_truncation_keeps_the_first_pieces_and_the_end_mark(exports):
     assert np.abs(second - expected(exports, "mean", "ka")).max() <= TOLERANCE
 
 
-def cost(lengths, batches):
-    return sum(BATCH_COST + len(batch) * max(lengths[index] for index in batch) for batch in batches)
+def cost(lengths, batches, budget):
+    return sum(budget // COSTS_PER_BUDGET + len(batch) * max(lengths[index] for index in batch) for batch in batches)
 
 
 def greedy(lengths, budget):
@@ -243,10 +243,10 @@ def test_batches_hold_every_text_once_within_the_budget(lengths, budget):
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
     for before, after in itertools.pairwise(batches):
         assert min(lengths[index] for index in before) >= max(lengths[index] for index in after)
-    assert cost(lengths, batches) <= cost(lengths, list(greedy(lengths, budget)))
+    assert cost(lengths, batches, budget) <= cost(lengths, list(greedy(lengths, budget)), budget)
 
 
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=9), st.integers(1, 500))
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=9), st.integers(1, 5000))
 def test_no_cut_of_the_sorted_texts_costs_less(lengths, budget):
     order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     costs = []
@@ -257,8 +257,8 @@ def test_no_cut_of_the_sorted_texts_costs_less(lengths, budget):
                 batches.append([])
             batches[-1].append(index)
         if all(len(batch) == 1 or len(batch) * lengths[batch[0]] <= budget for batch in batches):
-            costs.append(cost(lengths, batches))
-    assert cost(lengths, batches_by_length(lengths, budget)) == min(costs)
+            costs.append(cost(lengths, batches, budget))
+    assert cost(lengths, batches_by_length(lengths, budget), budget) == min(costs)
 
 
 @given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=5))
