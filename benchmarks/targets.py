@@ -42,10 +42,9 @@ def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> d
     prepared = ("--vocab", work / "vocab", "--train", train, "--valid", valid, "--output", work / "data")
     run(commands, "focus", "prepare", *prepared)
     found: dict[str, object] = {}
-    for method in ("random", "focus"):
+    for method, options in (("random", ("--method", "random", "--fill", "normal", "--calibrate", 0)), ("focus", ())):
         source = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
-        plain = ("--method", method, "--fill", "normal", "--calibrate", 0)
-        run(commands, "focus", "convert", *source, *plain, "--output", work / method)
+        run(commands, "focus", "convert", *source, *options, "--output", work / method)
         base = ("focus", "train", work / "data", "--init", work / method, "--output", work / f"{method}.lapt")
         schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
         run(commands, *base, *schedule, "--validations", 6, "--", "--tokens-per-sample", LENGTH)
@@ -75,7 +74,7 @@ def table(results: dict[str, dict]) -> str:
         "tokens per word, after": lambda f: f"{f['target_tokens_per_word']:.2f}",
         "model size, before": lambda f: f"{f['source_bytes'] / 1e6:.1f} MB",
         "model size, after": lambda f: f"{f['target_bytes'] / 1e6:.1f} MB",
-        "tokens copied / mixed / random": lambda f: f"{f['overlap']:,} / {f['mixed']:,} / {f['filled']:,}",
+        "tokens copied / mixed / filled": lambda f: f"{f['overlap']:,} / {f['mixed']:,} / {f['filled']:,}",
         "mean support of a mixture": lambda f: f"{f['mean_support']:.0f}",
         "loss, overlap copied and the rest random": lambda f: f"{f['loss.random']:.3f}",
         "loss, FOCUS": lambda f: f"**{f['loss.focus']:.3f}**",

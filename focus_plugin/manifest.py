@@ -17,6 +17,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place, write_json
 
 FILE = "focus.json"
+UNFINISHED = ".unfinished"  # ends the name of a directory in which a training goes on
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import fasttext
 import numpy as np
 import pytest
-from commands import refuse, run
+from commands import refuse, refuse_all, run
 from deepfocus.fasttext_embs import load_target_token_embedding
 from safetensors.numpy import save_file
 from sources import SYLLABLES, write_text
@@ -229,16 +229,16 @@ def test_vectors_of_another_tokenizer_are_refused(
     for suffix in ("safetensors", "bin"):
         make_auxiliary(target_text, smaller_vocabulary, tmp_path / f"smaller.{suffix}", OPTIONS)
     write_vec(tmp_path / "larger.vec", fasttext.load_model(str(token_model)))
-    for chosen, vectors, says in (
+    cases = (
         (vocabulary, tmp_path / "other.bin", "it was made with another tokenizer"),
         (vocabulary, word_model, "vectors of whole words go to --word-vectors"),
         (smaller_vocabulary, token_model, "are not tokens of the target vocabulary, such as '▁"),
         (smaller_vocabulary, tmp_path / "larger.vec", "it was made with another tokenizer"),
         (vocabulary, tmp_path / "smaller.safetensors", "was made for another vocabulary"),
         (vocabulary, tmp_path / "smaller.bin", "of the frequent tokens of the target vocabulary are no words of it"),
-    ):
-        base = ("focus", "convert", "--source", release, "--vocab", chosen, "--auxiliary", vectors)
-        refuse(*base, "--output", tmp_path / "out", says=says)
+    )
+    base = ("focus", "convert", "--source", release, "--output", tmp_path / "out")
+    refuse_all(*((((*base, "--vocab", chosen, "--auxiliary", vectors), says)) for chosen, vectors, says in cases))
     assert not (tmp_path / "out").exists()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import refuse, run
+from commands import refuse, refuse_all, run
 from fairseq.models.roberta import XLMRModel
 from sklearn.metrics import accuracy_score, f1_score
 from tokenizer_kinds import byte_level, unigram
@@ -269,27 +269,33 @@ def test_inspect_knows_every_directory(chain, trained, topic, exported):
 def test_faults_of_tables_and_texts_are_told(chain, trained, exported, tmp_path):
     good = tmp_path / "good.tsv"
     good.write_text("label\ttext\nhealth\tDaktari.\nsport\tMechi.\n")
-    base = ("focus", "finetune", "classification", "--model", trained, "--output", tmp_path / "out", "--train", good)
-    table = tmp_path / "t.tsv"
-    for content, says in (
-        ("label\ttext\nnonsense\tMaji.\n", "t.tsv, line 2: the label 'nonsense'"),
+    base = ("focus", "finetune", "classification", "--model", trained, "--train", good)
+    tables = (
+        ("label\ttext\nnonsense\tMaji.\n", "0.tsv, line 2: the label 'nonsense'"),
         ("topic\ttext\nhealth\tMaji.\n", "no column 'label'"),
-        ("label\ttext\nhealth\tMaji.\textra\n", "t.tsv, line 2: 3 columns"),
-        ("label\ttext\nhealth\t" + "maji " * 300 + "\n", "t.tsv, line 2: the text has"),
-        ("label\ttext\n", "t.tsv"),
-        ("label\ttext\n\n\n", "t.tsv"),
-        ("", "t.tsv"),
-    ):
-        table.write_text(content)
-        refuse(*base, "--valid", table, says=says)
-    refuse(*base, "--valid", tmp_path / "absent.tsv", says="absent.tsv: no such file")
+        ("label\ttext\nhealth\tMaji.\textra\n", "2.tsv, line 2: 3 columns"),
+        ("label\ttext\nhealth\t" + "maji " * 300 + "\n", "3.tsv, line 2: the text has"),
+        ("label\ttext\n", "4.tsv"),
+        ("label\ttext\n\n\n", "5.tsv"),
+        ("", "6.tsv"),
+    )
+    for number, (content, _) in enumerate(tables):
+        (tmp_path / f"{number}.tsv").write_text(content)
     (tmp_path / "long.txt").write_text("Maji.\n" + "maji " * 300 + "\n")
     predict = ("focus", "predict", "--model", exported, "--input", tmp_path / "long.txt", "--output", tmp_path / "p")
-    refuse(*predict, says="long.txt, line 2:")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.tsv", "long.txt", "t.tsv"]
+    before = sorted(tmp_path.iterdir())
+    refuse_all(
+        *(
+            ((*base, "--valid", tmp_path / f"{number}.tsv", "--output", tmp_path / f"{number}.out"), says)
+            for number, (_, says) in enumerate(tables)
+        ),
+        ((*base, "--valid", tmp_path / "absent.tsv", "--output", tmp_path / "out"), "absent.tsv: no such file"),
+        (predict, "long.txt, line 2:"),
+        (("focus", "predict", "--model", trained, "--input", good, "--output", tmp_path / "q"), "config.json"),
+    )
+    assert sorted(tmp_path.iterdir()) == before
     run(*predict, "--truncate")
     assert len((tmp_path / "p").read_text().splitlines()) == 2
-    refuse("focus", "predict", "--model", trained, "--input", good, "--output", tmp_path / "q", says="config.json")
 
 
 def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
@@ -313,10 +319,11 @@ def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, byte_lev
     work = byte_level_chain
     assert counts(work / "data")["valid"]["unknown"] == 0
     assert counts(work / "focus")["overlap"] > 200, "words of the source start with another mark"
-    assert loss(work, work / "focus") < loss(work, work / "random") - 0.3
+    before = loss(work, work / "focus")
+    assert before < loss(work, work / "random") - 0.3
     run("focus", "train", work / "data", "--init", work / "focus", "--output", work / "lapt", *SHORT)
-    assert loss(work, work / "lapt") < loss(work, work / "focus")
-    tables = ("--train", chain / "topic.swa.train.tsv", "--valid", chain / "topic.swa.valid.tsv", "--truncate", "--cpu")
+    assert loss(work, work / "lapt") < before
+    tables = ("--train", chain / "topic.swa.valid.tsv", "--valid", chain / "topic.swa.valid.tsv", "--truncate", "--cpu")
     base = ("focus", "finetune", "classification", "--model", work / "lapt", "--output", work / "topic")
     run(*base, *tables, "--epochs", 1)
     for name in ("vocab", "focus", "data", "lapt", "topic"):

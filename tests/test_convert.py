@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import heed_interrupts, refuse, run
+from commands import heed_interrupts, refuse, refuse_all, run
 from fairseq.models.roberta import XLMRModel
 from sources import SYLLABLES
 from tokenizer_kinds import byte_level
@@ -300,34 +300,34 @@ def test_without_a_corpus_nothing_is_told_of_one(release, vocabulary, target_tex
 
 
 def test_faults_of_the_input_leave_nothing_behind(release, vocabulary, target_text, tmp_path):
-    def refuse_convert(
-        says: str, source=release, vocab=vocabulary, output=tmp_path / "out", corpus=target_text
-    ) -> None:
-        base = ("focus", "convert", "--source", source, "--vocab", vocab, "--output", output)
-        refuse(*base, *(("--corpus", corpus) if corpus else ()), says=says)
-
-    refuse_convert("absent: no such directory", source=tmp_path / "absent")
-    refuse_convert("--corpus", corpus=None)
-    refuse_convert("absent.txt: no such file", corpus=tmp_path / "absent.txt")
-    refuse_convert("has no dict.txt", vocab=tmp_path)
     (tmp_path / "empty.txt").touch()
-    refuse_convert("empty.txt: the corpus is empty", corpus=tmp_path / "empty.txt")
     (tmp_path / "latin.txt").write_bytes(b"good\ncaf\xe9\n")
-    refuse_convert("latin.txt, line 2: not valid UTF-8", corpus=tmp_path / "latin.txt")
-    shutil.copytree(release, tmp_path / "nan")
-    state = torch.load(release / "model.pt")
-    state["model"][EMBEDDING][9, 1] = float("nan")
-    torch.save(state, tmp_path / "nan" / "model.pt")
-    refuse_convert("NaN", source=tmp_path / "nan")
-    state["model"][EMBEDDING][9, 1] = 0
-    state["model"]["encoder.sentence_encoder.layers.1.fc1.bias"][3] = float("nan")
-    torch.save(state, tmp_path / "nan" / "model.pt")
-    refuse_convert("layers.1.fc1.bias holds NaN", source=tmp_path / "nan")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("mine")
-    refuse_convert("already holds", output=tmp_path / "taken")
+    state = torch.load(release / "model.pt")
+    for directory, name in (("nan", EMBEDDING), ("bias", "encoder.sentence_encoder.layers.1.fc1.bias")):
+        shutil.copytree(release, tmp_path / directory)
+        tensor = state["model"][name].clone()
+        tensor.view(-1)[300 if name == EMBEDDING else 3] = float("nan")
+        torch.save({**state, "model": {**state["model"], name: tensor}}, tmp_path / directory / "model.pt")
+
+    def convert(source=release, vocab=vocabulary, output=tmp_path / "out", corpus=target_text) -> tuple[object, ...]:
+        base = ("focus", "convert", "--source", source, "--vocab", vocab, "--output", output)
+        return (*base, *(("--corpus", corpus) if corpus else ()))
+
+    refuse_all(
+        (convert(source=tmp_path / "absent"), "absent: no such directory"),
+        (convert(corpus=None), "--corpus"),
+        (convert(corpus=tmp_path / "absent.txt"), "absent.txt: no such file"),
+        (convert(vocab=tmp_path), "has no dict.txt"),
+        (convert(corpus=tmp_path / "empty.txt"), "empty.txt: the corpus is empty"),
+        (convert(corpus=tmp_path / "latin.txt"), "latin.txt, line 2: not valid UTF-8"),
+        (convert(source=tmp_path / "nan"), "NaN"),
+        (convert(source=tmp_path / "bias"), "layers.1.fc1.bias holds NaN"),
+        (convert(output=tmp_path / "taken"), "already holds"),
+    )
     assert (tmp_path / "taken" / "mine.txt").read_text() == "mine"
-    assert {path.name for path in tmp_path.iterdir()} == {"empty.txt", "latin.txt", "nan", "taken"}
+    assert {path.name for path in tmp_path.iterdir()} == {"bias", "empty.txt", "latin.txt", "nan", "taken"}
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.jobs.unfinished import UNFINISHED
-from focus_plugin.manifest import Manifest, read_manifest
+from focus_plugin.manifest import UNFINISHED, Manifest, read_manifest
 
 
 def describe_directory(directory: Path) -> list[str]:

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.manifest import Manifest, read_manifest, write_manifest
+from focus_plugin.manifest import UNFINISHED, Manifest, read_manifest, write_manifest
 from focus_plugin.training import LAST
 
 LOG = "train.log"
-UNFINISHED = ".unfinished"
 
 
 def unfinished_directory(output: Path) -> Path:
