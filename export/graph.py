@@ -48,7 +48,8 @@ def build_graph(
     nodes = Int8Nodes(tensors, ranges) if precision == "int8" else Nodes(tensors, _FLOATS[precision])
     positions = nodes.read(f"{_ENCODER}.embed_positions.weight", config.max_positions + FIRST_POSITION, config.width)
     rows = nodes.rows(f"{_ENCODER}.embed_tokens.weight", config.width)
-    terms = [rows, nodes.positions(positions[FIRST_POSITION:])]
+    # rows are padded on the right, so that a token's position is its column
+    terms = [rows, nodes.columns("positions", positions[FIRST_POSITION:])]
     hidden = nodes.normalized_sum(
         terms, f"{_ENCODER}.layernorm_embedding", config.width, f"{_ENCODER}.embeddings", EPSILON
     )
@@ -59,7 +60,7 @@ def build_graph(
         hidden = nodes.cast(hidden, "float_hidden", np.float32)
         nodes.dtype = np.float32
     if head == "mean" or hidden_states:
-        _real(nodes)
+        _real(nodes, config.max_positions)
     outputs = [_head(nodes, config, hidden, head)]
     if hidden_states:
         outputs.append(_hidden_states(nodes, hidden, config.width))
@@ -142,13 +143,11 @@ def _hidden_states(nodes: Nodes, hidden: str, width: int) -> onnx.ValueInfoProto
     return _value(HIDDEN_STATES, TensorProto.FLOAT, *_BATCH, width)
 
 
-def _real(nodes: Nodes) -> str:
+def _real(nodes: Nodes, max_positions: int) -> str:
     """``real``: whether a token is one, bool (batch, length)."""
-    columns = nodes.node("Squeeze", [nodes.node("Shape", ["input_ids"], "columns_shape", start=1, end=2)], "columns_64")
-    columns = nodes.cast(columns, "columns", np.int32)
-    zero, one = (nodes.constant(name, np.array(i, np.int32)) for i, name in enumerate(("zero", "one")))
+    numbers = nodes.columns("column_numbers", np.arange(max_positions, dtype=np.int32))
     ends = nodes.node("Unsqueeze", ["lengths", nodes.constant("token_axis", np.array([1]))], "ends")
-    return nodes.node("Less", [nodes.node("Range", [zero, columns, one], "column_numbers"), ends], "real")
+    return nodes.node("Less", [numbers, ends], "real")
 
 
 def _value(name: str, kind: int, *shape: str | int) -> onnx.ValueInfoProto:

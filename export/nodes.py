@@ -101,14 +101,11 @@ class Nodes:
         """The token embeddings: (batch, length, width)."""
         return self.node("Gather", [self.weight(table, None, width), "input_ids"], f"{table}.rows")
 
-    def positions(self, table: np.ndarray) -> str:
-        """The position embeddings: (length, width), those of the columns, of which ``table`` has one a row.
-
-        Rows are padded on the right, so that a token's position is its column.
-        """
-        length = self.node("Shape", ["input_ids"], "length", start=1, end=2)
+    def columns(self, name: str, table: np.ndarray) -> str:
+        """What ``table`` has for each column of the batch, (length, ...); it has one row a column, in order."""
+        length = self.node("Shape", ["input_ids"], f"{name}.length", start=1, end=2)
         bounds = [self.constant("begin", np.array([0])), length, self.constant("row_axis", np.array([0]))]
-        return self.node("Slice", [self.constant("positions", table), *bounds], "used_positions")
+        return self.node("Slice", [self.constant(name, table), *bounds], f"{name}.used")
 
     def normalized_sum(self, terms: list[str], norm: str, width: int, output: str, epsilon: float) -> str:
         """Layer normalisation of the sum of ``terms``: two activations of one shape and a bias, or whatever adds up.
