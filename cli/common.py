@@ -1,16 +1,30 @@
 """What several subcommands share: progress bars, --quiet, and the way results are told."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import click
+from click.core import ParameterSource
 
 from focus_plugin.files import Progress, silent
 from focus_plugin.progress import Phase, no_phase
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor result.")
 seed_option = click.option("--seed", default=1, type=click.IntRange(0, 2**31 - 1), help="Of everything random.")
+
+
+def given(context: click.Context) -> set[str]:
+    """The names of the options that the user gave."""
+    source = context.get_parameter_source
+    return {name for name in context.params if source(name) is not ParameterSource.DEFAULT}
+
+
+def refuse(context: click.Context, options: Iterable[str], why: str) -> None:
+    """Raise UsageError for the first of ``options`` that was given, which would be ignored."""
+    for option in options:
+        if option in given(context):
+            raise click.UsageError(f"--{option.replace('_', '-')} {why}")
 
 
 def interactive(quiet: bool) -> bool:

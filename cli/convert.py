@@ -3,11 +3,8 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
-from focus_cli.common import interactive, phases, quiet_option, seed_option, tell
+from focus_cli.common import given, interactive, phases, quiet_option, refuse, seed_option, tell
 from focus_cli.fasttext_options import NAMES, fasttext_options
-
-from focus_plugin.errors import FocusError
 
 PAPER = {"dim": 100, "epochs": 3, "min_count": 10, "seed": 42, "fill": "normal", "calibrate": 0}
 _UNUSED = {  # what leaves other options without effect
@@ -73,14 +70,14 @@ def command(
     quiet: bool,
 ) -> None:
     """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
-    given = _given(context)
+    _require_effect(context)
     from focus_plugin.auxiliary.training import FastTextOptions
     from focus_plugin.jobs.convert import REPORT, Conversion, convert
     from focus_plugin.methods.focus import FocusOptions
     from focus_plugin.vocabulary.overlap import Matching
 
     if paper:
-        values = {**PAPER, **{name: context.params[name] for name in given.intersection(PAPER)}}
+        values = {**PAPER, **{name: context.params[name] for name in given(context).intersection(PAPER)}}
         dim, epochs, min_count = values["dim"], values["epochs"], values["min_count"]
         seed, fill, calibrate = values["seed"], values["fill"], values["calibrate"]
     job = Conversion(
@@ -116,14 +113,11 @@ def command(
     tell(quiet, f"How each token came to be is in {output / REPORT}.")
 
 
-def _given(context: click.Context) -> set[str]:
-    """The names of the options that were given. Raises FocusError for one that would have no effect."""
+def _require_effect(context: click.Context) -> None:
+    """Raise UsageError for an option that was given and would have no effect."""
     values = context.params
-    given = {name for name in values if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     chosen = [f"--{name.replace('_', '-')}" for name in ("matrix", "auxiliary", "word_vectors") if values[name]]
     for option in (*chosen, f"--method {values['method']}"):
-        if unused := sorted(given.intersection(_UNUSED.get(option, ()))):
-            raise FocusError(f"--{unused[0].replace('_', '-')} has no effect with {option}; leave it out.")
-    if "calibrate" in given and values["calibrate"] and not values["corpus"]:
-        raise FocusError("--calibrate needs --corpus, the text to fit the output bias to.")
-    return given
+        refuse(context, _UNUSED.get(option, ()), f"has no effect with {option}; leave it out.")
+    if values["calibrate"] and not values["corpus"]:
+        refuse(context, ["calibrate"], "needs --corpus, the text to fit the output bias to.")

@@ -1,12 +1,10 @@
 """``focus export``"""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
-from focus_cli.common import phases, quiet_option, tell
+from focus_cli.common import phases, quiet_option, refuse, tell
 
 FORMS = ("onnx", "hf", "triton")
 JUDGING = ("label_column", "text_column", "max_loss")
@@ -56,7 +54,7 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
     forms = [form for form in FORMS if options.pop(form)]
     if len(forms) != 1:
         raise click.UsageError("Say as what: --onnx, --hf or --triton, one of them.")
-    _refuse(context, USELESS[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
+    refuse(context, USELESS[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
     if forms == ["hf"]:
         from focus_plugin.jobs.export_huggingface import export_huggingface
 
@@ -71,13 +69,6 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
         tell(quiet, f"{output}: the models {' and '.join(models)}, for Triton.")
     else:
         _onnx(context, model, output, quiet, **options)
-
-
-def _refuse(context: click.Context, options: Iterable[str], why: str) -> None:
-    """Raise UsageError if one of the options was given, which would be ignored."""
-    for option in options:
-        if context.get_parameter_source(option) == ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{option.replace('_', '-')} {why}")
 
 
 def _onnx(
@@ -97,15 +88,15 @@ def _onnx(
     tolerance: float,
 ) -> None:
     if precision != "int8":
-        _refuse(context, ["calibration"], "fixes the scales of --precision int8.")
+        refuse(context, ["calibration"], "fixes the scales of --precision int8.")
     if precision == "fp32" and not keep_tokens_of:
-        _refuse(context, ["validation"], "judges what --precision or --keep-tokens-of lose; give one of these.")
+        refuse(context, ["validation"], "judges what --precision or --keep-tokens-of lose; give one of these.")
     if precision != "fp32" and not validation:
         raise click.UsageError(
             f"--precision {precision} loses something; say with --validation on what to measure how much."
         )
     if not validation:
-        _refuse(context, JUDGING, "is about --validation; give that, too.")
+        refuse(context, JUDGING, "is about --validation; give that, too.")
     from focus_plugin.jobs.export import Export, export_onnx
     from focus_plugin.jobs.reduction import Reduction
 
