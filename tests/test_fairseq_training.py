@@ -107,6 +107,18 @@ def test_every_token_is_trained_and_validated_on(world: World, data: Path, tmp_p
     assert len(valid) % 8
 
 
+def test_an_update_may_have_nothing_to_predict(world: World, tmp_path: Path) -> None:
+    """Of a sample of one word often no token is masked."""
+    (tmp_path / "words.txt").write_text("ba\n" * 50)
+    prepare_masked_lm(world.source, tmp_path / "words.txt", world.valid, tmp_path)
+    alone = ("--sample-break-mode", "eos", "--batch-size", "1", "--data-buffer-size", "0")
+    steps: list[TrainingStep] = []
+    run_training(_command(world, tmp_path, tmp_path / "out", 20, *alone), tmp_path / "log", steps.append)
+    trained = [step for step in steps if not step.valid]
+    assert 0 < len(trained) < (tmp_path / "log").read_text().count("| train_inner |") == 20
+    assert all(step.loss > 0 for step in trained)
+
+
 def test_a_training_without_a_best_checkpoint_says_so(tmp_path: Path) -> None:
     with pytest.raises(FocusError, match=r"has ended without a checkpoint_best\.pt"):
         run_training(["true", "--max-update", "2", "--save-dir", str(tmp_path)], tmp_path / "log", print)
