@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# What a batch costs beyond its tokens is a share of the budget: of 512 tokens with XLM-R base on a CPU, 6 to 20 were
-# measured. A GPU, which is given more, gets through more tokens in the time that it takes to start a batch.
+# What a batch costs beyond its tokens, as a share of the budget: with XLM-R base on a CPU, whose budget is 512, 6 to 20
+# tokens were measured. A GPU, which is given more, gets through more tokens in the time that it takes to start a batch.
 COSTS_PER_BUDGET = 32
 
 

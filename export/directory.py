@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class ExportConfig:
     kind: "classification" or "embedding". precision: of the matrix products, "fp32", "fp16", "bf16" or "int8". labels:
     of a classifier, in the order of its logits; else None. pooling: of an embedding, "mean" or "first"; else None.
     vocabulary: number of token ids. width: size of a hidden state. max_positions: most tokens in one text, ``<s>`` and
-    ``</s>`` included. bos, pad, eos, unk: special tokens' ids.
+    ``</s>`` included. bos, pad, eos, unk: special tokens' ids. hidden_states: whether the model gives those too; what
+    was exported by older versions does not say so.
     """
 
     kind: str
@@ -44,11 +45,17 @@ class ExportConfig:
     pad: int
     eos: int
     unk: int
+    hidden_states: bool = False
 
     @property
     def output(self) -> str:
         """The model's name for the result of its head; beside it, it may have ``hidden_states``."""
         return OUTPUTS[self.kind]
+
+    @property
+    def size(self) -> int:
+        """How many numbers the result has for a text."""
+        return self.width if self.labels is None else len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -161,10 +168,10 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
 
 
 def _parse_config(path: Path, values: dict[str, object]) -> ExportConfig:
-    names = [field.name for field in fields(ExportConfig)]
-    if absent := [name for name in names if name not in values]:
+    known = fields(ExportConfig)
+    if absent := [field.name for field in known if field.default is MISSING and field.name not in values]:
         raise FocusError(f'{path}: has no "{absent[0]}".')
-    parts: dict[str, Any] = {name: values[name] for name in names}
+    parts: dict[str, Any] = {field.name: values[field.name] for field in known if field.name in values}
     if isinstance(parts["labels"], list):
         parts["labels"] = tuple(parts["labels"])
     config = ExportConfig(**parts)
@@ -181,6 +188,8 @@ def _config_fault(config: ExportConfig) -> str | None:
             return f'"{name}" is {value!r}, not a whole number'
         if name in ("bos", "pad", "eos", "unk") and value >= config.vocabulary:
             return f'"{name}" is token id {value}, but the vocabulary has only {config.vocabulary} tokens'
+    if not isinstance(config.hidden_states, bool):
+        return f'"hidden_states" is {config.hidden_states!r}, neither true nor false'
     if config.precision not in PRECISIONS:
         return f'"precision" is {config.precision!r}, not one of {", ".join(PRECISIONS)}'
     if config.max_positions < 2:

@@ -1,10 +1,9 @@
-"""The nodes and weights of a graph in the making, in float32 or float16."""
+"""The nodes and weights of a graph in the making, in float32 or a half precision."""
 
 from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 from onnx import helper
@@ -78,8 +77,6 @@ class Nodes:
 
     def self_attention(self, hidden: str, linears: list[str], output: str, width: int, **attributes: Any) -> str:
         """Attention of each token of ``hidden`` over the real tokens of its row; ``linears``: query, key and value."""
-        if self.dtype == ml_dtypes.bfloat16:  # which ONNX Runtime's Attention has not
-            return self.attention(hidden, hidden, linears, output, width, **attributes)
         weight = self.constant(f"{output}.weight", self.stacked(linears, "weight", width, width).T)
         bias = self.constant(f"{output}.bias", self.stacked(linears, "bias", width))
         return self.fused("Attention", [hidden, weight, bias, "lengths"], output, **attributes)

@@ -14,7 +14,7 @@ def rounded(graph: Graph) -> Graph:
     """``graph`` in float32, with every result that is bfloat16 there rounded to what bfloat16 holds.
 
     Kernels for GPUs add up in float32 as well and round what they store. What the fused ones keep to themselves, such
-    as the weights of attention, is not rounded here.
+    as queries and the weights of attention, is not rounded here.
     """
     weights = dict(graph.weights)
     halves = {name for name, array in weights.items() if array.dtype == ml_dtypes.bfloat16}

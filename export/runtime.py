@@ -26,6 +26,7 @@ TOKEN_BUDGET = 512
 # A GPU has to be given enough to do.
 GPU_TOKEN_BUDGET = 8192
 WINDOW_BATCHES = 32
+BF16_NEEDS = "bf16 needs a GPU of compute capability 8.0 or later, and onnxruntime-gpu 1.24 or later"
 
 Name = Callable[[int], str]
 OnBatch = Callable[[Sequence[int]], object]
@@ -151,9 +152,10 @@ class Encoder:
                 return np.asarray(self._session.run([self._result], feeds)[0])
             return run_bound(self._session, feeds, self._result, "cuda")
         except Exception as error:  # ONNX Runtime's own exceptions share no other base class
+            advice = f" {BF16_NEEDS}." if self.config.precision == "bf16" else ""
             raise FocusError(
                 f"ONNX Runtime failed on a batch of {len(batch.ids)} x {batch.ids.shape[1]} tokens ({error}); "
-                "if memory is short, give a smaller token budget."
+                f"if memory is short, give a smaller token budget.{advice}"
             ) from error
 
 
@@ -169,8 +171,7 @@ def _session(export: Export, provider: str, require_gpu: bool, threads: int) -> 
     try:
         return start_session(export.model, provider, True, threads)
     except FocusError as error:
-        fault = f"{directory}: is a bf16 model, which runs on a GPU alone; for a CPU export int8."
-        raise FocusError(f"{fault} {error}") from error
+        raise FocusError(f"{directory}: is a bf16 model; {BF16_NEEDS}. {error}") from error
 
 
 def run_bound(
@@ -193,10 +194,9 @@ def _result_size(export: Export, session: onnxruntime.InferenceSession) -> int:
         raise FocusError(
             f"{export.model}: inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those of this kind."
         )
-    labels = export.config.labels
-    size = export.config.width if labels is None else len(labels)
+    size = export.config.size
     if outputs[export.config.output][-1] != size:
-        what = "the width" if labels is None else "the number of labels"
+        what = "the width" if export.config.labels is None else "the number of labels"
         raise FocusError(f"{export.model}: its result has another size than {what} in config.json, {size}.")
     return size
 

@@ -8,12 +8,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import onnx
-from google.protobuf.message import DecodeError
-
-from focus_plugin.errors import FocusError
-
-from .directory import PIECE_IDS, SENTENCEPIECE, Export
+from .directory import HIDDEN_STATES, INPUTS, PIECE_IDS, SENTENCEPIECE, Export
 from .providers import CUDA_SETTINGS
 from .runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
 
@@ -22,14 +17,13 @@ MAX_BATCH_SIZE = 256
 QUEUE_DELAY_MICROSECONDS = 1000
 _CONFIG = "config.pbtxt"
 _VERSION = "1"
-_TYPES = {onnx.TensorProto.FLOAT: "TYPE_FP32", onnx.TensorProto.INT32: "TYPE_INT32"}
 _PROGRAMS = {"triton_model.py": "model.py", "batching.py": "batching.py"}
 
 
 def write_repository(directory: Path, export: Export, name: str) -> None:
     """Write two models into ``directory``: ``name``, which takes texts, and ``name`` + "_encoder", which it asks.
 
-    Triton knows them by their directories' names. Raises FocusError if the exported model is not ONNX.
+    Triton knows them by their directories' names.
     """
     text, encoder = directory / name, directory / f"{name}_encoder"
     for model, configuration in ((text, _text_configuration(export)), (encoder, _encoder_configuration(export))):
@@ -47,11 +41,11 @@ def write_repository(directory: Path, export: Export, name: str) -> None:
 
 def _encoder_configuration(export: Export) -> str:
     """Inputs and outputs as the ONNX model has them. Triton adds a dimension to each row's length, and takes it off."""
-    graph = _read_graph(export.model)
-    inputs, outputs = (
-        [_tensor(value.name, _TYPES[value.type.tensor_type.elem_type], _shape(value)[1:], export) for value in values]
-        for values in (graph.input, graph.output)
-    )
+    config = export.config
+    inputs = [_tensor(name, "TYPE_INT32", shape, export) for name, shape in zip(INPUTS, ([-1], []), strict=True)]
+    outputs = [_tensor(config.output, "TYPE_FP32", [config.size], export)]
+    if config.hidden_states:
+        outputs.append(_tensor(HIDDEN_STATES, "TYPE_FP32", [-1, config.width], export))
     settings = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in CUDA_SETTINGS.items())
     accelerators = f'gpu_execution_accelerator: [ {{ name: "cuda" {settings} }} ]'
     return _configuration(
@@ -68,7 +62,6 @@ def _encoder_configuration(export: Export) -> str:
 
 def _text_configuration(export: Export) -> str:
     config = export.config
-    size = config.width if config.labels is None else len(config.labels)
     parameters = {
         "encoder_output": config.output,
         "max_positions": config.max_positions,
@@ -81,7 +74,7 @@ def _text_configuration(export: Export) -> str:
     return _configuration(
         "python",
         [_tensor("text", "TYPE_STRING", [1], export)],
-        [_tensor("scores" if config.labels else config.output, "TYPE_FP32", [size], export)],
+        [_tensor("scores" if config.labels else config.output, "TYPE_FP32", [config.size], export)],
         "# A second instance tokenizes while the first waits for the encoder.",
         "instance_group [ { kind: KIND_CPU count: 2 } ]",
         f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_DELAY_MICROSECONDS} }}",
@@ -105,16 +98,3 @@ def _tensor(name: str, kind: str, shape: Sequence[int], export: Export) -> str:
     reshape = "" if shape else " reshape { shape: [ ] }"
     labels = f' label_filename: "{LABELS}"' if export.config.labels and name in ("logits", "scores") else ""
     return f'{{ name: "{name}" data_type: {kind} dims: [ {dimensions} ]{reshape}{labels} }}'
-
-
-def _shape(value: onnx.ValueInfoProto) -> list[int]:
-    dimensions = value.type.tensor_type.shape.dim
-    return [dimension.dim_value if dimension.HasField("dim_value") else -1 for dimension in dimensions]
-
-
-def _read_graph(model: Path) -> onnx.GraphProto:
-    """The graph without its large weights."""
-    try:
-        return onnx.load(model, load_external_data=False).graph
-    except DecodeError as error:
-        raise FocusError(f"{model}: is not an ONNX model ({error}).") from error

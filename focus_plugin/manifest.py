@@ -47,8 +47,19 @@ def describe(
     kind: str, options: Mapping[str, object], inputs: Mapping[str, str], packages: tuple[str, ...] = ()
 ) -> Manifest:
     """The manifest of something about to be made with the installed versions of ``packages``."""
-    versions = {package: importlib.metadata.version(package) for package in packages}
+    versions = {package: _version(package) for package in packages}
     return Manifest(kind, dict(options), dict(inputs), {"focus-fairseq": __version__, **versions}, {})
+
+
+def _version(package: str) -> str:
+    """Of the distribution with this name, or else of the one with this module: onnxruntime-gpu's is onnxruntime."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        others = importlib.metadata.packages_distributions().get(package)
+        if not others:
+            raise
+        return importlib.metadata.version(others[0])
 
 
 def write_manifest(directory: Path, manifest: Manifest, counts: Mapping[str, object]) -> None:

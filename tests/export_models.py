@@ -95,7 +95,9 @@ def reference(
     return {"hidden_states": hidden.numpy(), name: result.numpy()}
 
 
-def export_config(head: str, vocabulary: int = VOCABULARY, precision: str = "fp32") -> ExportConfig:
+def export_config(
+    head: str, vocabulary: int = VOCABULARY, precision: str = "fp32", hidden_states: bool = False
+) -> ExportConfig:
     pooled = head in ("mean", "first")
     return ExportConfig(
         kind="embedding" if pooled else "classification",
@@ -109,6 +111,7 @@ def export_config(head: str, vocabulary: int = VOCABULARY, precision: str = "fp3
         pad=PAD,
         eos=EOS,
         unk=UNK,
+        hidden_states=hidden_states,
     )
 
 
@@ -140,16 +143,16 @@ def piece_ids(tokenizer: sentencepiece.SentencePieceProcessor) -> np.ndarray:
 
 
 def write_small_export(
-    directory: Path, head: str, sentencepiece_model: Path, precision: str = "fp32"
+    directory: Path, head: str, sentencepiece_model: Path, precision: str = "fp32", hidden_states: bool = False
 ) -> tuple[XLMRobertaForSequenceClassification, sentencepiece.SentencePieceProcessor]:
     """Export a random model of ``head`` into ``directory``; return transformers' model and the tokenizer."""
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_model))
     vocabulary = len(tokenizer) + 1
     model = oracle(vocabulary)
-    graph = build_graph(ENCODER, fairseq_tensors(model), head, precision)
+    graph = build_graph(ENCODER, fairseq_tensors(model), head, precision, hidden_states)
     write_export(
         directory,
-        export_config(head, vocabulary, precision),
+        export_config(head, vocabulary, precision, hidden_states),
         lambda path: write_graph(graph, path),
         sentencepiece_model.read_bytes(),
         piece_ids(tokenizer),

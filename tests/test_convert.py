@@ -1,5 +1,6 @@
 """``focus vocab``, ``auxiliary``, ``convert`` and ``inspect`` as commands, on real files."""
 
+import importlib.metadata
 import json
 import os
 import random
@@ -22,6 +23,7 @@ from tokenizer_kinds import byte_level
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.jobs.vocabulary import take_vocabulary
+from focus_plugin.manifest import describe
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 
 SMALL = ("--dim", 16, "--min-count", 5)
@@ -378,6 +380,15 @@ def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_fac
     running.mkdir()
     shutil.copy(converted / "focus.json", running)
     assert "encoder checkpoint, not finished" in run("focus", "inspect", running).stdout
+
+
+def test_a_version_is_found_by_the_name_of_a_module_too():
+    """onnxruntime-gpu has onnxruntime's module, and is installed in its place."""
+    found = describe("data", {}, {}, ("sklearn", "torch")).made_by
+    assert found["sklearn"] == importlib.metadata.version("scikit-learn")
+    assert found["torch"] == importlib.metadata.version("torch")
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        describe("data", {}, {}, ("no-such-package",))
 
 
 def test_quiet_says_nothing(release, vocabulary, target_text, tmp_path):

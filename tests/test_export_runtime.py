@@ -417,7 +417,7 @@ def test_a_bf16_model_runs_on_a_gpu_alone(exports, tmp_path):
         ({"provider": "cpu"}, "the CPU was asked for"),
         ({"require_gpu": True}, "ONNX Runtime has only"),
     ):
-        with pytest.raises(FocusError, match=rf"bf16: is a bf16 model, which runs on a GPU alone; .* No GPU: {why}"):
+        with pytest.raises(FocusError, match=rf"bf16: is a bf16 model; bf16 needs a GPU of .* No GPU: {why}"):
             Predictor(tmp_path / "bf16", **options)
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,8 @@ def _write_exact(job: Export, served: Served, directory: Path) -> float:
         with tempfile.TemporaryDirectory(dir=directory.parent) as beside:
             write(Path(beside) / "model.onnx", True)
     tokens = (served.sentencepiece, served.piece_ids)
-    write_export(directory, served.config, lambda path: write(path, job.hidden_states), *tokens)
+    config = replace(served.config, hidden_states=job.hidden_states)
+    write_export(directory, config, lambda path: write(path, job.hidden_states), *tokens)
     return max(differences)
 
 

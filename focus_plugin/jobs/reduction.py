@@ -9,7 +9,6 @@ import numpy as np
 import sentencepiece
 from focus_export.batching import batches_by_length, padded
 from focus_export.int8 import Ranges
-from focus_export.providers import CPU
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
 from focus_export.runtime import TOKEN_BUDGET, Predictor
 
@@ -43,9 +42,9 @@ def write_reduced(
 ) -> tuple[Path, Mapping[str, object]]:
     """Judge what is lost against ``whole``, the float32 export with all tokens; the best export, and what was found.
 
-    ``exact`` is the float32 export of ``served``, beside which those of less precision are written. fp16 and bf16 are
-    judged on a GPU where there is one, bf16 elsewhere by a graph that rounds as it does. Raises FocusError if more than
-    ``max_loss`` is lost, or if float16 cannot hold a value that the validation texts lead to.
+    ``exact`` is the float32 export of ``served``, beside which those of less precision are written. fp16 is judged on a
+    GPU where there is one, bf16 anywhere by a graph that rounds as it does. Raises FocusError if more than ``max_loss``
+    is lost, or if float16 cannot hold a value that the validation texts lead to.
     """
     validation = read_validation(job.validation, job.label_column, job.text_column, served.config.labels)
     candidates: dict[str, Ranges | None] = {}
@@ -55,9 +54,7 @@ def write_reduced(
     candidates[exact.name if job.precision == "fp32" else "measured"] = None
     judged = {}
     with phase("Judging", len(candidates) + 1) as progress:
-        predictor = Predictor(whole, truncate=True)
-        expected = list(predictor.predict(validation.texts))
-        on_cpu = predictor.encoder.provider == CPU
+        expected = list(Predictor(whole, truncate=True).predict(validation.texts))
         progress(1)
         if job.precision == "fp16":
             _require_float16(job, served, hidden_states, validation.texts)
@@ -65,7 +62,7 @@ def write_reduced(
             directory = exact.with_name(name)
             if directory != exact:
                 write_served(served, directory, job.precision, hidden_states, ranges)
-            if job.precision == "bf16" and on_cpu:
+            if job.precision == "bf16":
                 directory = exact.with_name("rounded")
                 write_rounded(served, directory)
             predictor = Predictor(directory, truncate=True)

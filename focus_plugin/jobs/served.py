@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from focus_export.directory import ExportConfig, write_export
@@ -78,6 +79,7 @@ def serve(
         ids = np.where(used, ids, special["unk"])
     tensors = {name: tensor.numpy() for name, tensor in {**checkpoint.tensors, **checkpoint.heads}.items()}
     tensors[EMBEDDING] = tensors[EMBEDDING][kept]
+    tokens: dict[str, Any] = {field: int(np.searchsorted(kept, token)) for field, token in special.items()}
     config = ExportConfig(
         kind="classification" if head else "embedding",
         precision="fp32",
@@ -86,7 +88,7 @@ def serve(
         vocabulary=len(kept),
         width=checkpoint.config.width,
         max_positions=checkpoint.config.max_positions,
-        **{field: int(np.searchsorted(kept, token)) for field, token in special.items()},
+        **tokens,
     )
     served_ids = np.searchsorted(kept, ids).astype(np.int32)
     return Served(config, checkpoint.config, head.name if head else pooling, tensors, model, served_ids, kept)
@@ -101,12 +103,12 @@ def write_served(
 ) -> None:
     """Write an export directory of the graph that :meth:`Served.graph` makes."""
     write = partial(write_graph, served.graph(precision, hidden_states, ranges))
-    config = replace(served.config, precision=precision)
+    config = replace(served.config, precision=precision, hidden_states=hidden_states)
     write_export(directory, config, write, served.sentencepiece, served.piece_ids)
 
 
 def write_rounded(served: Served, directory: Path) -> None:
-    """Write an export directory that gives on a CPU what the bf16 one does on a GPU."""
+    """Write an export directory that gives anywhere what the bf16 one gives on a GPU that has bfloat16."""
     write = partial(write_graph, rounded(served.graph("bf16")))
     write_export(directory, served.config, write, served.sentencepiece, served.piece_ids)
 

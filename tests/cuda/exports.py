@@ -14,7 +14,8 @@ def main() -> None:
         tokenizer = train_sentencepiece(Path(beside))
         for head in ("mood", "mean", "first"):
             for precision in ("fp32", "fp16", "bf16"):
-                write_small_export(directory / f"{head}.{precision}", head, tokenizer, precision)
+                hidden_states = head == "first"
+                write_small_export(directory / f"{head}.{precision}", head, tokenizer, precision, hidden_states)
 
 
 if __name__ == "__main__":
