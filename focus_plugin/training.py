@@ -236,10 +236,16 @@ def run_training(command: Sequence[str], log: Path, progress: Callable[[Training
     assert save_dir is not None
     _mend_last_checkpoint(save_dir)
     if _updates_in(save_dir / LAST) < updates:
-        for tag, statistics in _run(command, log, *locks):
-            # of an update in which no token happened to be masked, fairseq says -1
-            if tag == "valid" or (tag == "train_inner" and float(statistics["loss"]) >= 0):
-                progress(_step(tag, statistics, updates))
+        try:
+            for tag, statistics in _run(command, log, *locks):
+                # of an update in which no token happened to be masked, fairseq says -1
+                if tag == "valid" or (tag == "train_inner" and float(statistics["loss"]) >= 0):
+                    progress(_step(tag, statistics, updates))
+        except FocusError:
+            # a process that is done can still be aborted by fairseq's thread that reads ahead
+            _mend_last_checkpoint(save_dir)
+            if _updates_in(save_dir / LAST) < updates:
+                raise
     if not (save_dir / BEST).is_file():
         raise FocusError(f"{save_dir}: fairseq-train has ended without a {BEST}; what it said is in {log}.")
 

@@ -11,6 +11,7 @@ import sysconfig
 import tempfile
 import time
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,18 @@ def test_an_update_may_have_nothing_to_predict(world: World, tmp_path: Path) -> 
     trained = [step for step in steps if not step.valid]
     assert 0 < len(trained) < (tmp_path / "log").read_text().count("| train_inner |") == 20
     assert all(step.loss > 0 for step in trained)
+
+
+def test_a_training_may_be_aborted_when_it_is_done(world: World, data: Path, tmp_path: Path) -> None:
+    """As by fairseq's thread that reads ahead, in C++ when Python ends; not before its last update."""
+    run_training(_command(world, data, tmp_path / "done", 2), tmp_path / "log", lambda step: None)
+    program = "import os, shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2]); os.abort()"
+    for updates in (2, 3):
+        new = tmp_path / f"of {updates}"
+        command = [sys.executable, "-c", program, str(tmp_path / "done"), str(new)]
+        command += ["--max-update", str(updates), "--save-dir", str(new)]
+        with nullcontext() if updates == 2 else pytest.raises(FocusError, match="stopped by signal 6"):
+            run_training(command, tmp_path / "log", lambda step: None)
 
 
 def test_a_training_without_a_best_checkpoint_says_so(tmp_path: Path) -> None:
