@@ -42,9 +42,9 @@ def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> d
     prepared = ("--vocab", work / "vocab", "--train", train, "--valid", valid, "--output", work / "data")
     run(commands, "focus", "prepare", *prepared)
     found: dict[str, object] = {}
-    for method, options in (("random", ("--method", "random", "--fill", "normal", "--calibrate", 0)), ("focus", ())):
+    for method in ("random", "focus"):
         source = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
-        run(commands, "focus", "convert", *source, *options, "--output", work / method)
+        run(commands, "focus", "convert", *source, "--method", method, "--output", work / method)
         base = ("focus", "train", work / "data", "--init", work / method, "--output", work / f"{method}.lapt")
         schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
         run(commands, *base, *schedule, "--validations", 6, "--", "--tokens-per-sample", LENGTH)
