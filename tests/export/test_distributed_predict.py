@@ -18,7 +18,7 @@ from focus_export.runtime import Predictor
 
 from focus_plugin.errors import FocusError
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 TEXTS = texts_of_mixed_lengths(120, seed=9)
 
 

@@ -18,6 +18,11 @@ def run(*arguments: object, cwd: Path | None = None, check: bool = True) -> subp
     return done
 
 
+def run_python(program: str) -> str:
+    """The standard output of a Python program, run in a process of its own."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
 def refuse(*arguments: object, says: str) -> str:
     """Run a command that must fail: exit code 1 and one sentence, no traceback. Returns the sentence."""
     done = run(*arguments, check=False)

@@ -20,7 +20,7 @@ from tokenizer_kinds import byte_level, unigram
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release import load_fairseq
 
-SAMPLE = Path(__file__).parent.parent / "sample"
+SAMPLE = Path(__file__).parents[2] / "sample"
 SHORT = ("--updates", 20, "--lr", "1e-3", "--batch-tokens", 2048, "--device-tokens", 2048, "--validations", 2, "--cpu")
 
 
