@@ -1,5 +1,7 @@
 """Reading text with its line numbers, writing whole or not at all, and knowing files by their content."""
 
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -117,16 +119,57 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
     ``path`` must not exist, or be an empty directory.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    with scratch_directory(path) as temporary:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         for file in temporary.rglob("*"):
             _synchronize(file)
         temporary.replace(path)
+
+
+@contextmanager
+def scratch_directory(path: Path) -> Iterator[Path]:
+    """Yield a temporary directory beside ``path``, on the same file system, that is gone after the block.
+
+    Killed in the block, a process leaves its directory behind; the next call for the same ``path`` removes it. The
+    directory is locked as long as its process lives, so that no other process's is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{path.name}.making-"
+    for abandoned in path.parent.glob(f"{glob.escape(prefix)}*"):
+        _remove_unlocked(abandoned)
+    temporary, lock = _locked_directory(path.parent, prefix)
+    try:
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new directory, and the descriptor that locks it."""
+    while True:
+        directory = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+        descriptor = os.open(directory, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:  # else another process removed it before it was locked
+            return directory, descriptor
+        os.close(descriptor)
+
+
+def _remove_unlocked(directory: Path) -> None:
+    """Remove a directory unless a living process has it locked."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:  # its owner has just removed it
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(directory, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -6,10 +6,11 @@ from focus_plugin.checkpoint.huggingface import write_huggingface
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.sentence_transformers import write_pooling
 from focus_plugin.errors import FocusError
-from focus_plugin.files import sha256, whole_directory
+from focus_plugin.files import sha256
 from focus_plugin.jobs.finetune import LABELS
 from focus_plugin.jobs.served import read_head
-from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.manifest import Manifest, describe
+from focus_plugin.outputs import make_directory
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 
 KIND = "Hugging Face model"
@@ -27,14 +28,15 @@ def export_huggingface(model: Path, output: Path, pooling: str | None = None) ->
         raise FocusError(f"{model}: is tokenized by {tokenizer.name}; only SentencePiece unigram models are exported.")
     inputs = {path.name: sha256(path) for path in (*checkpoint_files(model), model / LABELS) if path.is_file()}
     manifest = describe(KIND, {"pooling": pooling or "mean"}, inputs, ("torch", "safetensors", "tokenizers"))
-    if not already_made(output, manifest):
+
+    def build(directory: Path) -> dict[str, object]:
         checkpoint = read_checkpoint(model)
         head = read_head(model, checkpoint, pooling)
         labels = head.labels if head else ()
         tensors = {**checkpoint.tensors, **checkpoint.heads}
-        with whole_directory(output) as directory:
-            write_huggingface(directory, checkpoint.config, tensors, checkpoint.vocabulary, tokenizer, labels)
-            if not labels:
-                write_pooling(directory, checkpoint.config.width, checkpoint.config.max_positions, pooling or "mean")
-            write_manifest(directory, manifest, {"tokens": len(checkpoint.vocabulary), "labels": list(labels)})
-    return made(output)
+        write_huggingface(directory, checkpoint.config, tensors, checkpoint.vocabulary, tokenizer, labels)
+        if not labels:
+            write_pooling(directory, checkpoint.config.width, checkpoint.config.max_positions, pooling or "mean")
+        return {"tokens": len(checkpoint.vocabulary), "labels": list(labels)}
+
+    return make_directory(output, manifest, build)

@@ -5,8 +5,9 @@ from pathlib import Path
 from focus_export.directory import CONFIG, check_model, read_export
 from focus_export.triton import write_repository
 
-from focus_plugin.files import sha256, whole_directory
-from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.files import sha256
+from focus_plugin.manifest import Manifest, describe
+from focus_plugin.outputs import make_directory
 
 KIND = "Triton model repository"
 SUFFIX = ".onnx"
@@ -21,9 +22,10 @@ def export_triton(model: Path, output: Path) -> Manifest:
     path = model.resolve()
     name = path.stem if path.suffix == SUFFIX else path.name
     manifest = describe(KIND, {"name": name}, {CONFIG: sha256(model / CONFIG)})  # which has the SHA-256 of each file
-    if not already_made(output, manifest):
+
+    def build(directory: Path) -> dict[str, object]:
         check_model(export)
-        with whole_directory(output) as directory:
-            write_repository(directory, export, name)
-            write_manifest(directory, manifest, {"models": [name, f"{name}_encoder"]})
-    return made(output)
+        write_repository(directory, export, name)
+        return {"models": [name, f"{name}_encoder"]}
+
+    return make_directory(output, manifest, build)

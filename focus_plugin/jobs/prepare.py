@@ -5,8 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file, sha256, whole_directory
-from focus_plugin.manifest import FILE, Manifest, already_made, describe, expect_kind, made, write_manifest
+from focus_plugin.files import existing_file, sha256
+from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
+from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 
@@ -24,13 +25,14 @@ def prepare(vocabulary: Path, train: Path, valid: Path, output: Path, phase: Pha
     with phase("Reading the input", sum(path.stat().st_size for path in files)) as progress:
         inputs = {name: sha256(path, progress) for name, path in zip(names, files, strict=True)}
     manifest = describe(KIND, {}, inputs, (tokenizer_package(files[1]), "fairseq-fixed"))
-    if not already_made(output, manifest):
-        length = train.stat().st_size + valid.stat().st_size
-        with whole_directory(output) as directory, phase("Encoding", length) as progress:
+
+    def build(directory: Path) -> dict[str, object]:
+        with phase("Encoding", train.stat().st_size + valid.stat().st_size) as progress:
             counts = prepare_masked_lm(vocabulary, train, valid, directory, progress)
-            shutil.copyfile(files[1], directory / files[1].name)
-            write_manifest(directory, manifest, dict(zip(("train", "valid"), map(asdict, counts), strict=True)))
-    return made(output)
+        shutil.copyfile(files[1], directory / files[1].name)
+        return dict(zip(("train", "valid"), map(asdict, counts), strict=True))
+
+    return make_directory(output, manifest, build)
 
 
 def require_text(data: Path, *splits: str) -> None:

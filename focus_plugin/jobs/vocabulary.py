@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from focus_plugin.files import existing_file, sha256, whole_directory
-from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.files import existing_file, sha256
+from focus_plugin.manifest import Manifest, describe
+from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.encoding import CorpusCounts
 from focus_plugin.vocabulary.importing import import_vocabulary
@@ -21,11 +22,13 @@ def make_vocabulary(
         inputs = {"corpus": sha256(corpus, progress)}
     options = {"size": size, "sample_bytes": sample_bytes, "seed": seed}
     manifest = describe(KIND, options, inputs, ("sentencepiece",))
-    if not already_made(output, manifest):
-        with whole_directory(output) as directory, phase("Training SentencePiece", 2 * length) as progress:
+
+    def build(directory: Path) -> dict[str, object]:
+        with phase("Training SentencePiece", 2 * length) as progress:
             counts = train_vocabulary(corpus, size, directory, sample_bytes=sample_bytes, seed=seed, progress=progress)
-            write_manifest(directory, manifest, _found(counts))
-    return made(output)
+        return _found(counts)
+
+    return make_directory(output, manifest, build)
 
 
 def take_vocabulary(corpus: Path, tokenizer: Path, output: Path, phase: Phase = no_phase) -> Manifest:
@@ -34,11 +37,12 @@ def take_vocabulary(corpus: Path, tokenizer: Path, output: Path, phase: Phase = 
     with phase("Reading the input", length) as progress:
         inputs = {"corpus": sha256(corpus, progress), "tokenizer": sha256(existing_file(tokenizer))}
     manifest = describe(KIND, {}, inputs, ("sentencepiece", "tokenizers"))
-    if not already_made(output, manifest):
-        with whole_directory(output) as directory, phase("Counting tokens", length) as progress:
-            counts = import_vocabulary(corpus, tokenizer, directory, progress)
-            write_manifest(directory, manifest, _found(counts))
-    return made(output)
+
+    def build(directory: Path) -> dict[str, object]:
+        with phase("Counting tokens", length) as progress:
+            return _found(import_vocabulary(corpus, tokenizer, directory, progress))
+
+    return make_directory(output, manifest, build)
 
 
 def _found(counts: CorpusCounts) -> dict[str, object]:

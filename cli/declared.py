@@ -1,0 +1,50 @@
+"""Declared options as click's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from focus_plugin.options import Option, declared
+
+Decorated = Callable[..., Any]
+
+
+def options_of(*declarations: type) -> Callable[[Decorated], Decorated]:
+    """Add the options that dataclasses declare to a command, in their order; the values keep the fields' names."""
+    entries = [entry for declaration in declarations for entry in declared(declaration)]
+
+    def decorate(function: Decorated) -> Decorated:
+        for entry in reversed(entries):
+            function = click.option(*_names(entry), **_settings(entry))(function)
+        return function
+
+    return decorate
+
+
+def click_option(entry: Option) -> click.Option:
+    """One declared option, for a command whose options are known only when it is called."""
+    return click.Option(_names(entry), **_settings(entry))
+
+
+def _names(entry: Option) -> list[str]:
+    return [f"--{entry.flag}", entry.name]
+
+
+def _settings(entry: Option) -> dict[str, Any]:
+    shared = {"help": entry.help, "required": entry.required, "default": entry.default, "multiple": entry.many}
+    if entry.kind is bool:
+        return {**shared, "is_flag": True, "multiple": False}
+    if entry.many:
+        shared["default"] = entry.default or None
+    return {**shared, "type": _type(entry)}
+
+
+def _type(entry: Option) -> Any:
+    if entry.choices:
+        return click.Choice(entry.choices)
+    if entry.minimum is None and entry.maximum is None:
+        return Path if entry.kind is Path else entry.kind
+    bounds: Any = (entry.minimum, entry.maximum)
+    return click.IntRange(*bounds) if entry.kind is int else click.FloatRange(*bounds)

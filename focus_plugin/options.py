@@ -1,0 +1,82 @@
+"""Options declared once, as the fields of a dataclass.
+
+The command line, fairseq's options, the manifest and the option tables of the documentation are made from the same
+declaration. Importing one costs nothing: neither torch, fairseq nor click is needed to declare or to read options.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+_KEY = "option"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One declared option.
+
+    name: of the field. flag: on the command line, without the dashes. kind: str, int, float, bool or Path. default:
+    None if there is none. required: whether the user has to give it. many: whether it may be given several times; the
+    value is then a tuple. choices: what it may be; empty: anything. minimum, maximum: of a number, both included.
+    """
+
+    name: str
+    flag: str
+    kind: type
+    default: Any
+    required: bool
+    many: bool
+    help: str
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    help: str,  # the word of click and argparse
+    flag: str | None = None,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """A dataclass field that is an option; without ``default`` it is required. ``help``: one sentence."""
+    declared = {"help": help, "flag": flag, "choices": choices, "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata={_KEY: declared})
+
+
+def declared(options: type) -> tuple[Option, ...]:
+    """The options that the fields of a dataclass declare, in order; other fields are passed over."""
+    hints = get_type_hints(options)
+    return tuple(_option(entry, hints[entry.name]) for entry in fields(options) if _KEY in entry.metadata)
+
+
+def settings(options: Any) -> dict[str, Any]:
+    """The values of an instance's options by field name, for a manifest: all but files, which it names by content."""
+    return {entry.name: getattr(options, entry.name) for entry in declared(type(options)) if entry.kind is not Path}
+
+
+def build(options: type, values: Mapping[str, Any]) -> Any:
+    """An instance of the dataclass ``options`` from ``values``, which may hold more than its options."""
+    return options(**{entry.name: values[entry.name] for entry in declared(options) if entry.name in values})
+
+
+def _option(entry: Field[Any], hint: Any) -> Option:
+    kind, many = _kind(hint)
+    required = entry.default is MISSING
+    values = dict(entry.metadata[_KEY])
+    values["flag"] = values["flag"] or entry.name.replace("_", "-")
+    default = None if required else entry.default
+    return Option(name=entry.name, kind=kind, many=many, required=required, default=default, **values)
+
+
+def _kind(hint: Any) -> tuple[type, bool]:
+    """``X``, ``X | None`` and ``tuple[X, ...]``: X, and whether it is a tuple."""
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    if get_origin(hint) is tuple:
+        return get_args(hint)[0], True
+    return hint, False
