@@ -1,10 +1,14 @@
 """``focus auxiliary``"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from focus_cli.common import interactive, phases, quiet_option, tell
-from focus_cli.fasttext_options import fasttext_options
+from focus_cli.declared import options_of
+
+from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.options import build
 
 
 @click.command("auxiliary")
@@ -16,15 +20,12 @@ from focus_cli.fasttext_options import fasttext_options
     type=Path,
     help="X.bin for a fastText model, X.safetensors for the tokens' vectors alone.",
 )
-@fasttext_options
+@options_of(FastTextOptions)
 @quiet_option
-def command(
-    corpus: Path, vocab: Path, output: Path, dim: int, epochs: int, min_count: int, threads: int, quiet: bool
-) -> None:
+def command(corpus: Path, vocab: Path, output: Path, quiet: bool, **fasttext: Any) -> None:
     """Train the auxiliary fastText vectors of the target tokens."""
-    from focus_plugin.auxiliary.training import FastTextOptions
     from focus_plugin.jobs.auxiliary import make_auxiliary
 
-    fasttext = FastTextOptions(dimension=dim, epochs=epochs, minimum_count=min_count, threads=threads)
-    known, total = make_auxiliary(corpus, vocab, output, fasttext, phases(quiet), interactive(quiet))
+    options = build(FastTextOptions, fasttext)
+    known, total = make_auxiliary(corpus, vocab, output, options, phases(quiet), interactive(quiet))
     tell(quiet, f"{output}: vectors for {known} of {total} tokens.")

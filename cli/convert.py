@@ -4,13 +4,17 @@ from pathlib import Path
 
 import click
 from focus_cli.common import given, interactive, phases, quiet_option, refuse, seed_option, tell
-from focus_cli.fasttext_options import NAMES, fasttext_options
+from focus_cli.declared import options_of
 
-PAPER = {"dim": 100, "epochs": 3, "min_count": 10, "seed": 42, "fill": "normal", "calibrate": 0}
+from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.options import declared
+
+PAPER = {"dimension": 100, "epochs": 3, "minimum_count": 10, "seed": 42, "fill": "normal", "calibrate": 0}
+FASTTEXT = tuple(entry.name for entry in declared(FastTextOptions))
 _UNUSED = {  # what leaves other options without effect
-    "--matrix": ("method", "match_symbols", "match_fuzzy", "fill", *NAMES),
-    "--auxiliary": NAMES,
-    "--word-vectors": NAMES,
+    "--matrix": ("method", "match_symbols", "match_fuzzy", "fill", *FASTTEXT),
+    "--auxiliary": FASTTEXT,
+    "--word-vectors": FASTTEXT,
     "--method random": ("auxiliary", "word_vectors"),
 }
 
@@ -41,7 +45,7 @@ _UNUSED = {  # what leaves other options without effect
 )
 @click.option("--paper", is_flag=True, help="Do what the authors' package does, with its defaults.")
 @click.option("--device", default="cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
-@fasttext_options
+@options_of(FastTextOptions)
 @seed_option
 @quiet_option
 @click.pass_context
@@ -62,23 +66,22 @@ def command(
     calibrate: int,
     paper: bool,
     device: str,
-    dim: int,
+    dimension: int,
     epochs: int,
-    min_count: int,
+    minimum_count: int,
     threads: int,
     seed: int,
     quiet: bool,
 ) -> None:
     """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
     _require_effect(context)
-    from focus_plugin.auxiliary.training import FastTextOptions
     from focus_plugin.jobs.convert import REPORT, Conversion, convert
     from focus_plugin.methods.focus import FocusOptions
     from focus_plugin.vocabulary.overlap import Matching
 
     if paper:
         values = {**PAPER, **{name: context.params[name] for name in given(context).intersection(PAPER)}}
-        dim, epochs, min_count = values["dim"], values["epochs"], values["min_count"]
+        dimension, epochs, minimum_count = values["dimension"], values["epochs"], values["minimum_count"]
         seed, fill, calibrate = values["seed"], values["fill"], values["calibrate"]
     job = Conversion(
         source=source,
@@ -90,7 +93,7 @@ def command(
         matrix=matrix,
         method=method,
         focus=FocusOptions(Matching(match_symbols, match_fuzzy), rare=fill == "ngrams", special_anchors=paper),
-        fasttext=FastTextOptions(dimension=dim, epochs=epochs, minimum_count=min_count, threads=threads),
+        fasttext=FastTextOptions(dimension=dimension, epochs=epochs, minimum_count=minimum_count, threads=threads),
         calibrate=calibrate,
         rank_bias=paper,
         seed=seed,

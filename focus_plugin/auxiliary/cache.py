@@ -10,7 +10,8 @@ from pathlib import Path
 from focus_plugin import __version__
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
-from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
+from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.auxiliary.training import train_vectors
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256

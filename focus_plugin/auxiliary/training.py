@@ -1,29 +1,18 @@
 """fastText vectors of the target's tokens, trained on text as the target vocabulary cuts it."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from focus_plugin.auxiliary.alignment import TokenVectors, align
 from focus_plugin.auxiliary.fasttext_files import model_vectors
+from focus_plugin.auxiliary.options import FastTextOptions
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.interruptible import interruptible
 from focus_plugin.vocabulary.encoding import write_pieces
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
-
-
-@dataclass(frozen=True)
-class FastTextOptions:
-    """The settings of the FOCUS paper (section 4.1 and the authors' code). threads: with one the same
-    text gives the same vectors, since fastText's seed is fixed; more are faster but race."""
-
-    dimension: int = 300
-    epochs: int = 3
-    minimum_count: int = 10
-    negatives: int = 10
-    threads: int = 1
 
 
 def train_vectors(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from focus_plugin.auxiliary.cache import cached_vectors
 from focus_plugin.auxiliary.matrices import save_vectors
-from focus_plugin.auxiliary.training import FastTextOptions, train_vectors
+from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.auxiliary.training import train_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, require_place, sha256, whole_file
 from focus_plugin.progress import Phase, no_phase

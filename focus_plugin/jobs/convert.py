@@ -13,7 +13,7 @@ from torch import Tensor
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.cache import cached_vectors
-from focus_plugin.auxiliary.training import FastTextOptions
+from focus_plugin.auxiliary.options import FastTextOptions
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.calibration import calibrated_bias, text_ids

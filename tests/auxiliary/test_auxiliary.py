@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
-from focus_plugin.auxiliary.training import FastTextOptions
+from focus_plugin.auxiliary.options import FastTextOptions
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.errors import FocusError
