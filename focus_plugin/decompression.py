@@ -1,0 +1,156 @@
+"""The bytes of a file or pipe, decompressed if they are gzip, xz, zstd or bzip2; the content decides, not the name."""
+
+import bz2
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, silent
+
+CHUNK = 1 << 18  # bytes
+
+
+class DamagedError(Exception):
+    """Compressed data that cannot be decompressed; the message is the rest of a sentence about the file."""
+
+
+class _Stream(Protocol):
+    """The decompressor of one gzip member, xz stream, zstd frame or bzip2 stream, as in the standard library."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _GzipMember:
+    """zlib's decompressor with the interface of the others."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail or data, max_length)
+
+
+def _zstd_frame() -> _Stream:
+    try:
+        from compression import zstd  # Python 3.14
+    except ModuleNotFoundError:
+        try:
+            from backports import zstd
+        except ModuleNotFoundError as error:
+            raise FocusError(
+                'reading zstd needs the package backports.zstd; pip install "focus-fairseq[zstd]", or decompress the '
+                "file first with unzstd."
+            ) from error
+    frame: _Stream = zstd.ZstdDecompressor()
+    return frame
+
+
+_BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # after the level: of a file with blocks, of an empty one
+_FORMATS: dict[str, tuple[Callable[[], _Stream], Iterable[bytes]]] = {
+    "gzip": (_GzipMember, [b"\x1f\x8b"]),
+    "xz": (lzma.LZMADecompressor, [b"\xfd7zXZ\0"]),
+    # A file may begin with a frame that holds no data, as pzstd's do.
+    "zstd": (_zstd_frame, [b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"*M\x18" for i in range(16))]),
+    "bzip2": (bz2.BZ2Decompressor, [b"BZh%d" % level + start for level in range(1, 10) for start in _BZIP2]),
+}
+_FORMAT_OF = {magic: name for name, (_, magics) in _FORMATS.items() for magic in magics}
+
+
+class Decompressed(io.RawIOBase):
+    """Read-only stream over ``file``, which is opened without a buffer.
+
+    Streams written one after the other are read as one; anything else behind a stream, but zeros, is damage. ``format``
+    is the name of the compression, empty if there is none. ``progress`` is called with the number of bytes of ``file``
+    read since the last call. Reading raises DamagedError.
+    """
+
+    def __init__(self, file: io.RawIOBase, progress: Progress = silent) -> None:
+        """Raises FocusError if ``file`` is compressed by zstd and the package for that is missing."""
+        self._file = file
+        self._progress = progress
+        self._pending = b""  # read, but not yet decompressed or given out
+        self.format = self._recognize()
+        self._stream = _FORMATS[self.format][0]() if self.format else None
+
+    def readable(self) -> bool:
+        """Whether it can be read: it can."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer`` with as many bytes as are there, at least one but at the end."""
+        data = self._decompress(self._stream, len(buffer)) if self._stream else self._next_plain(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _recognize(self) -> str:
+        """The name of the format; reads no more than it takes to decide, since a slow pipe may have no more yet."""
+        while any(magic.startswith(self._pending) for magic in _FORMAT_OF):
+            if self._pending in _FORMAT_OF:
+                return _FORMAT_OF[self._pending]
+            byte = self._read(1)
+            if not byte:
+                break
+            self._pending += byte
+        return ""
+
+    def _read(self, size: int) -> bytes:
+        data = self._file.read(size) or b""
+        self._progress(len(data))
+        return data
+
+    def _next_plain(self, size: int) -> bytes:
+        if not self._pending:
+            return self._read(size)
+        data, self._pending = self._pending[:size], self._pending[size:]
+        return data
+
+    def _decompress(self, stream: _Stream, size: int) -> bytes:
+        while True:
+            if stream.eof:
+                if not self._find_next_stream(stream.unused_data):
+                    return b""
+                stream = self._stream = _FORMATS[self.format][0]()
+            data = b""
+            if stream.needs_input:
+                data, self._pending = self._pending or self._read(CHUNK), b""
+                if not data:
+                    raise self._damaged("it ends in the middle of the compressed data")
+            try:
+                decompressed = stream.decompress(data, size)
+            except Exception as error:  # each format raises its own, one of them from a package that may not be there
+                raise self._damaged(error) from error
+            if decompressed:
+                return decompressed
+
+    def _find_next_stream(self, data: bytes) -> bool:
+        """Read on from ``data`` to the start of another stream; whether there is one."""
+        while not (stripped := data.lstrip(b"\0")):
+            data = self._read(CHUNK)
+            if not data:
+                return False
+        self._pending = stripped
+        return True
+
+    def _damaged(self, reason: object) -> DamagedError:
+        return DamagedError(f"the {self.format} file is damaged or truncated ({reason}).")

@@ -1,0 +1,170 @@
+"""Text as users bring it: one or several UTF-8 files, named one by one or by a pattern, compressed or not."""
+
+import glob
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from focus_plugin.decompression import CHUNK, DamagedError, Decompressed
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, decode_line, silent
+
+STANDARD = "-"
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """One file of a text. bytes: its size on disk. modified: when it was last written, in nanoseconds."""
+
+    path: Path
+    bytes: int
+    modified: int
+
+    @classmethod
+    def of(cls, path: Path) -> "TextFile":
+        """Raises FocusError if ``path`` is no file that can be read more than once."""
+        if path.is_dir():
+            raise FocusError(f"{path}: is a directory; name the files in it, for example as '{path}/*.txt'.")
+        if not path.exists():
+            raise FocusError(f"{path}: no such file.")
+        if not path.is_file():
+            raise FocusError(
+                f"{path}: is a pipe or a device, and this text is read more than once; write it to a file first."
+            )
+        status = path.stat()
+        return cls(path, status.st_size, status.st_mtime_ns)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def lines(self, progress: Progress = silent) -> Iterator[str]:
+        """Yield the lines without their line ends; lines of any length, a file of any size.
+
+        ``progress`` is called with the number of bytes read, compressed as they are, since the last call. Raises
+        FocusError, naming file and line, for text that is not UTF-8 and for compressed data that is damaged; and if the
+        file is no longer the one it was when this object was made.
+        """
+        with self.open(progress) as stream:
+            for number, line in enumerate(raw_lines(stream, self.path), 1):
+                yield decode_line(line, self.path, number)
+
+    @contextmanager
+    def open(self, progress: Progress = silent) -> Iterator[io.BufferedReader]:
+        """The bytes of the file, decompressed. Raises FocusError if it has changed by the start or by the end."""
+        with open(self.path, "rb", buffering=0) as file:
+            self._require_unchanged(file)
+            yield open_decompressed(file, self.path, progress)
+            self._require_unchanged(file)
+
+    def _require_unchanged(self, file: io.RawIOBase) -> None:
+        status = os.fstat(file.fileno())
+        if (status.st_size, status.st_mtime_ns) != (self.bytes, self.modified):
+            raise FocusError(f"{self.path}: has changed while it was in use; repeat the command.")
+
+
+@dataclass(frozen=True)
+class Text:
+    """One or several files that are read one after the other, as if they were one file."""
+
+    files: tuple[TextFile, ...]
+
+    @classmethod
+    def of(cls, *names: str | Path) -> "Text":
+        """The text in the files ``names``, in this order.
+
+        A name that is no file can be a pattern, such as ``news/*.txt`` or ``**/*.txt.gz``; it stands for all files that
+        match it, sorted. Raises FocusError for a name that stands for no file, for a file that is named twice, and for
+        ``-``, since standard input can be read only once.
+        """
+        paths = [path for name in names for path in _matching(str(name))]
+        if not paths:
+            raise FocusError("No text is given; name at least one file.")
+        seen: set[Path] = set()
+        for path in paths:
+            if path.resolve() in seen:
+                raise FocusError(f"{path}: is named twice; name each file of a text once.")
+            seen.add(path.resolve())
+        return cls(tuple(map(TextFile.of, paths)))
+
+    def __str__(self) -> str:
+        others = len(self.files) - 1
+        return f"{self.files[0]} and {others} more file{'s' if others > 1 else ''}" if others else str(self.files[0])
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files on disk: what ``progress`` adds up to."""
+        return sum(file.bytes for file in self.files)
+
+    def lines(self, progress: Progress = silent) -> Iterator[str]:
+        """The lines of all files; see :meth:`TextFile.lines`. A line ends where its file ends."""
+        for file in self.files:
+            yield from file.lines(progress)
+
+    def digest(self, progress: Progress = silent) -> str:
+        """SHA-256 of the text, hexadecimal: of the decompressed bytes of all files, of which each ends with a newline.
+
+        So it does not depend on names, on compression, or on how a text is divided into files at its line ends.
+        Raises FocusError as :meth:`lines` does, but for what is not UTF-8.
+        """
+        digest = hashlib.sha256()
+        for file in self.files:
+            last = b"\n"
+            with file.open(progress) as stream:
+                try:
+                    while chunk := stream.read(CHUNK):
+                        digest.update(chunk)
+                        last = chunk
+                except DamagedError as error:
+                    raise FocusError(f"{file}: {error}") from error
+            if not last.endswith(b"\n"):
+                digest.update(b"\n")
+        return digest.hexdigest()
+
+
+def open_decompressed(file: io.RawIOBase, name: str | Path, progress: Progress = silent) -> io.BufferedReader:
+    """The decompressed bytes of ``file``, which was opened without a buffer; ``name`` is for messages."""
+    try:
+        return io.BufferedReader(Decompressed(file, progress), CHUNK)
+    except FocusError as error:
+        raise FocusError(f"{name}: {error}") from error
+
+
+def raw_lines(stream: io.BufferedReader, name: str | Path) -> Iterator[bytes]:
+    """Yield the lines of ``stream`` with their line ends.
+
+    Raises FocusError, naming file and line, for damaged compressed data and for an archive of files.
+    """
+    number = 0
+    try:
+        for number, line in enumerate(stream, 1):
+            if number == 1:
+                _refuse_archive(line, name)
+            yield line
+    except DamagedError as error:
+        raise FocusError(f"{name}, line {number + 1}: {error}") from error
+
+
+def _matching(name: str) -> list[Path]:
+    """The files that ``name`` stands for; a name without a pattern stands for itself."""
+    if name == STANDARD:
+        raise FocusError(
+            "Standard input can be read only once, and this text is read more than once; write it to a file first, "
+            "for example with: cat > text.txt"
+        )
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [Path(name)]
+    found = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if not path.is_dir())
+    if not found:
+        raise FocusError(f"{name}: no file matches this pattern.")
+    return found
+
+
+def _refuse_archive(line: bytes, name: str | Path) -> None:
+    """The first line of an archive would otherwise be taken for text, and its content with it."""
+    kind = "zip" if line.startswith(b"PK\3\4") else "tar" if line[257:262] == b"ustar" else None
+    if kind:
+        raise FocusError(f"{name}: is a {kind} archive; unpack it and name the files of text in it.")
