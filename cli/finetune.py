@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 from focus_cli.common import quiet_option, seed_option, tell
-from focus_cli.training import cpu_option, extra_argument, following, learning_rate_option, show_command
+from focus_cli.training import cpu_option, extra_argument, learning_rate_option, watching
 
 
 @click.group("finetune")
@@ -51,10 +51,21 @@ def classification(
     from focus_plugin.jobs.finetune import Classification, finetune_classification
 
     job = Classification(
-        model, train, valid, label_column, text_column, truncate, epochs, batch_size, lr, seed, cpu, extra
+        model=model,
+        train=train,
+        valid=valid,
+        label_column=label_column,
+        text_column=text_column,
+        truncate=truncate,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=lr,
+        seed=seed,
+        cpu=cpu,
+        extra=extra,
     )
-    with following(quiet) as progress:
-        counts = finetune_classification(job, output, show_command(quiet), progress).counts
+    with watching(quiet) as watcher:
+        counts = finetune_classification(job, output, watcher).counts
     tell(
         quiet,
         f"{output}: accuracy {100 * counts['valid_accuracy']:.1f} %, macro-F1 {100 * counts['valid_macro_f1']:.1f} % "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 from focus_cli.common import quiet_option, seed_option, tell
-from focus_cli.training import cpu_option, extra_argument, following, learning_rate_option, show_command
+from focus_cli.training import cpu_option, extra_argument, learning_rate_option, watching
 
 
 @click.command("train")
@@ -41,9 +41,20 @@ def command(
     """
     from focus_plugin.jobs.pretrain import Pretraining, pretrain
 
-    job = Pretraining(data, init, updates, lr, batch_tokens, device_tokens, validations, seed, cpu, extra)
-    with following(quiet) as progress:
-        counts = pretrain(job, output, show_command(quiet), progress).counts
+    job = Pretraining(
+        data=data,
+        init=init,
+        updates=updates,
+        learning_rate=lr,
+        batch_tokens=batch_tokens,
+        device_tokens=device_tokens,
+        validations=validations,
+        seed=seed,
+        cpu=cpu,
+        extra=extra,
+    )
+    with watching(quiet) as watcher:
+        counts = pretrain(job, output, watcher).counts
     if losses := counts["valid_loss_nats"]:
         best = min(losses, key=losses.__getitem__)
         told = f"{output}: validation loss {losses[best]:.3f} nats, reached at update {best} of {list(losses)[-1]}."

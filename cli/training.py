@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from focus_cli.common import interactive, tell
+from focus_cli.common import interactive, phases, tell
 
-from focus_plugin.training import TrainingStep
+from focus_plugin.training.log import TrainingStep
+from focus_plugin.training.release import Watcher
 
 extra_argument = click.argument("extra", nargs=-1, type=click.UNPROCESSED)
 cpu_option = click.option("--cpu", is_flag=True, help="Train on the CPU even if there is a GPU.")
@@ -32,16 +33,23 @@ def learning_rate_option(default: float) -> Callable[[Callable[..., None]], Call
     return click.option("--lr", default=default, type=LearningRate(min=0), help="Learning rate at its peak.")
 
 
-def show_command(quiet: bool) -> Callable[[list[str]], None]:
-    """Prints a command as one can paste it into a shell."""
-    return lambda command: tell(quiet, shlex.join(command))
+@contextmanager
+def watching(quiet: bool) -> Iterator[Watcher]:
+    """Show how a training goes: the command, as one can paste it into a shell, and its steps.
+
+    Steps are a bar with the loss on a terminal and a line a validation elsewhere. Nothing is shown if ``quiet``.
+    """
+    if quiet:
+        yield Watcher()
+        return
+    with _steps() as step:
+        yield Watcher(phase=phases(quiet), command=lambda command: tell(quiet, shlex.join(command)), step=step)
 
 
 @contextmanager
-def following(quiet: bool) -> Iterator[Callable[[TrainingStep], None]]:
-    """Follow a training: a bar with the loss on a terminal, a line a validation elsewhere, nothing if ``quiet``."""
-    if quiet or not interactive(quiet):
-        yield (lambda _: None) if quiet else _line
+def _steps() -> Iterator[Callable[[TrainingStep], None]]:
+    if not interactive(quiet=False):
+        yield _line
         return
     with click.progressbar(length=1, label="Training", file=sys.stderr, item_show_func=_loss) as bar:
 

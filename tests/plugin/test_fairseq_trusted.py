@@ -11,7 +11,9 @@ import torch
 from fairseq_models import CONFIG
 
 from focus_plugin.errors import FocusError
-from focus_plugin.training import Schedule, masked_lm_command, run_training
+from focus_plugin.jobs.pretrain import masked_lm_task
+from focus_plugin.training.commands import Schedule, Training, train_command
+from focus_plugin.training.run import run_training
 from focus_plugin.trusted import trusted_globals
 
 
@@ -53,15 +55,16 @@ def test_a_pickle_that_runs_code_is_refused(malicious: Path, marker: Path) -> No
 
 def test_training_refuses_it_too(malicious: Path, marker: Path, tmp_path: Path) -> None:
     (tmp_path / "dict.txt").write_text("a 1\n")
-    command = masked_lm_command(
-        tmp_path,
-        malicious,
-        tmp_path / "out",
-        CONFIG,
-        Schedule(1, 1e-3, 1),
-        max_tokens=100,
-        extra=["--disable-validation"],
+    training = Training(
+        data=tmp_path,
+        init=malicious,
+        config=CONFIG,
+        schedule=Schedule(updates=1, learning_rate=1e-3, validate_every=1),
+        task=masked_lm_task(CONFIG, 100),
+        cpu=True,
+        extra=("--disable-validation",),
     )
+    command = train_command(training, tmp_path / "out")
     with pytest.raises(FocusError, match="system") as failure:
         run_training(command, tmp_path / "log", print)
     assert str(tmp_path / "log") in str(failure.value)

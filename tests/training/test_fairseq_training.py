@@ -28,21 +28,17 @@ from focus_plugin.checkpoint.release_state import release_state
 from focus_plugin.data import prepare_classification, prepare_masked_lm
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning import evaluate_classifier
-from focus_plugin.jobs.evaluate import evaluate
-from focus_plugin.jobs.finetune import Classification, finetune_classification
+from focus_plugin.jobs.evaluate import evaluate, masked_lm_loss
+from focus_plugin.jobs.finetune import Classification, classification_task, finetune_classification
 from focus_plugin.jobs.prepare import prepare
-from focus_plugin.jobs.unfinished import unfinished
+from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.manifest import describe, write_manifest
-from focus_plugin.training import (
-    BEST,
-    Schedule,
-    TrainingStep,
-    check_extra,
-    classification_command,
-    masked_lm_command,
-    masked_lm_loss,
-    run_training,
-)
+from focus_plugin.training.checkpoints import BEST
+from focus_plugin.training.commands import Schedule, Training, check_extra, train_command
+from focus_plugin.training.log import TrainingStep
+from focus_plugin.training.release import Watcher
+from focus_plugin.training.resume import resumable
+from focus_plugin.training.run import run_training
 from focus_plugin.trusted import trusted_globals
 
 
@@ -66,9 +62,19 @@ def data(world: World) -> Path:
 
 
 def _command(world: World, data: Path, save_dir: Path, updates: int, *extra: str) -> list[str]:
-    schedule = Schedule(updates, learning_rate=3e-3, validate_every=20)
-    init = world.source / "model.pt"
-    return masked_lm_command(data, init, save_dir, CONFIG, schedule, max_tokens=1000, cpu=True, extra=extra)
+    return train_command(_training(world, data, updates, *extra), save_dir)
+
+
+def _training(world: World, data: Path, updates: int, *extra: str, cpu: bool = True) -> Training:
+    return Training(
+        data=data,
+        init=world.source / "model.pt",
+        config=CONFIG,
+        schedule=Schedule(updates=updates, learning_rate=3e-3, validate_every=20),
+        task=masked_lm_task(CONFIG, 1000, extra),
+        cpu=cpu,
+        extra=extra,
+    )
 
 
 def test_pretraining_lowers_the_loss(world: World, data: Path, tmp_path: Path) -> None:
@@ -154,9 +160,7 @@ def test_a_precision_after_two_dashes_is_the_only_one(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     check_extra(extra, cpu=False)
-    schedule = Schedule(10, learning_rate=1e-3, validate_every=5)
-    init = world.source / "model.pt"
-    command = masked_lm_command(world.root, init, world.root, CONFIG, schedule, max_tokens=100, extra=extra)
+    command = train_command(_training(world, world.root, 10, *extra, cpu=False), world.root)
     parsed = options.parse_args_and_arch(options.get_training_parser(), command[1:])
     assert (parsed.fp16, parsed.bf16, parsed.amp) == (fp16, bf16, amp)
     assert not parsed.cpu
@@ -170,7 +174,7 @@ def test_a_precision_after_two_dashes_is_the_only_one(
         (("--save-d", "X"), "--save-dir"),
         (("--restore-file=X",), "--restore-file"),
         (("--finetune-from-model=X",), "--finetune-from-model"),
-        (("--classification-head-name", "X"), "--classification-head-name"),
+        (("--my-head", "X"), "--my-head-name"),
         (("--log-format", "simple"), "--log-format"),
         (("--disable-validation",), "--disable-validation"),
         (("--no-save",), "--no-save"),
@@ -179,15 +183,15 @@ def test_a_precision_after_two_dashes_is_the_only_one(
 )
 def test_options_that_would_lose_the_training_are_refused(extra: tuple[str, ...], says: str) -> None:
     with pytest.raises(FocusError, match=f"^{says}"):
-        check_extra(extra, cpu=True)
+        check_extra(extra, cpu=True, refused={"--my-head-name": "the head has its name already"})
 
 
-def test_samples_have_to_fit_on_a_device(world: World, data: Path, tmp_path: Path) -> None:
-    schedule, init = Schedule(1, learning_rate=1e-3, validate_every=1), world.source / "model.pt"
+def test_samples_have_to_fit_on_a_device() -> None:
     with pytest.raises(FocusError, match="--device-tokens 50: a sample has 62 tokens"):
-        masked_lm_command(data, init, tmp_path, CONFIG, schedule, max_tokens=50, cpu=True)
-    shorter = ("--tokens-per-sample", "40")
-    masked_lm_command(data, init, tmp_path, CONFIG, schedule, max_tokens=50, cpu=True, extra=shorter)
+        masked_lm_task(CONFIG, 50)
+    assert masked_lm_task(CONFIG, 50, ("--tokens-per-sample", "40")) == masked_lm_task(
+        CONFIG, 50, ("--max-tokens", "70")
+    )
 
 
 def test_a_command_that_is_elsewhere_on_the_path_is_found(
@@ -256,7 +260,7 @@ def test_two_trainings_in_one_place_are_refused(world: World, data: Path, tmp_pa
 
 def _refused(place: Path) -> None:
     assert not (place / "checkpoint_last.pt").exists()
-    with pytest.raises(FocusError, match="still running here"), unfinished(place, describe("another", {}, {})):
+    with pytest.raises(FocusError, match="still running here"), resumable(place, describe("another", {}, {})):
         pass
 
 
@@ -267,10 +271,10 @@ def test_a_place_without_a_checkpoint_is_made_new_and_given_back(tmp_path: Path)
     write_manifest(place, describe("one", {}, {}), {})
     (place / "log").touch()
     (tmp_path / "out.unfinished.lock").touch()
-    with pytest.raises(KeyboardInterrupt), unfinished(place, describe("another", {}, {})):
+    with pytest.raises(KeyboardInterrupt), resumable(place, describe("another", {}, {})):
         raise KeyboardInterrupt
     assert [path.name for path in place.iterdir()] == ["focus.json"]
-    with unfinished(place, describe("another", {}, {})):
+    with resumable(place, describe("another", {}, {})):
         assert (tmp_path / "out.unfinished.lock").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -278,11 +282,11 @@ def test_a_place_without_a_checkpoint_is_made_new_and_given_back(tmp_path: Path)
 STOPPED = """
 import sys
 from pathlib import Path
-from focus_plugin.jobs.unfinished import unfinished
+from focus_plugin.training.resume import resumable
 from focus_plugin.manifest import describe
-from focus_plugin.training import run_training
+from focus_plugin.training.run import run_training
 log = Path(sys.argv[1])
-with unfinished(log.parent, describe("one", {}, {})) as lock:
+with resumable(log.parent, describe("one", {}, {})) as lock:
     run_training(sys.argv[2:], log, lambda step: print(step.update, flush=True), lock)
 """
 
@@ -325,17 +329,15 @@ def test_classifier_learns_and_is_loaded_by_stock_fairseq(
     valid.write_text("label\ttext\n" + "".join(rows[500:]), encoding="utf-8")
     data.mkdir()
     counts = prepare_classification(world.source, train, valid, data, max_positions=CONFIG.max_positions, truncate=True)
-    command = classification_command(
-        data,
-        world.source / "model.pt",
-        tmp_path / "out",
-        CONFIG,
-        Schedule(100, learning_rate=3e-3, validate_every=25),
-        head="topic",
-        classes=len(counts.labels),
-        batch_size=16,
+    training = Training(
+        data=data,
+        init=world.source / "model.pt",
+        config=CONFIG,
+        schedule=Schedule(updates=100, learning_rate=3e-3, validate_every=25),
+        task=classification_task("topic", len(counts.labels), 16),
         cpu=True,
     )
+    command = train_command(training, tmp_path / "out")
     run_training(command, tmp_path / "log", lambda step: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # which cpu=True is to keep from being used
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, *_: tensor)  # as the loader does where there is one
@@ -359,9 +361,7 @@ def test_finetuning_starts_with_a_new_head(world: World, tmp_path: Path) -> None
     heads = []
     for seed, model in ((1, world.source), (2, tmp_path / "1")):
         output = tmp_path / str(seed)
-        finetune_classification(
-            Classification(model=model, seed=seed, **common), output, lambda _: None, lambda _: None
-        )
+        finetune_classification(Classification(model=model, seed=seed, **common), output, Watcher())
         heads.append(torch.load(output / "model.pt")["model"]["classification_heads.classification.dense.weight"])
     assert not torch.equal(*heads)
 

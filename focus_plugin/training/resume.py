@@ -1,4 +1,4 @@
-"""Where a training lives until it is done: a directory beside its output, so that a killed run can go on."""
+"""The directory ``OUTPUT.unfinished``, in which a training lives until it is done, so that a killed one can resume."""
 
 import fcntl
 import os
@@ -9,9 +9,7 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.manifest import UNFINISHED, Manifest, read_manifest, write_manifest
-from focus_plugin.training import LAST
-
-LOG = "train.log"
+from focus_plugin.training.checkpoints import LAST
 
 
 def unfinished_directory(output: Path) -> Path:
@@ -20,20 +18,20 @@ def unfinished_directory(output: Path) -> Path:
 
 
 @contextmanager
-def unfinished(directory: Path, manifest: Manifest) -> Iterator[int]:
-    """Have ``directory`` for oneself, new or with what an interrupted run of the same job left there.
+def resumable(directory: Path, manifest: Manifest) -> Iterator[int]:
+    """Hold ``directory`` alone, new or with what an interrupted run of the same job left there.
 
-    It is gone when the block ends well. Yields the descriptor of a lock; who inherits it holds the lock too. Raises
-    FocusError if another process holds it, or the directory has a checkpoint of another job.
+    It is removed when the block ends well. Yields the descriptor of a lock; a process that inherits it holds the lock
+    too. Raises FocusError if another process holds it, or the directory has a checkpoint of another job.
     """
-    with _alone(directory) as lock:
+    with _locked(directory) as lock:
         _begin(directory, manifest)
         yield lock
         shutil.rmtree(directory)  # fairseq's checkpoints are several times the model's size
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[int]:
+def _locked(directory: Path) -> Iterator[int]:
     """Hold a lock on ``directory``, which may come and go meanwhile, and yield its descriptor."""
     path = directory.with_name(f"{directory.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""fairseq-train: its command composed, run and followed, and its best checkpoint released."""

@@ -1,0 +1,28 @@
+"""The checkpoints that ``fairseq-train`` keeps in its directory."""
+
+import shutil
+from pathlib import Path
+from zipfile import is_zipfile
+
+from focus_plugin.checkpoint.weights import load_pickled
+from focus_plugin.files import whole_file
+
+BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
+
+
+def updates_done(save_dir: Path) -> int:
+    """How many updates the last checkpoint in ``save_dir`` has had; 0 if there is none."""
+    last = save_dir / LAST
+    return int(load_pickled(last)["optimizer_history"][-1]["num_updates"]) if last.is_file() else 0
+
+
+def mend_last_checkpoint(save_dir: Path) -> None:
+    """Replace a last checkpoint that a killed run left unfinished.
+
+    fairseq writes one checkpoint whole or not at all, but then copies it to where it looks for the last.
+    """
+    last = save_dir / LAST
+    whole = [path for path in save_dir.glob("checkpoint_*_*.pt") if is_zipfile(path)]
+    if last.exists() and not is_zipfile(last) and whole:
+        with whole_file(last) as path:
+            shutil.copyfile(max(whole, key=lambda found: found.stat().st_mtime), path)

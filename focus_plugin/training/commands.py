@@ -1,0 +1,160 @@
+"""The ``fairseq-train`` command of a training."""
+
+import math
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.release_state import fairseq_shape
+from focus_plugin.errors import FocusError
+from focus_plugin.training.process import script
+
+USER_DIR = str(Path(__file__).parents[1])
+_NEVER = "1000000000"  # epochs: what is not to happen at the end of each
+_PRECISIONS = ("--fp16", "--bf16", "--amp", "--memory-efficient-fp16", "--memory-efficient-bf16")
+_NOT_FOR_USERS = {
+    "--save-dir": "it is chosen here, beside --output",
+    "--finetune-from-model": "the encoder to start from is named before",
+    "--restore-file": "an interrupted training goes on by itself",
+    "--log-format": "the progress is read from the log",
+    "--disable-validation": "the best checkpoint is what validation finds",
+    "--no-save": "the result is made of a checkpoint",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast to train.
+
+    updates: optimizer steps. learning_rate: at its peak, after the first 6 % of the updates; it then falls
+    linearly to zero. validate_every: updates between two validations, each of which saves a checkpoint.
+    accumulate: batches whose gradients make one update. seed: of masking, dropout and order.
+    """
+
+    updates: int
+    learning_rate: float
+    validate_every: int
+    accumulate: int = 1
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What ``fairseq-train`` is asked to do.
+
+    data: directory that the task reads. init: checkpoint to start from. config: shape of its encoder. task: the
+    options of fairseq-train that belong to the task: its name, criterion, batches and best-checkpoint metric. cpu:
+    train on the CPU even if there is a GPU. extra: the user's options of fairseq-train, which override all others.
+    """
+
+    data: Path
+    init: Path
+    config: EncoderConfig
+    schedule: Schedule
+    task: tuple[str, ...]
+    cpu: bool
+    extra: tuple[str, ...] = ()
+
+
+def train_command(training: Training, save_dir: Path) -> list[str]:
+    """The ``fairseq-train`` command of a training that keeps its checkpoints in ``save_dir``.
+
+    Every sample is trained and validated on. On a GPU it trains in half precision unless ``extra`` names another.
+    """
+    return [
+        *(script("fairseq-train"), str(training.data), "--user-dir", USER_DIR, "--arch", "focus_roberta"),
+        *_shape(training.config),
+        *_schedule(training.schedule, last_setting(training.extra, "--max-epoch", int)),
+        *("--finetune-from-model", str(training.init), "--save-dir", str(save_dir)),
+        *("--required-batch-size-multiple", "1"),  # by default fairseq leaves out those samples that are left over
+        *training.task,
+        *_device(training.cpu, training.extra),
+        *training.extra,
+    ]
+
+
+def check_extra(extra: Sequence[str], cpu: bool, refused: Mapping[str, str] | None = None) -> None:
+    """Raise FocusError for a user's options of fairseq-train that cannot work.
+
+    Those are options that would leave no checkpoint, ones that need a GPU, and those in ``refused``, with the reason.
+    """
+    reasons = {**_NOT_FOR_USERS, **(refused or {})}
+    for word in extra:
+        name = word.partition("=")[0]
+        for option, reason in reasons.items():
+            if len(name) > 2 and option.startswith(name):  # fairseq-train takes abbreviations
+                raise FocusError(f"{option} cannot be given after --: {reason}.")
+    if "--fp16" in extra and not _on_gpu(cpu):
+        raise FocusError("--fp16 needs a GPU; on a CPU --bf16, --memory-efficient-fp16 and --amp train.")
+
+
+def devices(cpu: bool) -> int:
+    """How many devices a training uses: every visible GPU, or one CPU."""
+    return max(1, torch.cuda.device_count()) if _on_gpu(cpu) else 1
+
+
+def last_setting(words: Sequence[str], option: str, kind: Callable[[str], T]) -> T | None:
+    """What ``words`` set ``option`` to, where they set it last; None where they do not."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, dest="setting", type=kind)
+    setting: T | None = parser.parse_known_args(words)[0].setting
+    return setting
+
+
+def _shape(config: EncoderConfig) -> Iterator[str]:
+    for name, value in fairseq_shape(config).items():
+        if value is not False:
+            yield from (f"--{name.replace('_', '-')}", *([] if value is True else [str(value)]))
+
+
+def _schedule(schedule: Schedule, last_epoch: int | None) -> Iterator[str]:
+    every, epochs = schedule.validate_every, last_epoch or _NEVER
+    options = {
+        "optimizer": "adam",
+        "adam-betas": "(0.9, 0.98)",
+        "adam-eps": "1e-6",
+        "weight-decay": "0.01",
+        "clip-norm": "1.0",
+        "dropout": "0.1",
+        "attention-dropout": "0.1",
+        "lr": schedule.learning_rate,
+        "lr-scheduler": "polynomial_decay",
+        "warmup-updates": math.ceil(0.06 * schedule.updates),
+        "total-num-update": schedule.updates,
+        "max-update": schedule.updates,
+        "update-freq": schedule.accumulate,
+        "seed": schedule.seed,
+        "validate-interval-updates": every,
+        "save-interval-updates": every,
+        "keep-interval-updates": 1,
+        "validate-interval": epochs,
+        "save-interval": epochs,
+        "log-format": "json",
+        "log-interval": max(1, min(50, schedule.updates // 100)),
+    }
+    for option, setting in options.items():
+        yield from (f"--{option}", str(setting))
+    yield "--no-epoch-checkpoints"
+
+
+def _device(cpu: bool, extra: Sequence[str]) -> list[str]:
+    """All visible GPUs in half precision, unless ``extra`` names a precision, or the CPU."""
+    if not _on_gpu(cpu):
+        return ["--cpu", "--distributed-world-size", "1"]
+    chosen = [] if set(_PRECISIONS) & set(extra) else [_half_precision()]
+    return [*chosen, "--ddp-backend", "legacy_ddp"]
+
+
+def _on_gpu(cpu: bool) -> bool:
+    return not cpu and torch.cuda.is_available()
+
+
+def _half_precision() -> str:
+    return "--bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "--fp16"

@@ -1,0 +1,81 @@
+"""fairseq's commands as processes of their own, which end with this one."""
+
+import shutil
+import signal
+import subprocess
+import sysconfig
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from focus_plugin.errors import FocusError
+
+_TAIL_LINES = 8
+
+
+def script(name: str) -> str:
+    """The path of one of fairseq's commands, installed beside this interpreter or else on the PATH."""
+    path = Path(sysconfig.get_path("scripts")) / name
+    found = str(path) if path.is_file() else shutil.which(name)
+    if found is None:
+        raise FocusError(f"{path}: no such command; training needs fairseq, which the extra 'train' installs.")
+    return found
+
+
+def run_logged(command: Sequence[str], log: Path, *inherited: int) -> Iterator[str]:
+    """Run a command, append its output to ``log`` and yield it line by line.
+
+    ``inherited``: file descriptors that the command inherits. Raises FocusError if the command fails, with the end of
+    its output.
+    """
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with open(log, "a", encoding="utf-8") as file, _child(command, inherited) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            file.flush()
+            if line.strip():
+                tail.append(line.rstrip())
+            yield line.rstrip()
+    if process.returncode:
+        ours = tail[-1].partition("focus_plugin.errors.FocusError: ")[2] if tail else ""
+        what = f"stopped by signal {-process.returncode}" if process.returncode < 0 else "failed"
+        raise FocusError(
+            ours or f"{Path(command[0]).name} {what}; the whole log is in {log}, and its end is:\n" + "\n".join(tail)
+        )
+
+
+@contextmanager
+def _child(command: Sequence[str], inherited: Sequence[int]) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends with the block: by itself, or because the block was left by an interruption."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        pass_fds=inherited,
+    )
+    try:
+        yield process
+        process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
