@@ -13,7 +13,14 @@ from focus_cli.common import interactive, quiet_option, tell
 
 @click.command("predict")
 @click.option("--model", required=True, type=Path, help="Directory made by focus export --onnx.")
-@click.option("--input", "texts", required=True, help="Texts, one a line, UTF-8, also gzip; - is standard input.")
+@click.option(
+    "--input",
+    "texts",
+    required=True,
+    multiple=True,
+    help="Texts, one a line, UTF-8, also .gz, .xz, .zst or .bz2; a quoted pattern or several --input stand for several "
+    "files, - for standard input.",
+)
 @click.option("--output", required=True, help="File to write, .jsonl or .txt (also .gz), .npy, .parquet; - is stdout.")
 @click.option(
     "--format",
@@ -34,7 +41,7 @@ from focus_cli.common import interactive, quiet_option, tell
 @quiet_option
 def command(
     model: Path,
-    texts: str,
+    texts: tuple[str, ...],
     output: str,
     form: str | None,
     truncate: bool,

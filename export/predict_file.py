@@ -1,7 +1,7 @@
 """Predictions for a file of texts, one a line, that go on where they were when they were killed."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +10,31 @@ import onnxruntime
 from focus_plugin import __version__
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
+from focus_plugin.text import STANDARD, named_files
 
 from .directory import CONFIG
 from .formats import Format, format_name, make_format
 from .progress import Phase, Progress, no_phase
 from .runtime import Predictor
-from .text_input import STANDARD, TextInput, open_texts
+from .text_input import TextInput
 from .unfinished import Job, unfinished_file
 
 
 def predict_file(
     predictor: Predictor,
-    input_path: str | Path,
+    inputs: str | Path | Sequence[str | Path],
     output_path: str | Path,
     given_format: str | None = None,
     phase: Phase = no_phase,
 ) -> int:
-    """Write a prediction for every line of ``input_path``, in their order, and return their number.
+    """Write a prediction for every line of ``inputs``, one file or several, in their order; return their number.
 
-    Either path may be ``-``, standard input or output. The format is that of the file name or ``given_format``, see
-    :mod:`formats`. ``output_path`` appears when it is whole; until then ``output_path.unfinished`` grows, and if the
-    run ends early the same call goes on from there. A ``phase`` is told the texts predicted and the bytes of the input
-    they took. Raises FocusError, naming the file and line, where a line is not UTF-8 or
-    is too long for the model; if ``output_path`` exists; and if an unfinished run was of another input or job.
+    ``inputs`` are names as :func:`focus_plugin.text.named_files` takes them. ``-`` is standard input or output. The
+    format is that of the file name or ``given_format``, see :mod:`formats`. ``output_path`` appears when it is whole;
+    until then ``output_path.unfinished`` grows, and if the run ends early the same call goes on from there. A ``phase``
+    is told the texts predicted and the bytes of the input they took. Raises FocusError, naming the file and line, where
+    a line is not UTF-8 or is too long for the model; if ``output_path`` exists; and if an unfinished run was of another
+    input or job.
     """
     name = format_name(output_path, given_format)
     if str(output_path) == STANDARD and name in ("npy", "parquet"):
@@ -40,10 +42,10 @@ def predict_file(
     if str(output_path) == STANDARD and sys.stdout is None:
         raise FocusError("Standard output is closed; give a file.")
     form = make_format(name, Path(output_path).suffix == ".gz", predictor.config, predictor.encoder.size)
-    with open_texts(input_path) as texts:
-        if str(output_path) == STANDARD:
-            return _predict_to_stdout(predictor, texts, form, phase)
-        return _predict_to_file(predictor, texts, Path(output_path), name, form, phase)
+    texts = TextInput(named_files(*([inputs] if isinstance(inputs, str | Path) else inputs)))
+    if str(output_path) == STANDARD:
+        return _predict_to_stdout(predictor, texts, form, phase)
+    return _predict_to_file(predictor, texts, Path(output_path), name, form, phase)
 
 
 def _predict_to_stdout(predictor: Predictor, texts: TextInput, form: Format, phase: Phase) -> int:
@@ -100,6 +102,6 @@ def _windows(predictor: Predictor, texts: TextInput, progress: Progress) -> Iter
     done = texts.done
     return predictor.windows(
         texts,
-        lambda number: f"{texts.name}, line {done + number}",
+        lambda number: texts.place(done + number),
         lambda indices: progress(len(indices), texts.size(indices)),
     )

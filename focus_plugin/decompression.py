@@ -7,14 +7,13 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 
 CHUNK = 1 << 18  # bytes
 
 
-class DamagedError(Exception):
-    """Compressed data that cannot be decompressed; the message is the rest of a sentence about the file."""
+class DecompressionError(Exception):
+    """Compressed data cannot be read; the message is the rest of a sentence about the file."""
 
 
 class _Stream(Protocol):
@@ -58,7 +57,7 @@ def _zstd_frame() -> _Stream:
         try:
             from backports import zstd
         except ModuleNotFoundError as error:
-            raise FocusError(
+            raise DecompressionError(
                 'reading zstd needs the package backports.zstd; pip install "focus-fairseq[zstd]", or decompress the '
                 "file first with unzstd."
             ) from error
@@ -82,16 +81,16 @@ class Decompressed(io.RawIOBase):
 
     Streams written one after the other are read as one; anything else behind a stream, but zeros, is damage. ``format``
     is the name of the compression, empty if there is none. ``progress`` is called with the number of bytes of ``file``
-    read since the last call. Reading raises DamagedError.
+    read since the last call. Reading raises DecompressionError for damaged data, and for zstd without its
+    package.
     """
 
     def __init__(self, file: io.RawIOBase, progress: Progress = silent) -> None:
-        """Raises FocusError if ``file`` is compressed by zstd and the package for that is missing."""
         self._file = file
         self._progress = progress
         self._pending = b""  # read, but not yet decompressed or given out
         self.format = self._recognize()
-        self._stream = _FORMATS[self.format][0]() if self.format else None
+        self._stream: _Stream | None = None
 
     def readable(self) -> bool:
         """Whether it can be read: it can."""
@@ -99,7 +98,7 @@ class Decompressed(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill ``buffer`` with as many bytes as are there, at least one but at the end."""
-        data = self._decompress(self._stream, len(buffer)) if self._stream else self._next_plain(len(buffer))
+        data = self._decompress(len(buffer)) if self.format else self._next_plain(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
@@ -125,12 +124,13 @@ class Decompressed(io.RawIOBase):
         data, self._pending = self._pending[:size], self._pending[size:]
         return data
 
-    def _decompress(self, stream: _Stream, size: int) -> bytes:
+    def _decompress(self, size: int) -> bytes:
         while True:
-            if stream.eof:
-                if not self._find_next_stream(stream.unused_data):
+            if self._stream and self._stream.eof:
+                if not self._find_next_stream(self._stream.unused_data):
                     return b""
-                stream = self._stream = _FORMATS[self.format][0]()
+                self._stream = None
+            stream = self._stream = self._stream or _FORMATS[self.format][0]()
             data = b""
             if stream.needs_input:
                 data, self._pending = self._pending or self._read(CHUNK), b""
@@ -152,5 +152,5 @@ class Decompressed(io.RawIOBase):
         self._pending = stripped
         return True
 
-    def _damaged(self, reason: object) -> DamagedError:
-        return DamagedError(f"the {self.format} file is damaged or truncated ({reason}).")
+    def _damaged(self, reason: object) -> DecompressionError:
+        return DecompressionError(f"the {self.format} file is damaged or truncated ({reason}).")

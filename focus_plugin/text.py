@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from focus_plugin.decompression import CHUNK, DamagedError, Decompressed
+from focus_plugin.decompression import CHUNK, Decompressed, DecompressionError
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, decode_line, silent
 
@@ -27,10 +27,11 @@ class TextFile:
     @classmethod
     def of(cls, path: Path) -> "TextFile":
         """Raises FocusError if ``path`` is no file that can be read more than once."""
-        if path.is_dir():
-            raise FocusError(f"{path}: is a directory; name the files in it, for example as '{path}/*.txt'.")
-        if not path.exists():
-            raise FocusError(f"{path}: no such file.")
+        if str(path) == STANDARD:
+            raise FocusError(
+                "Standard input can be read only once, and this text is read more than once; write it to a file "
+                "first, for example with: cat > text.txt"
+            )
         if not path.is_file():
             raise FocusError(
                 f"{path}: is a pipe or a device, and this text is read more than once; write it to a file first."
@@ -57,7 +58,7 @@ class TextFile:
         """The bytes of the file, decompressed. Raises FocusError if it has changed by the start or by the end."""
         with open(self.path, "rb", buffering=0) as file:
             self._require_unchanged(file)
-            yield open_decompressed(file, self.path, progress)
+            yield io.BufferedReader(Decompressed(file, progress), CHUNK)
             self._require_unchanged(file)
 
     def _require_unchanged(self, file: io.RawIOBase) -> None:
@@ -74,25 +75,14 @@ class Text:
 
     @classmethod
     def of(cls, *names: str | Path) -> "Text":
-        """The text in the files ``names``, in this order.
+        """The text in the files ``names``; see :func:`named_files`.
 
-        A name that is no file can be a pattern, such as ``news/*.txt`` or ``**/*.txt.gz``; it stands for all files that
-        match it, sorted. Raises FocusError for a name that stands for no file, for a file that is named twice, and for
-        ``-``, since standard input can be read only once.
+        Raises FocusError as that does, and for standard input or a pipe, which can be read only once.
         """
-        paths = [path for name in names for path in _matching(str(name))]
-        if not paths:
-            raise FocusError("No text is given; name at least one file.")
-        seen: set[Path] = set()
-        for path in paths:
-            if path.resolve() in seen:
-                raise FocusError(f"{path}: is named twice; name each file of a text once.")
-            seen.add(path.resolve())
-        return cls(tuple(map(TextFile.of, paths)))
+        return cls(tuple(map(TextFile.of, named_files(*names))))
 
     def __str__(self) -> str:
-        others = len(self.files) - 1
-        return f"{self.files[0]} and {others} more file{'s' if others > 1 else ''}" if others else str(self.files[0])
+        return shortened(*self.files)
 
     @property
     def bytes(self) -> int:
@@ -118,25 +108,55 @@ class Text:
                     while chunk := stream.read(CHUNK):
                         digest.update(chunk)
                         last = chunk
-                except DamagedError as error:
+                except DecompressionError as error:
                     raise FocusError(f"{file}: {error}") from error
             if not last.endswith(b"\n"):
                 digest.update(b"\n")
         return digest.hexdigest()
 
 
-def open_decompressed(file: io.RawIOBase, name: str | Path, progress: Progress = silent) -> io.BufferedReader:
-    """The decompressed bytes of ``file``, which was opened without a buffer; ``name`` is for messages."""
-    try:
-        return io.BufferedReader(Decompressed(file, progress), CHUNK)
-    except FocusError as error:
-        raise FocusError(f"{name}: {error}") from error
+def named_files(*names: str | Path) -> list[Path]:
+    """The files ``names``, in this order.
+
+    A name that is no file can be a pattern, such as ``news/*.txt`` or ``**/*.txt.gz``; it stands for all files that
+    match it, sorted. ``-`` is left as it is. Raises FocusError for a name that stands for no file, for a directory, and
+    for a file that is named twice.
+    """
+    paths = [path for name in names for path in _matching(str(name))]
+    if not paths:
+        raise FocusError("No text is given; name at least one file.")
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise FocusError(f"{path}: is named twice; name each file of a text once.")
+        seen.add(path.resolve())
+    return paths
+
+
+def shortened(first: object, *others: object) -> str:
+    """The name of the first file, and how many more there are."""
+    return f"{first} and {len(others)} more file{'s' if len(others) > 1 else ''}" if others else str(first)
+
+
+def _matching(name: str) -> list[Path]:
+    """The files that ``name`` stands for; a name without a pattern stands for itself."""
+    path = Path(name)
+    if name == STANDARD or path.exists():
+        if path.is_dir():
+            raise FocusError(f"{name}: is a directory; name the files in it, for example as '{name}/*.txt'.")
+        return [path]
+    if not glob.has_magic(name):
+        raise FocusError(f"{name}: no such file.")
+    found = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if path.is_file())
+    if not found:
+        raise FocusError(f"{name}: no file matches this pattern.")
+    return found
 
 
 def raw_lines(stream: io.BufferedReader, name: str | Path) -> Iterator[bytes]:
     """Yield the lines of ``stream`` with their line ends.
 
-    Raises FocusError, naming file and line, for damaged compressed data and for an archive of files.
+    Raises FocusError, naming file and line, for compressed data that cannot be read and for an archive of files.
     """
     number = 0
     try:
@@ -144,23 +164,8 @@ def raw_lines(stream: io.BufferedReader, name: str | Path) -> Iterator[bytes]:
             if number == 1:
                 _refuse_archive(line, name)
             yield line
-    except DamagedError as error:
+    except DecompressionError as error:
         raise FocusError(f"{name}, line {number + 1}: {error}") from error
-
-
-def _matching(name: str) -> list[Path]:
-    """The files that ``name`` stands for; a name without a pattern stands for itself."""
-    if name == STANDARD:
-        raise FocusError(
-            "Standard input can be read only once, and this text is read more than once; write it to a file first, "
-            "for example with: cat > text.txt"
-        )
-    if os.path.lexists(name) or not glob.has_magic(name):
-        return [Path(name)]
-    found = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if not path.is_dir())
-    if not found:
-        raise FocusError(f"{name}: no file matches this pattern.")
-    return found
 
 
 def _refuse_archive(line: bytes, name: str | Path) -> None:

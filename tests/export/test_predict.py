@@ -1,12 +1,15 @@
 """Predictions of files: the formats, going on after every kind of end, and the faults of texts."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
+from backports import zstd
 from commands import heed_interrupts, refuse, run
 from export_models import LABELS, random_words, texts_of_mixed_lengths, write_small_export
 from focus_export.formats import make_format
@@ -385,19 +389,58 @@ def test_texts_may_come_through_a_pipe(tmp_path, exports):
         words = [*predict, "--input", "/dev/stdin", "--output", "-", "--format", "txt"]
         done = subprocess.run(words, input=content, capture_output=True, check=True)
         assert done.stdout == (tmp_path / "out.txt").read_bytes()
-    refuse("focus", *predict[1:], "--input", tmp_path, "--output", "-", says="is a directory; give a file of texts")
+    refuse("focus", *predict[1:], "--input", tmp_path, "--output", "-", says="is a directory; name the files in it")
 
 
-@pytest.mark.parametrize("packed", [lambda content: content, gzip.compress])
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, lzma.compress, zstd.compress, bz2.compress])
 def test_a_slow_pipe_is_read_for_what_it_is(packed):
-    """It has given one byte when its kind is to be told."""
-    content, (end, other) = packed(b"ka\nta\n"), os.pipe()
-    with open(end, "rb") as file:
-        os.write(other, content[:1])
-        texts = TextInput("pipe", file)
-        os.write(other, content[1:])
+    """A byte at a time, so that it has given one when its kind is to be decided; BZ may begin a text, too."""
+    content, (end, other) = packed(b"BZka\nta\n"), os.pipe()
+
+    def write():
+        for i in range(len(content)):
+            os.write(other, content[i : i + 1])
+            time.sleep(0.001)
         os.close(other)
-        assert list(texts) == ["ka", "ta"]
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    assert list(TextInput([Path(f"/dev/fd/{end}")])) == ["BZka", "ta"]
+    writing.join()
+    os.close(end)
+
+
+def test_several_files_are_one_input(tmp_path, classifier):
+    """Compressed or not, by name or pattern; a run goes on when they are put together into one."""
+    texts = [text or "ka" for text in texts_of_mixed_lengths(300, seed=5)]
+    (tmp_path / "b").mkdir()
+    write_lines(tmp_path / "b" / "1.txt", texts[:100])
+    (tmp_path / "b" / "2.txt").write_bytes(zstd.compress("\n".join(texts[100:250]).encode()))
+    (tmp_path / "a.xz").write_bytes(lzma.compress("\n".join(texts[250:]).encode()))
+    whole = write_lines(tmp_path / "whole.txt", texts)
+    predict_file(classifier, whole, tmp_path / "whole.jsonl")
+    parts = [tmp_path / "b" / "*.txt", tmp_path / "a.xz"]
+    assert predict_file(classifier, parts, tmp_path / "parts.jsonl") == 300
+    assert (tmp_path / "parts.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    interrupted(classifier, parts, tmp_path / "out.jsonl", 200)
+    interrupted(classifier, whole, tmp_path / "out.jsonl", 50)
+    predict_file(classifier, parts, tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_faults_in_several_files_are_told_with_file_and_line(tmp_path, classifier):
+    long = " ".join(random_words(30, seed=5))
+    first = write_lines(tmp_path / "1.txt", ["ka"] * 3)
+    (tmp_path / "bytes.txt").write_bytes(b"ka\nb\xff\n")
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"ka\n" * 9)[:-3])
+    for second, message in (
+        (write_lines(tmp_path / "2.txt", ["ka", long]), r"2\.txt, line 2: \d+ tokens"),
+        (tmp_path / "bytes.txt", r"bytes\.txt, line 2: not valid UTF-8"),
+        (tmp_path / "cut.gz", r"cut\.gz, line \d+: the gzip file is damaged or truncated"),
+        (first, r"1\.txt: is named twice"),
+    ):
+        with pytest.raises(FocusError, match=message):
+            predict_file(classifier, [first, second], tmp_path / "out.jsonl")
 
 
 @pytest.mark.parametrize(("closed", "says"), [("<&-", "Standard input"), (">&-", "Standard output")])

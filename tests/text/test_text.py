@@ -104,7 +104,7 @@ def test_zstd_without_its_package_is_told(tmp_path):
         "from focus_plugin.text import Text; list(Text.of('t.zst').lines())"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
-    assert 'FocusError: t.zst: reading zstd needs the package backports.zstd; pip install "focus' in done.stderr
+    assert 'FocusError: t.zst, line 1: reading zstd needs the package backports.zstd; pip install "focus' in done.stderr
 
 
 ENDS = ["one\ntwo\n", "one\ntwo", "one\r\ntwo\r\n", "\ufeffone\r\ntwo", "\ufeffone\ntwo\n"]
