@@ -13,6 +13,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
+_FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  # 8 bits need scales beside them
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -38,7 +40,7 @@ def assemble(
     Raises FocusError for a missing tensor, one whose shape does not fit the others or that is not floating, a
     vocabulary that is not as long as the embedding, missing special tokens, or heads that do not divide the width.
     """
-    layers = 1 + max((int(name.split(".")[3]) for name in tensors if ".sentence_encoder.layers." in name), default=-1)
+    layers = count_layers(tensors)
     tensors = {OUTPUT_EMBEDDING: tensors[EMBEDDING], **tensors} if EMBEDDING in tensors else tensors
     names = expected_names(layers)
     missing = [name for name in names if name not in tensors]
@@ -53,7 +55,7 @@ def assemble(
         shape, wanted = tuple(tensors[name].shape), expected_shape(name, rows, positions, width, feedforward)
         if shape != wanted or 0 in shape:
             raise FocusError(f"{path}: {name} has shape {shape}; beside the other tensors it must have {wanted}.")
-        if not tensors[name].is_floating_point():
+        if tensors[name].dtype not in _FLOATING:
             raise FocusError(
                 f"{path}: {name} is {tensors[name].dtype}; quantized encoders are not converted, give the original."
             )
@@ -75,3 +77,8 @@ def assemble(
         name: value.to(torch.float32) for name, value in tensors.items() if name.startswith("classification_heads.")
     }
     return Checkpoint(config, ordered, vocabulary, tokenizer, classification)
+
+
+def count_layers(tensors: Mapping[str, Tensor]) -> int:
+    """How many layers an encoder has, from the names of its tensors in fairseq."""
+    return 1 + max((int(name.split(".")[3]) for name in tensors if ".sentence_encoder.layers." in name), default=-1)

@@ -1,14 +1,13 @@
 """Encoders in a Hugging Face directory: ``config.json``, weights and tokenizer files."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble
+from focus_plugin.checkpoint.architecture import HuggingFaceConfig, same_architecture
+from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble, count_layers
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.names import (
     EMBEDDING,
@@ -18,45 +17,40 @@ from focus_plugin.checkpoint.names import (
     from_hugging_face,
     to_hugging_face,
 )
+from focus_plugin.checkpoint.tokenizer_files import read_tokenizer
 from focus_plugin.checkpoint.weights import load_pickled, load_safetensors, named_tensors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import write_json
-from focus_plugin.vocabulary.files import SENTENCEPIECE, TOKENIZER_JSON
+from focus_plugin.vocabulary.files import TOKENIZER_JSON
 from focus_plugin.vocabulary.huggingface import hugging_face_unigram
-from focus_plugin.vocabulary.readers import read_json, read_sentencepiece, read_tokenizer_json, read_vocab_json
-from focus_plugin.vocabulary.tokenizers import (
-    Tokenizer,
-    byte_level_tokenizer,
-    hugging_face_tokenizer,
-    sentencepiece_tokenizer,
-)
+from focus_plugin.vocabulary.readers import read_json
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, Vocabulary
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 PICKLED = "pytorch_model.bin"
-# What transformers assumes where config.json is silent, and what an encoder must have to be the same in fairseq.
-_EXPECTED: dict[str, tuple[object, tuple[object, ...]]] = {
-    "model_type": (None, ("xlm-roberta", "roberta")),
-    "hidden_act": ("gelu", ("gelu",)),
-    "position_embedding_type": ("absolute", ("absolute",)),
-    "layer_norm_eps": (1e-12, (1e-5,)),
-    "pad_token_id": (1, (1,)),
-}
+PICKLED_SHARDS = "pytorch_model.bin.index.json"
 _ROWS = (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS)
 
 
 def read_huggingface(directory: Path) -> Checkpoint:
-    """Read an XLM-R or RoBERTa directory. Raises FocusError for what this program cannot represent exactly."""
-    config = _read_config(directory / CONFIG)
+    """Read an XLM-R, RoBERTa or CamemBERT directory. Raises FocusError for what fairseq cannot represent exactly."""
+    config = same_architecture(path := directory / CONFIG, read_json(path))
     tensors = from_hugging_face(weights := _read_weights(directory))
-    _fold_token_types(directory, weights, tensors)
-    vocabulary, tokenizer = _read_tokenizer(directory)
+    _require_sizes(path, config, tensors)
+    _take_output(path, config, weights, tensors)
+    _take_positions(directory, config, weights, tensors)
+    vocabulary, tokenizer = read_tokenizer(directory, config.kind)
+    if vocabulary.ids.get(PAD, config.pad) != config.pad:
+        raise FocusError(
+            f"{path}: pad_token_id is {config.pad}, but {PAD} has the id {vocabulary.ids[PAD]} in the "
+            "tokenizer; positions are counted by the former, so one of the two is wrong."
+        )
     rows = len(tensors.get(EMBEDDING, ()))
     if rows % 8 == 0 and 0 < rows - len(vocabulary) < 128:  # rows without a token, to make the size a round number
         tensors.update({name: tensors[name][: len(vocabulary)] for name in _ROWS if name in tensors})
-    return assemble(directory, tensors, vocabulary, tokenizer, config["num_attention_heads"])
+    return assemble(directory, tensors, vocabulary, tokenizer, config.heads)
 
 
 def write_huggingface(
@@ -119,62 +113,88 @@ def _config(config: EncoderConfig, vocabulary: Vocabulary, labels: Sequence[str]
     return written
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise FocusError(f"{path}: not a JSON object ({error}).") from error
-    for key, (default, known) in _EXPECTED.items():
-        if (value := config.get(key, default)) not in known:
-            names = " or ".join(str(value) for value in known)
-            raise FocusError(f"{path}: {key} is {value!r}; this program converts encoders with {names} only.")
-    if not isinstance(config.get("num_attention_heads"), int):
-        raise FocusError(f"{path}: num_attention_heads is missing.")
-    return config
-
-
 def weight_files(directory: Path) -> list[Path]:
     """The files that hold the weights, none if there are none: one, or an index and the shards it names.
 
-    Raises FocusError for an index that names no files of the directory.
+    safetensors come before pickles. Raises FocusError for an index that names no files of the directory.
     """
-    if (index := directory / SHARDS).is_file() and not (directory / WEIGHTS).is_file():
-        shards = read_json(index).get("weight_map")
-        names = set(shards.values()) if isinstance(shards, dict) else set()
-        if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
-            raise FocusError(f"{index}: expected the names of files beside it, by tensor, as its weight_map.")
-        return [index, *(directory / name for name in sorted(names))]
-    return [path for name in (WEIGHTS, PICKLED) if (path := directory / name).is_file()][:1]
+    for whole, index in ((WEIGHTS, SHARDS), (PICKLED, PICKLED_SHARDS)):
+        if (path := directory / whole).is_file():
+            return [path]
+        if (path := directory / index).is_file():
+            return [path, *_shards(path)]
+    return []
+
+
+def _shards(index: Path) -> list[Path]:
+    shards = read_json(index).get("weight_map")
+    names = set(shards.values()) if isinstance(shards, dict) else set()
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise FocusError(f"{index}: expected the names of files beside it, by tensor, as its weight_map.")
+    return [index.with_name(name) for name in sorted(names)]
 
 
 def _read_weights(directory: Path) -> dict[str, Tensor]:
-    files = weight_files(directory)
+    files = [path for path in weight_files(directory) if path.name not in (SHARDS, PICKLED_SHARDS)]
     if not files:
-        raise FocusError(f"{directory}: has none of {WEIGHTS}, {SHARDS} and {PICKLED}.")
-    if files[0].name == PICKLED:
-        return named_tensors(files[0], load_pickled(files[0]))
-    parts = [load_safetensors(path) for path in files if path.name != SHARDS]
+        raise FocusError(
+            f"{directory}: has no weights; looked for {WEIGHTS}, {SHARDS}, {PICKLED} and {PICKLED_SHARDS}."
+        )
+    pickled = files[0].suffix == ".bin"
+    parts = [named_tensors(path, load_pickled(path)) if pickled else load_safetensors(path) for path in files]
     return {name: tensor for part in parts for name, tensor in part.items()}
 
 
-def _fold_token_types(directory: Path, weights: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
-    """fairseq has no token types. Type 0 stands at every position, so its vector can be part of each position's."""
-    types = next((value for name, value in weights.items() if name.endswith("token_type_embeddings.weight")), None)
-    if types is None or POSITIONS not in tensors:
+def _require_sizes(path: Path, config: HuggingFaceConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Raise FocusError where ``config.json`` says another size than the weights: it then describes another model."""
+    feedforward = tensors.get("encoder.sentence_encoder.layers.0.fc1.bias", ())
+    found = {
+        "num_hidden_layers": count_layers(tensors),
+        "intermediate_size": len(feedforward),
+        "max_position_embeddings": len(tensors.get(POSITIONS, ())),
+        "vocab_size": len(tensors.get(EMBEDDING, ())),
+    }
+    for name, size in found.items():
+        if size and config.sizes.get(name, size) != size:
+            raise FocusError(f"{path}: {name} is {config.sizes[name]}, but the weights beside it have {size}.")
+
+
+def _take_output(
+    path: Path, config: HuggingFaceConfig, weights: Mapping[str, Tensor], tensors: dict[str, Tensor]
+) -> None:
+    """The masked-LM head's output embedding and bias as transformers uses them."""
+    if "encoder.lm_head.dense.weight" not in tensors:
+        raise FocusError(
+            f"{path.parent}: has no masked-LM head, which converting and training need: it was saved as an encoder "
+            "alone or for another task. Give the masked LM from which it was trained."
+        )
+    if not config.tied and OUTPUT_EMBEDDING not in tensors:
+        raise FocusError(
+            f"{path}: tie_word_embeddings is False, but the weights have no lm_head.decoder.weight; transformers would "
+            "draw one at random."
+        )
+    if (bias := weights.get("lm_head.decoder.bias")) is not None:
+        tensors[OUTPUT_BIAS] = bias
+
+
+def _take_positions(
+    directory: Path, config: HuggingFaceConfig, weights: Mapping[str, Tensor], tensors: dict[str, Tensor]
+) -> None:
+    """Make the position table fairseq's, where a text begins at row 2 and no token has a type.
+
+    Type 0 stands at every position, so its vector can be part of each position's.
+    """
+    if (positions := tensors.get(POSITIONS)) is None or positions.ndim != 2:
         return
-    if types.shape[1:] != tensors[POSITIONS].shape[1:] or not len(types):
-        raise FocusError(f"{directory}: its token types have shape {tuple(types.shape)}; expected rows of its width.")
-    if torch.any(types[0] != 0):
-        tensors[POSITIONS] = tensors[POSITIONS] + types[0]
-
-
-def _read_tokenizer(directory: Path) -> tuple[Vocabulary, Tokenizer]:
-    if (path := directory / TOKENIZER_JSON).is_file():
-        return read_tokenizer_json(path), hugging_face_tokenizer(path)
-    if (path := directory / SENTENCEPIECE).is_file():
-        return read_sentencepiece(path), sentencepiece_tokenizer(path)
-    if (path := directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
-        return read_vocab_json(path), byte_level_tokenizer(path, directory / "merges.txt")
-    raise FocusError(
-        f"{directory}: has no tokenizer; looked for tokenizer.json, {SENTENCEPIECE}, and vocab.json with merges.txt."
+    types = next((value for name, value in weights.items() if name.endswith("token_type_embeddings.weight")), None)
+    if types is not None:
+        if types.shape[1:] != positions.shape[1:] or not len(types):
+            raise FocusError(
+                f"{directory}: its token types have shape {tuple(types.shape)}; expected rows of its width."
+            )
+        if torch.any(types[0] != 0):
+            positions = positions.to(torch.float32) + types[0].to(torch.float32)
+    first = positions[config.pad + 1 :]
+    tensors[POSITIONS] = (
+        positions if config.pad == 1 else torch.cat([torch.zeros_like(positions[:1]).expand(2, -1), first])
     )

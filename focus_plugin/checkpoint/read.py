@@ -5,9 +5,18 @@ from pathlib import Path
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.huggingface import CONFIG, read_huggingface, weight_files
 from focus_plugin.checkpoint.release import MODEL, read_release
+from focus_plugin.checkpoint.tokenizer_files import ADDED, SETTINGS
 from focus_plugin.errors import FocusError
 
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "dict.txt")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    ADDED,
+    SETTINGS,
+    "dict.txt",
+)
 
 
 def read_checkpoint(directory: str | Path) -> Checkpoint:

@@ -39,12 +39,16 @@ def load_pickled(path: Path) -> Any:
 def named_tensors(path: Path, loaded: object) -> dict[str, Tensor]:
     """What ``path`` holds, if that is tensors by name; scalars, of which an encoder has none, are left out.
 
-    Raises FocusError if it is anything else.
+    Raises FocusError if it is anything else, also for a tensor whose numbers are not all there: a sparse or nested
+    one, or one of the device "meta", all of which a file can ask for.
     """
     if not isinstance(loaded, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in loaded.items()
     ):
         raise FocusError(f"{path}: holds no weights; a mapping from names to tensors is expected there.")
+    for name, tensor in loaded.items():
+        if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_nested:
+            raise FocusError(f"{path}: {name} is no ordinary tensor; expected one with all its numbers in the file.")
     return {name: tensor for name, tensor in loaded.items() if tensor.ndim}
 
 
