@@ -1,37 +1,23 @@
-"""Text and labelled tables to the binary files that fairseq trains on."""
+"""Labelled tables to the binary files that fairseq's sentence prediction reads."""
 
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder, best_fitting_int_dtype
+from fairseq.data.indexed_dataset import MMapIndexedDataset
 
+from focus_plugin.binary_data import Encoder, add_item, writing_dataset
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
 from focus_plugin.vocabulary.encoding import batches
-from focus_plugin.vocabulary.files import DICTIONARY, vocabulary_files
-from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
-from focus_plugin.vocabulary.vocabulary import END, MASK, UNKNOWN, Vocabulary
+from focus_plugin.vocabulary.files import DICTIONARY
 
 INPUT, LABEL = "input0", "label"
 _NAMES = "names.txt"  # in LABEL: apart from its dictionary, in which a label could not be called <s>
 _SPECIALS = 4  # <s> <pad> </s> <unk>, which fairseq puts first into every dictionary
-
-
-@dataclass(frozen=True)
-class TextCounts:
-    """What a prepared text holds. lines: not empty ones. tokens: without the ``</s>`` of each line. unknown: how
-    many of the tokens are ``<unk>``."""
-
-    lines: int
-    tokens: int
-    unknown: int
 
 
 @dataclass(frozen=True)
@@ -42,68 +28,6 @@ class TableCounts:
     train_rows: int
     valid_rows: int
     truncated: int
-
-
-@dataclass(frozen=True)
-class _Encoder:
-    """Text to the ids of a fairseq dictionary; ids: of every id of the tokenizer."""
-
-    tokenizer: Tokenizer
-    vocabulary: Vocabulary
-    ids: np.ndarray
-
-    @classmethod
-    def load(cls, directory: Path) -> "_Encoder":
-        dictionary, tokenizer_file = vocabulary_files(directory)
-        tokenizer, vocabulary = load_tokenizer(tokenizer_file), read_dictionary(dictionary)
-        return cls(tokenizer, vocabulary, piece_ids(tokenizer, vocabulary))
-
-    def __call__(self, texts: list[str]) -> Iterator[np.ndarray]:
-        for pieces in self.tokenizer.ids(texts):
-            yield self.ids[np.array(pieces, dtype=np.int64)]
-
-    @property
-    def end(self) -> int:
-        """The id of ``</s>``."""
-        return self.vocabulary.ids[END]
-
-    @property
-    def dictionary_size(self) -> int:
-        """Tokens of the dictionary as fairseq-preprocess counts them to choose how wide an id is stored."""
-        return len(self.vocabulary) - (self.vocabulary.tokens[-1] == MASK)
-
-
-def prepare_masked_lm(
-    vocabulary: Path, train: Path, valid: Path, output: Path, progress: Progress = silent
-) -> tuple[TextCounts, TextCounts]:
-    """Encode two texts, a sample a line, into ``train`` and ``valid`` of a masked-LM data directory.
-
-    ``vocabulary`` is a directory with ``dict.txt`` and the tokenizer's file. The files are those that
-    fairseq-preprocess makes from the same text, but for empty lines, which are left out. Memory grows with the
-    number of lines only. Raises FocusError for a text without words.
-    """
-    encoder = _Encoder.load(vocabulary)
-    shutil.copyfile(vocabulary / DICTIONARY, output / DICTIONARY)
-    counts = [
-        _write_text(encoder, text, output / name, progress) for text, name in ((train, "train"), (valid, "valid"))
-    ]
-    return counts[0], counts[1]
-
-
-def _write_text(encoder: _Encoder, text: Path, output: Path, progress: Progress) -> TextCounts:
-    unknown_id = encoder.vocabulary.ids[UNKNOWN]
-    lines = tokens = unknown = 0
-    with _dataset(output, encoder.dictionary_size) as dataset:
-        for batch in batches(read_lines(text, progress)):
-            for ids in encoder(batch):
-                if len(ids):
-                    _add(dataset, ids, encoder.end)
-                    lines += 1
-                    tokens += len(ids)
-                    unknown += int((ids == unknown_id).sum())
-    if not lines:
-        raise FocusError(f"{text}: the text is empty; it needs at least one line with words.")
-    return TextCounts(lines, tokens, unknown)
 
 
 def prepare_classification(
@@ -124,7 +48,7 @@ def prepare_classification(
     than ``max_positions`` tokens, ``<s>`` and ``</s>`` included. Raises FocusError, with file and line, for a
     table that is empty or malformed, a text that is empty or too long, and a label unknown from training.
     """
-    encoder = _Encoder.load(vocabulary)
+    encoder = Encoder.load(vocabulary)
     for name in (INPUT, LABEL):
         (output / name).mkdir()
     shutil.copyfile(vocabulary / DICTIONARY, output / INPUT / DICTIONARY)
@@ -149,9 +73,9 @@ def prepare_classification(
     (output / LABEL / _NAMES).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
     ids = {label: np.array([_SPECIALS + i]) for i, label in enumerate(labels)}
     for split, labelled in rows.items():
-        with _dataset(output / LABEL / split, _SPECIALS + len(labels)) as dataset:
+        with writing_dataset(output / LABEL / split, _SPECIALS + len(labels)) as dataset:
             for _, label in labelled:
-                _add(dataset, ids[label], encoder.end)
+                add_item(dataset, ids[label], encoder.end)
     return TableCounts(labels, len(rows["train"]), len(rows["valid"]), cut)
 
 
@@ -207,11 +131,11 @@ class Table:
 
 
 def _write_inputs(
-    encoder: _Encoder, table: Table, output: Path, limit: int, truncate: bool, progress: Progress
+    encoder: Encoder, table: Table, output: Path, limit: int, truncate: bool, progress: Progress
 ) -> tuple[list[tuple[int, str]], int]:
     """Write the texts of ``table`` as ids; return line number and label of every row, and how many were cut."""
     labels, cut = [], 0
-    with _dataset(output, encoder.dictionary_size) as dataset:
+    with writing_dataset(output, encoder.dictionary_size) as dataset:
         for batch in batches(table.rows(progress), lambda row: len(row[2])):
             for (line, label, _), ids in zip(batch, encoder([text for _, _, text in batch]), strict=True):
                 if not len(ids):
@@ -222,22 +146,10 @@ def _write_inputs(
                         f"the model reads {limit + 2}; shorten it, or have such texts cut with --truncate."
                     )
                 cut += len(ids) > limit
-                _add(dataset, ids[:limit], encoder.end)
+                add_item(dataset, ids[:limit], encoder.end)
                 labels.append((line, label))
     return labels, cut
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)
-
-
-@contextmanager
-def _dataset(path: Path, dictionary_size: int) -> Iterator[MMapIndexedDatasetBuilder]:
-    """fairseq's writer of ``path.bin``; ``path.idx`` is written at the end of the block."""
-    builder = MMapIndexedDatasetBuilder(f"{path}.bin", dtype=best_fitting_int_dtype(dictionary_size))
-    yield builder
-    builder.finalize(f"{path}.idx")
-
-
-def _add(dataset: MMapIndexedDatasetBuilder, ids: np.ndarray, end: int) -> None:
-    dataset.add_item(torch.from_numpy(np.append(ids, end)))

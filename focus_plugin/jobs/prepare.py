@@ -17,7 +17,7 @@ FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
 
 def prepare(vocabulary: Path, train: Path, valid: Path, output: Path, phase: Phase = no_phase) -> Manifest:
     """Write the data directory unless ``output`` already holds it; see ``prepare_masked_lm``."""
-    from focus_plugin.data import prepare_masked_lm
+    from focus_plugin.masked_lm.data import prepare_masked_lm
 
     _refuse_colon(output)
     files = (*vocabulary_files(vocabulary), existing_file(train), existing_file(valid))

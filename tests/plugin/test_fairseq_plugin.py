@@ -16,7 +16,7 @@ import torch
 from fairseq.models.roberta import XLMRModel
 from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, run, script, train_options
 
-from focus_plugin.data import prepare_masked_lm
+from focus_plugin.masked_lm.data import prepare_masked_lm
 from focus_plugin.transfer import initialize
 from focus_plugin.trusted import trusted_globals
 from focus_plugin.vocabulary.readers import read_dictionary

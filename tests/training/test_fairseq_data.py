@@ -10,8 +10,9 @@ from fairseq.data import data_utils
 from fairseq.data.dictionary import Dictionary
 from fairseq_models import CONFIG, World, make_world, run, script
 
-from focus_plugin.data import prepare_classification, prepare_masked_lm, read_labels
+from focus_plugin.data import prepare_classification, read_labels
 from focus_plugin.errors import FocusError
+from focus_plugin.masked_lm.data import prepare_masked_lm
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from fairseq_models import CONFIG, USER_DIR, World, make_world
 
 import focus_plugin.tasks.focus_masked_lm  # noqa: F401  registers the task that composed commands name
 from focus_plugin.checkpoint.release_state import release_state
-from focus_plugin.data import prepare_classification, prepare_masked_lm
+from focus_plugin.data import prepare_classification
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning import evaluate_classifier
 from focus_plugin.jobs.evaluate import evaluate, masked_lm_loss
@@ -33,6 +33,7 @@ from focus_plugin.jobs.finetune import Classification, classification_task, fine
 from focus_plugin.jobs.prepare import prepare
 from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.manifest import describe, write_manifest
+from focus_plugin.masked_lm.data import prepare_masked_lm
 from focus_plugin.training.checkpoints import BEST
 from focus_plugin.training.commands import Schedule, Training, check_extra, train_command
 from focus_plugin.training.log import TrainingStep

@@ -1,0 +1,1 @@
+"""Masked language modelling on prepared text: the data, and the loss on it."""
