@@ -6,7 +6,7 @@ import click
 from focus_cli.common import given, interactive, phases, quiet_option, refuse, seed_option, tell
 from focus_cli.declared import options_of
 
-from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
 from focus_plugin.options import declared
 
 PAPER = {"dimension": 100, "epochs": 3, "minimum_count": 10, "seed": 42, "fill": "normal", "calibrate": 0}
@@ -45,7 +45,7 @@ _UNUSED = {  # what leaves other options without effect
 )
 @click.option("--paper", is_flag=True, help="Do what the authors' package does, with its defaults.")
 @click.option("--device", default="cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
-@options_of(FastTextOptions)
+@options_of(ReadingOptions, FastTextOptions)
 @seed_option
 @quiet_option
 @click.pass_context
@@ -66,6 +66,7 @@ def command(
     calibrate: int,
     paper: bool,
     device: str,
+    skip_tokenizer_check: bool,
     dimension: int,
     epochs: int,
     minimum_count: int,
@@ -89,6 +90,7 @@ def command(
         extend=extend,
         corpus=corpus,
         auxiliary=auxiliary,
+        reading=ReadingOptions(skip_tokenizer_check=skip_tokenizer_check),
         word_vectors=word_vectors,
         matrix=matrix,
         method=method,
@@ -124,3 +126,5 @@ def _require_effect(context: click.Context) -> None:
         refuse(context, _UNUSED.get(option, ()), f"has no effect with {option}; leave it out.")
     if values["calibrate"] and not values["corpus"]:
         refuse(context, ["calibrate"], "needs --corpus, the text to fit the output bias to.")
+    if not values["auxiliary"]:
+        refuse(context, ["skip_tokenizer_check"], "needs --auxiliary, the file that is not to be checked.")

@@ -12,6 +12,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 LARGEST_UNKNOWN_SHARE = 0.01
 LARGEST_MISSING_SHARE = 0.06
 EXAMPLES = 5
+_REMEDY = "Make it again with focus auxiliary, or give --skip-tokenizer-check if you know that it fits."
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,22 @@ def _put(matrix: np.ndarray, words: list[str], vectors: np.ndarray, target: Voca
     return rows[rows >= 0]
 
 
-def check_names(path: Path, found: NamedVectors, target: Vocabulary) -> None:
-    """Raise FocusError for a word that has two vectors, and for words of another tokenizer than the target's.
-
-    The right tokenizer writes what the target's alphabet can spell in the target's tokens alone; what it cannot
-    spell, it passes on as it is. So only words in the target's alphabet tell. Measured on Swahili, Amharic and
-    English text, none of them is unknown under the right tokenizer, whatever the text; under one of another
-    language, size, algorithm or character coverage at least 2.5 % are. A smaller SentencePiece unigram vocabulary
-    of the same text, a subset of the larger, cannot be told so; see ``check_counts``.
-    """
+def check_unique(path: Path, found: NamedVectors) -> None:
+    """Raise FocusError for a word that has two vectors."""
     word, count = max(Counter(found.words).items(), key=lambda item: item[1], default=("", 0))
     if count > 1:
         raise FocusError(f"{path}: the token {word!r} is there twice.")
+
+
+def check_names(path: Path, found: NamedVectors, target: Vocabulary) -> None:
+    """Raise FocusError if the words of ``found`` look as if another tokenizer than the target's had made them.
+
+    The right tokenizer cuts what can be spelled in the target's alphabet into the target's tokens alone, and passes
+    on other text as it is; so only words in the target's alphabet count. Measured on Swahili, Amharic and English
+    text, none of them is unknown under the right tokenizer, whatever the text; under one of another language, size,
+    algorithm or character coverage at least 2.5 % are. A smaller SentencePiece unigram vocabulary of the same text
+    is a subset of the larger one and passes; ``check_counts`` finds it.
+    """
     text = [token for token, special in zip(target.tokens, target.special, strict=True) if not special]
     alphabet = set().union(*text)
     spelled = [word for word in (*found.words, *found.others) if alphabet.issuperset(word)]
@@ -83,8 +88,8 @@ def check_names(path: Path, found: NamedVectors, target: Vocabulary) -> None:
         examples = ", ".join(repr(word) for word in unknown[:EXAMPLES])
         raise FocusError(
             f"{path}: {len(unknown) / len(spelled):.0%} of its words in the target's alphabet are not tokens of the "
-            f"target vocabulary, such as {examples}; it was made with another tokenizer. Make it again with "
-            "focus auxiliary; vectors of whole words go to --word-vectors."
+            f"target vocabulary, such as {examples}; it seems to be made with another tokenizer. Vectors of whole "
+            f"words go to --word-vectors. {_REMEDY}"
         )
 
 
@@ -109,5 +114,5 @@ def check_counts(path: Path, found: NamedVectors, target: Vocabulary, uses: np.n
         examples = ", ".join(repr(target.tokens[i]) for i in missing[np.argsort(-uses[missing])][:EXAMPLES])
         raise FocusError(
             f"{path}: {len(missing) / frequent.sum():.0%} of the frequent tokens of the target vocabulary are no words "
-            f"of it, such as {examples}; it was made with another tokenizer. Make it again with focus auxiliary."
+            f"of it, such as {examples}; it seems to be made with another tokenizer. {_REMEDY}"
         )

@@ -1,4 +1,4 @@
-"""The options of the auxiliary fastText vectors."""
+"""The options of auxiliary vectors: how fastText is trained, and how a file of vectors is read."""
 
 from dataclasses import dataclass
 
@@ -20,4 +20,13 @@ class FastTextOptions:
     negatives: int = 10
     threads: int = option(
         1, minimum=1, maximum=1000, help="Threads of fastText; with more than 1 the vectors differ each time."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How a file of vectors is read."""
+
+    skip_tokenizer_check: bool = option(
+        False, help="Accept --auxiliary even if it looks as if it was made with another tokenizer."
     )

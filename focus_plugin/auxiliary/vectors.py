@@ -4,31 +4,47 @@ from pathlib import Path
 
 import numpy as np
 
-from focus_plugin.auxiliary.alignment import NamedVectors, TokenVectors, align, check_counts, check_names
+from focus_plugin.auxiliary.alignment import (
+    NamedVectors,
+    TokenVectors,
+    align,
+    check_counts,
+    check_names,
+    check_unique,
+)
 from focus_plugin.auxiliary.fasttext_files import read_model, read_text
 from focus_plugin.auxiliary.matrices import read_npz, read_safetensors
+from focus_plugin.auxiliary.options import ReadingOptions
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
+CHECKED = ReadingOptions()
 KINDS = (".bin", ".vec", ".npz", ".safetensors")
 _NONE = "{}: has no vector for any token of the target vocabulary; it was made with another."
 
 
-def load_vectors(path: str | Path, target: Vocabulary, uses: np.ndarray | None = None) -> TokenVectors:
+def load_vectors(
+    path: str | Path,
+    target: Vocabulary,
+    uses: np.ndarray | None = None,
+    options: ReadingOptions = CHECKED,
+) -> TokenVectors:
     """Vectors of ``target``'s tokens; ``uses``: how often each occurs in text, shape (target,), if that is known.
 
     Reads a fastText model of tokens (``.bin``), fastText's text format (``.vec``), and matrices (``.npz``,
-    ``.safetensors``). Raises FocusError for a damaged file, NaN or infinity, and for
-    a file that was made with another tokenizer.
+    ``.safetensors``). Raises FocusError for a damaged file, two vectors of one token, NaN or infinity, and, unless
+    ``options`` say otherwise, for a file that looks as if it was made with another tokenizer.
     """
     path = existing_file(path)
     found = _read(path, target)
     if not found.words:
         raise FocusError(_NONE.format(path))
-    check_names(path, found, target)
-    if uses is not None:
-        check_counts(path, found, target, uses)
+    check_unique(path, found)
+    if not options.skip_tokenizer_check:
+        check_names(path, found, target)
+        if uses is not None:
+            check_counts(path, found, target, uses)
     aligned = align(found, target)
     if not np.isfinite(aligned.vectors).all():
         raise FocusError(f"{path}: holds NaN or infinity; make the vectors again.")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.cache import cached_vectors
-from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.calibration import calibrated_bias, text_ids
@@ -64,6 +64,7 @@ class Conversion:
     extend: bool
     corpus: Path | None
     auxiliary: Path | None
+    reading: ReadingOptions
     word_vectors: Path | None
     matrix: Path | None
     method: str
@@ -177,7 +178,8 @@ def _transfer(
 
 def _vectors(job: Conversion, manifest: Manifest, target: Vocabulary, phase: Phase, verbose: bool) -> TokenVectors:
     if job.auxiliary:
-        return load_vectors(job.auxiliary, target, read_counts(vocabulary_files(job.vocabulary)[0], target))
+        uses = read_counts(vocabulary_files(job.vocabulary)[0], target)
+        return load_vectors(job.auxiliary, target, uses, job.reading)
     if job.word_vectors:
         return load_word_vectors(job.word_vectors, target)
     assert job.corpus is not None

@@ -16,9 +16,9 @@ from sources import SYLLABLES, write_text
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from focus_plugin.auxiliary.alignment import TokenVectors
+from focus_plugin.auxiliary.alignment import LARGEST_UNKNOWN_SHARE, TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
-from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.errors import FocusError
@@ -230,10 +230,10 @@ def test_vectors_of_another_tokenizer_are_refused(
         make_auxiliary(target_text, smaller_vocabulary, tmp_path / f"smaller.{suffix}", OPTIONS)
     write_vec(tmp_path / "larger.vec", fasttext.load_model(str(token_model)))
     cases = (
-        (vocabulary, tmp_path / "other.bin", "it was made with another tokenizer"),
-        (vocabulary, word_model, "vectors of whole words go to --word-vectors"),
+        (vocabulary, tmp_path / "other.bin", "it seems to be made with another tokenizer"),
+        (vocabulary, word_model, "Vectors of whole words go to --word-vectors"),
         (smaller_vocabulary, token_model, "are not tokens of the target vocabulary, such as '▁"),
-        (smaller_vocabulary, tmp_path / "larger.vec", "it was made with another tokenizer"),
+        (smaller_vocabulary, tmp_path / "larger.vec", "it seems to be made with another tokenizer"),
         (vocabulary, tmp_path / "smaller.safetensors", "was made for another vocabulary"),
         (vocabulary, tmp_path / "smaller.bin", "of the frequent tokens of the target vocabulary are no words of it"),
     )
@@ -242,22 +242,57 @@ def test_vectors_of_another_tokenizer_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_right_tokenizer_is_accepted_on_less_text(vocabulary, target, target_text, tmp_path):
-    """Whether or not the dictionary says how often its tokens occur."""
+def test_only_the_right_tokenizer_is_accepted_on_less_text(
+    vocabulary, smaller_vocabulary, target, target_text, tmp_path
+):
+    """A smaller vocabulary of the same text is a subset: only the counts of the dictionary tell it from the right one,
+    and without such counts both are accepted."""
     (tmp_path / "less.txt").write_text("".join(target_text.read_text().splitlines(keepends=True)[::10]))
-    make_auxiliary(tmp_path / "less.txt", vocabulary, tmp_path / "less.bin", OPTIONS)
+    right, smaller = tmp_path / "right.bin", tmp_path / "smaller.bin"
+    make_auxiliary(tmp_path / "less.txt", vocabulary, right, OPTIONS)
+    make_auxiliary(tmp_path / "less.txt", smaller_vocabulary, smaller, OPTIONS)
     uses = read_counts(vocabulary / "dict.txt", target)
+    words = set(fasttext.load_model(str(right)).get_words())
+    assert any(uses[target.ids[token]] for token in target.tokens if token not in words), "less text has fewer tokens"
     for counts in (uses, np.ones_like(uses), uses * 0):
-        assert load_vectors(tmp_path / "less.bin", target, counts).vectors.any()
+        assert load_vectors(right, target, counts).vectors.any()
+    for counts in (np.ones_like(uses), uses * 0):
+        assert load_vectors(smaller, target, counts).vectors.any()
+    with pytest.raises(FocusError, match="frequent tokens of the target vocabulary are no words of it"):
+        load_vectors(smaller, target, uses)
 
 
-def test_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(vocabulary, target, target_text, tmp_path):
+def test_only_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(
+    vocabulary, smaller_vocabulary, target, target_text, tmp_path
+):
+    """Words in letters that the target lacks are no sign of another tokenizer; words in its letters are."""
     foreign = [f"{first}{second} babo" for first in "абвгдежзик" for second in "лмнопрстуф"]
     (tmp_path / "text.txt").write_text(target_text.read_text() + "\n".join(foreign * 5))
     make_auxiliary(tmp_path / "text.txt", vocabulary, tmp_path / "v.bin", OPTIONS)
     words = fasttext.load_model(str(tmp_path / "v.bin")).get_words()
-    assert sum(word not in target.ids for word in words) >= len(foreign)
+    assert sum(word not in target.ids for word in words) >= len(foreign) > LARGEST_UNKNOWN_SHARE * len(words)
     assert load_vectors(tmp_path / "v.bin", target).vectors.any()
+    with pytest.raises(FocusError, match="words in the target's alphabet are not tokens of the target vocabulary"):
+        load_vectors(tmp_path / "v.bin", read_dictionary(smaller_vocabulary / "dict.txt"))
+
+
+def test_a_refusal_is_overridden_by_the_option_that_it_names(
+    release, vocabulary, smaller_vocabulary, token_model, target, target_text, tmp_path
+):
+    make_auxiliary(target_text, smaller_vocabulary, tmp_path / "smaller.bin", OPTIONS)
+    uses = read_counts(vocabulary / "dict.txt", target)
+    with pytest.raises(FocusError, match="--skip-tokenizer-check"):  # by check_counts
+        load_vectors(tmp_path / "smaller.bin", target, uses)
+    unchecked = ReadingOptions(skip_tokenizer_check=True)
+    assert load_vectors(tmp_path / "smaller.bin", target, uses, unchecked).vectors.any()
+    base = ("focus", "convert", "--source", release, "--vocab", smaller_vocabulary, "--output", tmp_path / "out")
+    told = refuse(*base, "--auxiliary", token_model, says="seems to be made with another tokenizer")  # by check_names
+    option = next(word for word in told.split() if word.startswith("--skip"))
+    run(*base, "--auxiliary", token_model, option)
+    assert json.loads((tmp_path / "out" / "focus.json").read_text())["counts"]["mixed"] > 50
+    (tmp_path / "twice.vec").write_text("2 2\n▁a 1 2\n▁a 1 2\n")
+    with pytest.raises(FocusError, match="is there twice"):
+        load_vectors(tmp_path / "twice.vec", SMALL, options=unchecked)
 
 
 def test_a_lack_of_memory_is_told(vocabulary, target_text, tmp_path):
