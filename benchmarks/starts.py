@@ -42,7 +42,17 @@ def losses(arguments: argparse.Namespace, language: str, seed: int, commands: li
         if name in TRAINED and arguments.updates:
             schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
             job = ("focus", "train", work / "data", "--init", start, "--output", f"{start}.trained", *schedule)
-            run(commands, *job, "--seed", seed, "--validations", 2, "--", "--tokens-per-sample", LENGTH)
+            run(
+                commands,
+                *job,
+                "--seed",
+                seed,
+                "--validate-every",
+                -(-arguments.updates // 2),
+                "--",
+                "--tokens-per-sample",
+                LENGTH,
+            )
             found[f"{name}.trained"] = loss(commands, work / "data", Path(f"{start}.trained"))
     return found
 

@@ -47,7 +47,16 @@ def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> d
         run(commands, "focus", "convert", *source, "--method", method, "--output", work / method)
         base = ("focus", "train", work / "data", "--init", work / method, "--output", work / f"{method}.lapt")
         schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
-        run(commands, *base, *schedule, "--validations", 6, "--", "--tokens-per-sample", LENGTH)
+        run(
+            commands,
+            *base,
+            *schedule,
+            "--validate-every",
+            -(-arguments.updates // 6),
+            "--",
+            "--tokens-per-sample",
+            LENGTH,
+        )
         for stage in (method, f"{method}.lapt"):
             model = ("--model", work / stage, "--tokens-per-sample", LENGTH)
             told = run(commands, "focus", "evaluate", work / "data", *model)

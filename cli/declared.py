@@ -1,5 +1,6 @@
 """Declared options as click's."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,17 @@ import click
 from focus_plugin.options import Option, declared
 
 Decorated = Callable[..., Any]
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds that is not infinite; click itself lets ``nan`` into any range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or an error in click's words."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def options_of(*declarations: type) -> Callable[[Decorated], Decorated]:
@@ -47,4 +59,4 @@ def _type(entry: Option) -> Any:
     if entry.minimum is None and entry.maximum is None:
         return Path if entry.kind is Path else entry.kind
     bounds: Any = (entry.minimum, entry.maximum)
-    return click.IntRange(*bounds) if entry.kind is int else click.FloatRange(*bounds)
+    return click.IntRange(*bounds) if entry.kind is int else FiniteRange(*bounds)

@@ -1,6 +1,5 @@
 """What the subcommands that train share: options, the command that is run, and the way it goes."""
 
-import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -9,28 +8,18 @@ from typing import Any
 
 import click
 from focus_cli.common import interactive, phases, tell
+from focus_cli.declared import FiniteRange
 
 from focus_plugin.training.log import TrainingStep
-from focus_plugin.training.release import Watcher
+from focus_plugin.training.watcher import Watcher
 
 extra_argument = click.argument("extra", nargs=-1, type=click.UNPROCESSED)
 cpu_option = click.option("--cpu", is_flag=True, help="Train on the CPU even if there is a GPU.")
 
 
-class LearningRate(click.FloatRange):
-    """A number that is neither negative nor infinite; click itself lets ``nan`` into any range."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number, or an error in click's words."""
-        rate: float = super().convert(value, param, ctx)
-        if not math.isfinite(rate):
-            self.fail(f"{value!r} is not a number to train with.", param, ctx)
-        return rate
-
-
 def learning_rate_option(default: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option ``--lr``."""
-    return click.option("--lr", default=default, type=LearningRate(min=0), help="Learning rate at its peak.")
+    return click.option("--lr", default=default, type=FiniteRange(min=0), help="Learning rate at its peak.")
 
 
 @contextmanager

@@ -60,8 +60,8 @@ def settings(options: Any) -> dict[str, Any]:
 
 
 def build(options: type, values: Mapping[str, Any]) -> Any:
-    """An instance of the dataclass ``options`` from ``values``, which may hold more than its options."""
-    return options(**{entry.name: values[entry.name] for entry in declared(options) if entry.name in values})
+    """An instance of the dataclass ``options`` from ``values``, which may hold more than its fields."""
+    return options(**{entry.name: values[entry.name] for entry in fields(options) if entry.name in values})
 
 
 def _option(entry: Field[Any], hint: Any) -> Option:

@@ -13,7 +13,8 @@ from focus_plugin.files import existing_file, whole_directory
 from focus_plugin.finetuning import evaluate_classifier
 from focus_plugin.manifest import Manifest
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices
-from focus_plugin.training.release import Trained, TrainingJob, Watcher, train_release
+from focus_plugin.training.release import Trained, TrainingJob, train_release
+from focus_plugin.training.watcher import Watcher
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 
 KIND = "classification model"

@@ -1,8 +1,6 @@
 """Continued pretraining of an encoder on prepared text, by fairseq-train, from directory to directory."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -11,29 +9,15 @@ from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.prepare import require_text
 from focus_plugin.manifest import Manifest
+from focus_plugin.masked_lm.options import Pretraining
+from focus_plugin.options import settings
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices, last_setting
-from focus_plugin.training.release import Trained, TrainingJob, Watcher, train_release
+from focus_plugin.training.release import Trained, TrainingJob, train_release
+from focus_plugin.training.watcher import Watcher
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 
 KIND = "encoder checkpoint"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pretraining:
-    """What to train and how. batch_tokens: tokens of one update, over all devices and accumulated batches.
-    device_tokens: tokens in the memory of one device at once. extra: options passed on to fairseq-train."""
-
-    data: Path
-    init: Path
-    updates: int
-    learning_rate: float
-    batch_tokens: int
-    device_tokens: int
-    validations: int
-    seed: int
-    cpu: bool
-    extra: tuple[str, ...]
 
 
 def pretrain(job: Pretraining, output: Path, watcher: Watcher) -> Manifest:
@@ -50,7 +34,7 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher) -> Manifest:
         raise FocusError(f"{job.data}: was prepared with another vocabulary than that of {job.init}.")
     files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin", "dictionary": dictionary}
     files |= {f"init/{path.name}": path for path in checkpoint_files(job.init)}
-    options = {name: value for name, value in asdict(job).items() if name not in ("data", "init")}
+    options = {**settings(job), "validate_every": job.updates_between_validations, "extra": list(job.extra)}
 
     def release(trained: Trained, directory: Path) -> dict[str, object]:
         tensors, _ = load_fairseq(trained.best)
@@ -61,7 +45,7 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher) -> Manifest:
     return train_release(
         TrainingJob(
             kind=KIND,
-            options={**options, "extra": list(job.extra)},
+            options=options,
             files=files,
             prepare=lambda _: _training(job, source.config),
             release=release,
@@ -98,7 +82,7 @@ def _training(job: Pretraining, config: EncoderConfig) -> Training:
     schedule = Schedule(
         updates=job.updates,
         learning_rate=job.learning_rate,
-        validate_every=max(1, math.ceil(job.updates / job.validations)),
+        validate_every=job.updates_between_validations,
         accumulate=max(1, round(job.batch_tokens / (job.device_tokens * devices(job.cpu)))),
         seed=job.seed,
     )

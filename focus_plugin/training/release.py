@@ -8,12 +8,12 @@ from pathlib import Path
 from focus_plugin.files import sha256
 from focus_plugin.manifest import Manifest, already_made, describe, made
 from focus_plugin.outputs import make_directory
-from focus_plugin.progress import Phase, no_phase
 from focus_plugin.training.checkpoints import BEST, LAST
 from focus_plugin.training.commands import Training, train_command
 from focus_plugin.training.log import TrainingStep, validations
 from focus_plugin.training.resume import resumable, unfinished_directory
 from focus_plugin.training.run import run_training
+from focus_plugin.training.watcher import Watcher
 
 LOG = "train.log"
 
@@ -48,15 +48,6 @@ class TrainingJob:
     packages: tuple[str, ...] = ()
     prepare: Callable[[Path], Training]
     release: Callable[[Trained, Path], Mapping[str, object]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watcher:
-    """Who is shown how a job goes: its phases, the command it runs, and the steps of the training."""
-
-    phase: Phase = no_phase
-    command: Callable[[list[str]], object] = lambda command: None
-    step: Callable[[TrainingStep], object] = lambda step: None
 
 
 def train_release(job: TrainingJob, output: Path, watcher: Watcher) -> Manifest:

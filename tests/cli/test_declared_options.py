@@ -51,6 +51,8 @@ def test_the_command_line_gives_an_instance():
         ((), "Missing option '--text'"),
         (("--text", "x", "--size", "11"), "1<=x<=10"),
         (("--text", "x", "--rate", "-1"), "x>=0"),
+        (("--text", "x", "--rate", "nan"), "not a finite number"),
+        (("--text", "x", "--rate", "inf"), "not a finite number"),
         (("--text", "x", "--kind", "c"), "is not one of"),
     ],
 )

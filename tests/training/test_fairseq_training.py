@@ -37,9 +37,9 @@ from focus_plugin.masked_lm.data import prepare_masked_lm
 from focus_plugin.training.checkpoints import BEST
 from focus_plugin.training.commands import Schedule, Training, check_extra, train_command
 from focus_plugin.training.log import TrainingStep
-from focus_plugin.training.release import Watcher
 from focus_plugin.training.resume import resumable
 from focus_plugin.training.run import run_training
+from focus_plugin.training.watcher import Watcher
 from focus_plugin.trusted import trusted_globals
 
 

@@ -212,7 +212,7 @@ def test_fairseq_loads_it_and_the_commands_go_on_from_it(result, target_text, tm
     run("focus", "prepare", "--vocab", result, *data)
     prepared = counts(tmp_path / "data")["train"]
     assert prepared["unknown"] == 0
-    lengths = ("--batch-tokens", 512, "--device-tokens", 512, "--validations", 1, "--updates", 2, "--cpu")
+    lengths = ("--batch-tokens", 512, "--device-tokens", 512, "--updates", 2, "--cpu")
     run("focus", "train", tmp_path / "data", "--init", result, "--output", tmp_path / "lapt", *lengths)
     assert "nats" in run("focus", "evaluate", tmp_path / "data", "--model", tmp_path / "lapt", "--cpu").stdout
     run("focus", "export", "--onnx", "--model", tmp_path / "lapt", "--output", tmp_path / "onnx")

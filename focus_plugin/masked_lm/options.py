@@ -1,0 +1,40 @@
+"""What the commands for masked LM on text can be asked to do."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from focus_plugin.options import option
+from focus_plugin.training.options import cpu_option, learning_rate_option, seed_option
+
+_LONGEST_WITHOUT_VALIDATION = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """What to train and how.
+
+    data: directory made by ``prepare``. batch_tokens: over all devices and accumulated batches. extra: options passed
+    on to fairseq-train.
+    """
+
+    data: Path
+    init: Path = option(help="Encoder to start from: a directory made by focus convert.")
+    updates: int = option(10_000, minimum=1, help="Optimizer steps.")
+    learning_rate: float = learning_rate_option(5e-5)
+    batch_tokens: int = option(32_768, minimum=1, help="Tokens of one update.")
+    device_tokens: int = option(8_192, minimum=1, help="Tokens on one device at once.")
+    validate_every: int | None = option(
+        None,
+        minimum=1,
+        help="Updates between validations, each of which saves a checkpoint. By default a tenth of --updates, and at "
+        "most 1,000.",
+    )
+    cpu: bool = cpu_option()
+    seed: int = seed_option()
+    extra: tuple[str, ...] = ()
+
+    @property
+    def updates_between_validations(self) -> int:
+        """``validate_every`` or its default."""
+        return self.validate_every or min(math.ceil(self.updates / 10), _LONGEST_WITHOUT_VALIDATION)
