@@ -20,7 +20,12 @@ _UNUSED = {  # what leaves other options without effect
 
 
 @click.command("convert")
-@click.option("--source", required=True, type=Path, help="XLM-R as fairseq or Hugging Face released it: a directory.")
+@click.option(
+    "--source",
+    required=True,
+    type=Path,
+    help="XLM-R or its kin: a directory, or NAME[@REVISION] on the Hugging Face Hub.",
+)
 @click.option("--vocab", required=True, type=Path, help="Directory made by focus vocab.")
 @click.option("--extend", is_flag=True, help="Keep the source's vocabulary and append what it lacks of --vocab.")
 @click.option("--corpus", type=Path, help="Target text, to train the auxiliary vectors on.")

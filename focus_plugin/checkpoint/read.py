@@ -8,7 +8,7 @@ from focus_plugin.checkpoint.release import MODEL, read_release
 from focus_plugin.checkpoint.tokenizer_files import ADDED, SETTINGS
 from focus_plugin.errors import FocusError
 
-_TOKENIZER_FILES = (
+TOKENIZER_FILES = (
     "tokenizer.json",
     "vocab.json",
     "merges.txt",
@@ -46,5 +46,5 @@ def model_files(directory: Path) -> list[Path]:
 def checkpoint_files(directory: str | Path) -> list[Path]:
     """The files of a checkpoint directory that decide what it is, for hashing."""
     directory = Path(directory)
-    names = _TOKENIZER_FILES if (directory / MODEL).is_file() else (CONFIG, *_TOKENIZER_FILES)
+    names = TOKENIZER_FILES if (directory / MODEL).is_file() else (CONFIG, *TOKENIZER_FILES)
     return [*model_files(directory), *(path for name in names if (path := directory / name).is_file())]

@@ -18,6 +18,7 @@ from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.calibration import calibrated_bias, text_ids
 from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.names import OUTPUT_BIAS
 from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
@@ -82,6 +83,8 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
     vocabulary_files(job.vocabulary)  # tells what is missing
+    located = locate(job.source, phase, verbose)
+    job = replace(job, source=located.directory)
     require_device(job.device)
     manifest = _describe(job, phase)
     if not already_made(output, manifest):
@@ -103,6 +106,7 @@ def convert(job: Conversion, output: Path, phase: Phase = no_phase, verbose: boo
                     "target_tokens": len(target),
                     "source_bytes": sum(path.stat().st_size for path in model_files(job.source)),
                     "target_bytes": (directory / MODEL).stat().st_size,
+                    **({"source_revision": located.revision} if located.revision else {}),
                     **_lengths(job, source.tokenizer, tokenizer),
                 }
                 uses = _uses(job, manifest, dictionary, target, tokenizer, phase)
