@@ -36,9 +36,11 @@ from transformers import PreTrainedTokenizerFast
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
-from focus_plugin.methods.focus import BLOCK, focus
-from focus_plugin.methods.origins import counts
-from focus_plugin.transfer import Transfer, apply_mixing
+from focus_plugin.methods.focus import METHOD
+from focus_plugin.mixing.declaration import Given
+from focus_plugin.mixing.similarity import BLOCK
+from focus_plugin.transfer.apply import Transfer, apply
+from focus_plugin.transfer.origins import counts
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
@@ -106,7 +108,9 @@ def trained(text: Path, work: Path) -> tuple[Vocabulary, np.ndarray]:
 
 def ours(given: Case) -> Transfer:
     """The whole of the method, as a conversion calls it."""
-    return apply_mixing(given.tensors, focus(given.source, given.target, given.auxiliary), seed=42)
+    options = METHOD.options()
+    made = METHOD.make(Given(source=given.source, target=given.target, vectors=given.auxiliary, options=options))
+    return apply(given.tensors, made, seed=42)
 
 
 def product(given: Case, rows: int) -> None:

@@ -14,13 +14,13 @@ from statistics import mean
 
 from targets import LENGTH, run
 
-PLAIN = ("--fill", "normal", "--calibrate", 0)
+PLAIN = ("--rare", "fill", "--calibrate", 0)
 STARTS: dict[str, tuple[object, ...]] = {
     "random": ("--method", "random", "--calibrate", 0),
     "paper": ("--paper",),
     "plain": PLAIN,
-    "ngrams": ("--fill", "ngrams", "--calibrate", 0),
-    "calibrated": ("--fill", "normal"),
+    "ngrams": ("--calibrate", 0),
+    "calibrated": ("--rare", "fill"),
     "default": (),
 }
 TRAINED = ("paper", "default")

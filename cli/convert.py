@@ -1,135 +1,139 @@
 """``focus convert``"""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
-from focus_cli.common import given, interactive, phases, quiet_option, refuse, seed_option, tell
-from focus_cli.declared import options_of
+from focus_cli.common import given, interactive, phases, quiet_option, tell
+from focus_cli.declared import click_option, options_of
 
 from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
-from focus_plugin.options import declared
-
-PAPER = {"dimension": 100, "epochs": 3, "minimum_count": 10, "seed": 42, "fill": "normal", "calibrate": 0}
-FASTTEXT = tuple(entry.name for entry in declared(FastTextOptions))
-_UNUSED = {  # what leaves other options without effect
-    "--matrix": ("method", "match_symbols", "match_fuzzy", "fill", *FASTTEXT),
-    "--auxiliary": FASTTEXT,
-    "--word-vectors": FASTTEXT,
-    "--method random": ("auxiliary", "word_vectors"),
-}
-
-
-@click.command("convert")
-@click.option(
-    "--source",
-    required=True,
-    type=Path,
-    help="XLM-R or its kin: a directory, or NAME[@REVISION] on the Hugging Face Hub.",
+from focus_plugin.mixing.declaration import Method
+from focus_plugin.mixing.discovery import find_method, installed_names, shipped_methods
+from focus_plugin.options import Option, build
+from focus_plugin.transfer.options import (
+    DEFAULT_METHOD,
+    ConversionOptions,
+    InitializationOptions,
+    initialization,
+    method_options,
+    without_effect,
 )
-@click.option("--vocab", required=True, type=Path, help="Directory made by focus vocab.")
-@click.option("--extend", is_flag=True, help="Keep the source's vocabulary and append what it lacks of --vocab.")
-@click.option("--corpus", type=Path, help="Target text, to train the auxiliary vectors on.")
-@click.option("--auxiliary", type=Path, help="Token vectors instead: .bin or .vec of fastText, .npz, .safetensors.")
-@click.option("--word-vectors", type=Path, help="Word vectors instead: .bin or .vec of fastText, as cc.sw.300.bin.")
-@click.option("--matrix", type=Path, help="A mixing matrix instead, as an earlier conversion left it in its output.")
+
+
+class MethodCommand(click.Command):
+    """A command whose options are its own and those of the method that ``--method`` names."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the method before its options are parsed. Of another method's options say whose they are."""
+        named = _named(args)
+        ctx.meta["named"] = named
+        ctx.meta["method"] = find_method(named or DEFAULT_METHOD)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            method = ctx.meta["method"].method.name
+            owners = [other.name for other in shipped_methods() if error.option_name in _flags(other)]
+            if not owners:
+                raise
+            whose = " and ".join(owners)
+            raise click.UsageError(
+                f"{error.option_name} is an option of the method {whose}, not of {method}."
+            ) from error
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own options and those of the method."""
+        found = ctx.meta.get("method")
+        own = super().get_params(ctx)
+        return own if found is None else [*own[:-1], *map(click_option, method_options(found.method)), own[-1]]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the command's options, and then those of the method, or of all that are shipped if none is named."""
+        with formatter.section("Options"):
+            formatter.write_dl(_records(super().get_params(ctx), ctx))
+        if ctx.meta.get("named"):
+            methods: Iterable[Method] = (ctx.meta["method"].method,)
+        else:
+            methods = shipped_methods()
+        with formatter.section("Methods"):
+            formatter.write_dl([(method.name, f"{method.summary} {method.paper}".strip()) for method in methods])
+            if (others := installed_names()) and not ctx.meta.get("named"):
+                formatter.write_text(f"Installed besides: {', '.join(others)}.")
+        for names, options in _shared_by(methods).items():
+            with formatter.section(f"Options of --method {', '.join(names)}"):
+                formatter.write_dl(_records(map(click_option, options), ctx))
+
+
+@click.command("convert", cls=MethodCommand)
+@options_of(ConversionOptions)
 @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release.")
-@click.option("--method", default="focus", type=click.Choice(["focus", "random"]), help="How new rows are made.")
-@click.option("--match-symbols", is_flag=True, help="Numbers, punctuation and space overlap without word start.")
-@click.option("--match-fuzzy", is_flag=True, help="Tokens overlap without regard to case and word start.")
 @click.option(
-    "--fill",
-    default="ngrams",
-    type=click.Choice(["ngrams", "normal"]),
-    help="Rows of tokens too rare for a vector: mixed by that of their n-grams, or drawn at random.",
+    "--method",
+    default=DEFAULT_METHOD,
+    metavar="NAME|FILE",
+    help="How new rows are made: a method by name, or a .py file that declares one.",
 )
-@click.option(
-    "--calibrate",
-    default=16_384,
-    type=click.IntRange(min=0),
-    help="Tokens of --corpus to fit the output bias on; 0: leave it.",
-)
-@click.option("--paper", is_flag=True, help="Do what the authors' package does, with its defaults.")
-@click.option("--device", default="cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
-@options_of(ReadingOptions, FastTextOptions)
-@seed_option
+@options_of(InitializationOptions, ReadingOptions, FastTextOptions)
+@click.option("--paper", is_flag=True, help="Do what the software of the method's authors does, with its defaults.")
 @quiet_option
 @click.pass_context
-def command(
-    context: click.Context,
-    source: Path,
-    vocab: Path,
-    extend: bool,
-    corpus: Path | None,
-    auxiliary: Path | None,
-    word_vectors: Path | None,
-    matrix: Path | None,
-    output: Path,
-    method: str,
-    match_symbols: bool,
-    match_fuzzy: bool,
-    fill: str,
-    calibrate: int,
-    paper: bool,
-    device: str,
-    skip_tokenizer_check: bool,
-    dimension: int,
-    epochs: int,
-    minimum_count: int,
-    threads: int,
-    seed: int,
-    quiet: bool,
-) -> None:
+def command(context: click.Context, /, output: Path, paper: bool, quiet: bool, **values: Any) -> None:
     """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
-    _require_effect(context)
-    from focus_plugin.jobs.convert import REPORT, Conversion, convert
-    from focus_plugin.methods.focus import FocusOptions
-    from focus_plugin.vocabulary.overlap import Matching
+    found = context.meta["method"]
+    chosen = {name: values[name] for name in given(context) if name in values}
+    if sentence := without_effect(found.method, chosen):
+        raise click.UsageError(sentence)
+    how, what = initialization(found, chosen, paper=paper), build(ConversionOptions, values)
+    from focus_plugin.jobs.convert import REPORT, convert
 
-    if paper:
-        values = {**PAPER, **{name: context.params[name] for name in given(context).intersection(PAPER)}}
-        dimension, epochs, minimum_count = values["dimension"], values["epochs"], values["minimum_count"]
-        seed, fill, calibrate = values["seed"], values["fill"], values["calibrate"]
-    job = Conversion(
-        source=source,
-        vocabulary=vocab,
-        extend=extend,
-        corpus=corpus,
-        auxiliary=auxiliary,
-        reading=ReadingOptions(skip_tokenizer_check=skip_tokenizer_check),
-        word_vectors=word_vectors,
-        matrix=matrix,
-        method=method,
-        focus=FocusOptions(Matching(match_symbols, match_fuzzy), rare=fill == "ngrams", special_anchors=paper),
-        fasttext=FastTextOptions(dimension=dimension, epochs=epochs, minimum_count=minimum_count, threads=threads),
-        calibrate=calibrate,
-        rank_bias=paper,
-        seed=seed,
-        device=device,
-    )
-    counts = convert(job, output, phases(quiet), interactive(quiet)).counts
-    tell(
-        quiet,
-        f"{output}: of {counts['target_tokens']} tokens {counts['overlap']} copied, {counts['mixed']} mixed of "
-        f"{counts['mean_support']:.1f} on average, {counts['filled']} filled.",
-        f"{counts['source_bytes'] / 1e6:.1f} MB before, {counts['target_bytes'] / 1e6:.1f} MB after.",
-    )
-    if extend:
-        tell(quiet, f"{counts['kept']} tokens of the source kept, {counts['appended']} appended.")
-    if "source_tokens_per_word" in counts:
-        before, after = counts["source_tokens_per_word"], counts["target_tokens_per_word"]
-        tell(quiet, f"{before:.2f} tokens per word before, {after:.2f} after.")
-    if not (corpus or paper):
+    counts = convert(what, how, output, phases(quiet), interactive(quiet)).counts
+    tell(quiet, *_result(output, counts))
+    if not (how.options.corpus or how.options.rank_bias):
         tell(quiet, "The output bias moved with its tokens; with --corpus it is fitted to the language, too.")
     tell(quiet, f"How each token came to be is in {output / REPORT}.")
 
 
-def _require_effect(context: click.Context) -> None:
-    """Raise UsageError for an option that was given and would have no effect."""
-    values = context.params
-    chosen = [f"--{name.replace('_', '-')}" for name in ("matrix", "auxiliary", "word_vectors") if values[name]]
-    for option in (*chosen, f"--method {values['method']}"):
-        refuse(context, _UNUSED.get(option, ()), f"has no effect with {option}; leave it out.")
-    if values["calibrate"] and not values["corpus"]:
-        refuse(context, ["calibrate"], "needs --corpus, the text to fit the output bias to.")
-    if not values["auxiliary"]:
-        refuse(context, ["skip_tokenizer_check"], "needs --auxiliary, the file that is not to be checked.")
+def _result(output: Path, counts: Mapping[str, Any]) -> Iterable[str]:
+    learned = f" {counts['learned']} learned," if counts["learned"] else ""
+    yield (
+        f"{output}: of {counts['target_tokens']} tokens {counts['overlap']} copied, {counts['mixed']} mixed of "
+        f"{counts['mean_support']:.1f} on average,{learned} {counts['filled']} filled."
+    )
+    yield f"{counts['source_bytes'] / 1e6:.1f} MB before, {counts['target_bytes'] / 1e6:.1f} MB after."
+    if "kept" in counts:
+        yield f"{counts['kept']} tokens of the source kept, {counts['appended']} appended."
+    if "source_tokens_per_word" in counts:
+        before, after = counts["source_tokens_per_word"], counts["target_tokens_per_word"]
+        yield f"{before:.2f} tokens per word before, {after:.2f} after."
+
+
+def _named(args: list[str]) -> str | None:
+    """The value of ``--method`` among the arguments, if it is there."""
+    named = None
+    for i, argument in enumerate(args):
+        if argument == "--method" and i + 1 < len(args):
+            named = args[i + 1]
+        elif argument.startswith("--method="):
+            named = argument.removeprefix("--method=")
+    return named
+
+
+def _flags(method: Method) -> list[str]:
+    return [f"--{entry.flag}" for entry in method_options(method)]
+
+
+def _records(params: Iterable[click.Parameter], ctx: click.Context) -> list[tuple[str, str]]:
+    return [record for param in params if (record := param.get_help_record(ctx)) is not None]
+
+
+def _shared_by(methods: Iterable[Method]) -> dict[tuple[str, ...], list[Option]]:
+    """The options of the methods, by the names of the methods that have them."""
+    owners: dict[Option, tuple[str, ...]] = {}
+    for method in methods:
+        for entry in method_options(method):
+            owners[entry] = (*owners.get(entry, ()), method.name)
+    groups: dict[tuple[str, ...], list[Option]] = {}
+    for entry, names in owners.items():
+        groups.setdefault(names, []).append(entry)
+    return groups

@@ -6,7 +6,7 @@ from pathlib import Path
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.convert import MATRIX, REPORT
 from focus_plugin.manifest import read_manifest
-from focus_plugin.methods.matrix import MixingMatrix, load_matrix, mixture
+from focus_plugin.mixing.matrix import MixingMatrix, load_matrix, mixture
 
 
 def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
@@ -33,7 +33,7 @@ def _require_kept(directory: Path) -> None:
     if manifest and manifest.counts.get("mixed") and not (directory / MATRIX).is_file():
         raise FocusError(
             f"{directory}: its mixtures, of {manifest.counts['mean_support']:,.0f} tokens on average, were too many to "
-            f"keep: the auxiliary vectors hardly tell tokens apart. {REPORT} shows the largest weights of each."
+            f"keep: the method hardly tells tokens apart. {REPORT} shows the largest weights of each."
         )
 
 
@@ -41,8 +41,12 @@ def _lines(matrix: MixingMatrix, row: int) -> Iterator[str]:
     token, parts = matrix.target[row], mixture(matrix, row)
     if matrix.copied[row] >= 0:
         yield f"{token}: copied from {parts[0][0]}."
+    elif matrix.learned[row]:
+        yield f"{token}: learned; the method made its row with the source model's help, not as a mixture of tokens."
     elif not parts:
-        yield f"{token}: filled, since it has no auxiliary vector."
+        yield f"{token}: filled, since the method made nothing for it."
     else:
-        yield f"{token}: a mixture of {len(parts)}; the most similar has a cosine of {matrix.similarity[row]:.3f}."
+        similarity = matrix.similarity[row]
+        compared = "" if similarity != similarity else f"; the most similar has a cosine of {similarity:.3f}"
+        yield f"{token}: a mixture of {len(parts)}{compared}."
         yield from (f"{weight:8.4f}  {name}" for name, weight in parts)

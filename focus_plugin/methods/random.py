@@ -1,12 +1,24 @@
-"""The baseline: overlapping tokens keep their rows, all others are left to the fill."""
+"""The baseline."""
 
-import numpy as np
+from typing import TYPE_CHECKING
 
-from focus_plugin.methods.mixing import Mixing
-from focus_plugin.vocabulary.overlap import EXACT, Matching, overlap
-from focus_plugin.vocabulary.vocabulary import Vocabulary
+from focus_plugin.mixing.declaration import Given, Method
+from focus_plugin.mixing.matching import MatchingOptions, overlapping
+
+if TYPE_CHECKING:
+    from focus_plugin.mixing.mixing import Mixing
 
 
-def random(source: Vocabulary, target: Vocabulary, matching: Matching = EXACT) -> Mixing:
-    """The mixing matrix without mixtures."""
-    return Mixing(overlap(source, target, matching), np.empty(0, np.int64), iter(()))
+def random(given: Given) -> "Mixing":
+    """A mixing matrix without mixtures."""
+    from focus_plugin.mixing.mixing import Mixing
+
+    return Mixing(overlapping(given))
+
+
+METHOD = Method(
+    name="random",
+    summary="Overlapping tokens keep their rows; all others are filled: the baseline.",
+    make=random,
+    options=MatchingOptions,
+)

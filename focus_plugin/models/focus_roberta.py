@@ -20,9 +20,10 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.errors import FocusError
-from focus_plugin.transfer import initialize
+from focus_plugin.mixing.discovery import find_method
+from focus_plugin.transfer.initialize import Target, check_finite, initialize
+from focus_plugin.transfer.options import initialization
 from focus_plugin.trusted import trust_fairseq_checkpoints
-from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import form_beside, with_forms
 
@@ -75,13 +76,16 @@ def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | No
         return None
     if args.finetune_from_model:
         raise FocusError("--focus-source and --finetune-from-model both say where to start from; give one of them.")
-    _check_shape(args, read_checkpoint(args.focus_source).config)
+    source = read_checkpoint(args.focus_source)
+    check_finite(Path(args.focus_source), source)
+    _check_shape(args, source.config)
     dictionary = Path(utils.split_paths(args.data)[0]) / DICTIONARY  # the tasks read theirs from there too
     target = with_forms(task.source_dictionary.symbols, form_beside(dictionary))
     logger.info("%s: initializing %d tokens by %s", args.focus_source, len(target), args.focus_method)
-    auxiliary = Path(args.focus_auxiliary) if args.focus_auxiliary else None
-    uses = read_counts(dictionary, target)
-    return initialize(Path(args.focus_source), target, auxiliary, args.focus_method, args.focus_seed, uses)
+    given = {"seed": args.focus_seed, **({"auxiliary": Path(args.focus_auxiliary)} if args.focus_auxiliary else {})}
+    how = initialization(find_method(args.focus_method), given)
+    made = Target(vocabulary=target, tokenizer=None, language=dictionary.parent)
+    return initialize(source, made, how).tensors
 
 
 def _check_shape(args: Namespace, source: EncoderConfig) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from focus_plugin.methods.origins import COPIED, FILLED, MIXED, Origins
 from focus_plugin.report.scripts import length, script
+from focus_plugin.transfer.origins import COPIED, FILLED, KINDS, LEARNED, MIXED, Origins
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 LONGEST = 16  # characters; longer tokens are counted with these
@@ -23,11 +23,12 @@ class Kinds:
     copied: int
     mixed: int
     filled: int
+    learned: int
 
     @property
     def total(self) -> int:
         """All of the group."""
-        return self.copied + self.mixed + self.filled
+        return self.copied + self.mixed + self.filled + self.learned
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,10 @@ class TokensPerWord:
 @dataclass(frozen=True)
 class Figures:
     """vocabulary, text: all rows, and all tokens of a text if their counts are known. scripts, lengths: rows of
-    tokens that are not special; the largest script first. supports, similarities: histograms of the mixtures.
-    anchors: tokens a mixture could be made of, if all had a vector. most_trusted, least_trusted: target ids of
-    mixtures by the weight of their first anchor. tokens_per_word: None if the conversion did not measure it.
+    tokens that are not special; the largest script first. supports, similarities: histograms of the mixtures, the
+    latter empty if the method compares no vectors. anchors: tokens a mixture could be made of, if all had a vector.
+    most_trusted, least_trusted: target ids of mixtures by the weight of their first anchor. tokens_per_word: None if
+    the conversion did not measure it.
     """
 
     vocabulary: Kinds
@@ -76,15 +78,15 @@ def figures(
 ) -> Figures:
     """All figures. token_counts: shape (target,), int64, how often each token occurs in ``text``. counts: the
     manifest's."""
-    plain = np.flatnonzero(~target.special)
+    plain, number = np.flatnonzero(~target.special), len(KINDS)
     forms, kinds = [target.forms[i] for i in plain], origins.kind[plain].tolist()
     mixed = origins.kind == MIXED
     trusted = _by_trust(origins)
     listed = min(TRUSTED, (len(trusted) + 1) // 2)
     support = origins.support[mixed]
     return Figures(
-        vocabulary=_kinds("vocabulary", np.bincount(origins.kind, minlength=3)),
-        text=None if token_counts is None else _kinds(text, np.bincount(origins.kind, token_counts, minlength=3)),
+        vocabulary=_kinds("vocabulary", np.bincount(origins.kind, minlength=number)),
+        text=None if token_counts is None else _kinds(text, np.bincount(origins.kind, token_counts, minlength=number)),
         scripts=tuple(sorted(_groups(map(script, forms), kinds), key=lambda group: (-group.total, group.label))),
         lengths=_lengths(forms, kinds),
         supports=_support_bins(support),
@@ -98,21 +100,21 @@ def figures(
 
 
 def _kinds(label: str, counted: np.ndarray) -> Kinds:
-    return Kinds(label, int(counted[COPIED]), int(counted[MIXED]), int(counted[FILLED]))
+    return Kinds(label, *(int(counted[kind]) for kind in (COPIED, MIXED, FILLED, LEARNED)))
 
 
 def _groups(labels: Iterable[str], kinds: list[int]) -> list[Kinds]:
     """The rows of each label, in the order in which the labels first come."""
     counted = Counter(zip(labels, kinds, strict=True))
     first_come = dict.fromkeys(label for label, _ in counted)
-    return [Kinds(label, *(counted[label, kind] for kind in (COPIED, MIXED, FILLED))) for label in first_come]
+    return [Kinds(label, *(counted[label, kind] for kind in (COPIED, MIXED, FILLED, LEARNED))) for label in first_come]
 
 
 def _lengths(forms: list[str], kinds: list[int]) -> tuple[Kinds, ...]:
     longest = max((min(length(form), LONGEST) for form in forms), default=0)
     labels = [f"{n}+" if n == LONGEST else str(n) for n in range(longest + 1)]
     groups = {group.label: group for group in _groups((labels[min(length(form), LONGEST)] for form in forms), kinds)}
-    return tuple(groups.get(label, Kinds(label, 0, 0, 0)) for label in labels)
+    return tuple(groups.get(label, Kinds(label, 0, 0, 0, 0)) for label in labels)
 
 
 def _support_bins(support: np.ndarray) -> tuple[Bin, ...]:
@@ -123,7 +125,10 @@ def _support_bins(support: np.ndarray) -> tuple[Bin, ...]:
 
 
 def _similarity_bins(similarity: np.ndarray) -> tuple[Bin, ...]:
-    """Equal bins from 0 to 1; what lies below 0 is counted in the first."""
+    """Equal bins from 0 to 1, none if nothing was compared; what lies below 0 is counted in the first."""
+    similarity = similarity[~np.isnan(similarity)]
+    if not len(similarity):
+        return ()
     places = np.clip(np.floor(similarity * SIMILARITY_BINS), 0, SIMILARITY_BINS - 1).astype(int)
     counted = np.bincount(places, minlength=SIMILARITY_BINS).tolist()
     edges = np.linspace(0, 1, SIMILARITY_BINS + 1)
@@ -133,11 +138,11 @@ def _similarity_bins(similarity: np.ndarray) -> tuple[Bin, ...]:
 def _by_trust(origins: Origins) -> np.ndarray:
     """Target ids of the mixtures, the most trusted first.
 
-    Trust is the weight of the first anchor, and of equals that of fewer anchors: whether the vectors prefer some
+    Trust is the size of the first anchor's weight, and of equals that of fewer anchors: whether the method prefers some
     anchors to others. Similarity is no measure of it, since the vectors of rare tokens are all alike.
     """
     mixed = np.flatnonzero(origins.kind == MIXED)
-    return np.asarray(mixed[np.lexsort((mixed, origins.support[mixed], -origins.weights[mixed, 0]))])
+    return np.asarray(mixed[np.lexsort((mixed, origins.support[mixed], -np.abs(origins.weights[mixed, 0])))])
 
 
 def _tokens_per_word(counts: Mapping[str, float]) -> TokensPerWord | None:

@@ -1,7 +1,8 @@
 "use strict";
 
-const { figures, tokens, made } = JSON.parse(document.getElementById("data").textContent);
-const KINDS = ["copied", "mixed", "filled"];
+const { figures, tokens, made, convex } = JSON.parse(document.getElementById("data").textContent);
+const KINDS = ["copied", "mixed", "filled", "learned"];
+const SERIES = KINDS.filter((kind) => kind !== "learned" || figures.vocabulary.learned);
 const SHOWN = 200;
 const SVG = "http://www.w3.org/2000/svg";
 const number = (value) => value.toLocaleString("en");
@@ -141,11 +142,12 @@ function recipe(id) {
   let rest = 1000;
   for (let i = 0; i < pairs.length; i += 2) {
     rest -= pairs[i + 1];
-    const weight = pairs[i + 1] ? percent(pairs[i + 1], 1000) : "< 0.1 %";
+    const weight = pairs[i + 1] ? percent(pairs[i + 1], 1000) : convex ? "< 0.1 %" : "0.0 %";
     cell.append(element("span", { class: "part" }, shown(pairs[i]), " ", element("span", {}, weight)), " ");
   }
   const hidden = support - pairs.length / 2;
-  if (hidden) cell.append(element("span", { class: "none" }, `and ${number(hidden)} more ${percent(Math.max(rest, 0), 1000)}`));
+  const share = convex ? " " + percent(Math.max(rest, 0), 1000) : "";
+  if (hidden) cell.append(element("span", { class: "none" }, `and ${number(hidden)} more${share}`));
   return cell;
 }
 
@@ -153,7 +155,7 @@ const HEADS = ["Token", "Embedding", ...(tokens.counts ? ["In the corpus"] : [])
 
 function line(id) {
   const kind = KINDS[tokens.kinds[id]], [support, similarity] = mixtureOf.get(id) ?? [];
-  const cosine = similarity === undefined ? "" : (similarity / 1000).toFixed(3);
+  const cosine = similarity === undefined || similarity === null ? "" : (similarity / 1000).toFixed(3);
   const count = tokens.counts ? [tokens.counts[id]] : [];
   return [shown(id), element("span", { class: "how" }, element("i", { class: kind }), kind), ...count, cosine, support ?? "", recipe(id)];
 }
@@ -201,13 +203,13 @@ function provenance() {
   document.getElementById("provenance").append(table(["What", "Value"], rows));
 }
 
-const present = { mixtures: tokens.mixtures.length > 0, tokens_per_word: figures.tokens_per_word !== null };
+const present = { mixtures: tokens.mixtures.length > 0, similarities: figures.similarities.length > 0, tokens_per_word: figures.tokens_per_word !== null };
 for (const section of document.querySelectorAll("[data-needs]")) section.hidden = !present[section.dataset.needs];
 const rows = [{ ...figures.vocabulary, label: "of the vocabulary" }];
 if (figures.text) rows.push({ ...figures.text, label: "of the running text" });
-shares("made", rows, KINDS, "Tokens");
-shares("scripts", figures.scripts, KINDS, "Script");
-columns("lengths", figures.lengths, KINDS, "Characters");
+shares("made", rows, SERIES, "Tokens");
+shares("scripts", figures.scripts, SERIES, "Script");
+columns("lengths", figures.lengths, SERIES, "Characters");
 if (present.tokens_per_word) {
   const { before, after } = figures.tokens_per_word;
   const rows = [{ label: "source's vocabulary", series: "before", value: before }, { label: "new vocabulary", series: "after", value: after }];
@@ -215,7 +217,7 @@ if (present.tokens_per_word) {
 }
 if (present.mixtures) {
   const lower = (label) => label.split("–")[0];
-  columns("similarities", figures.similarities, ["tokens"], "Cosine similarity, from", lower);
+  if (present.similarities) columns("similarities", figures.similarities, ["tokens"], "Cosine similarity, from", lower);
   columns("supports", figures.supports, ["tokens"], "Anchors, from", lower);
   list("most-trusted", figures.most_trusted);
   list("least-trusted", figures.least_trusted);

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -13,40 +13,48 @@ import numpy as np
 
 from focus_plugin.files import whole_file
 from focus_plugin.manifest import Manifest
-from focus_plugin.methods.origins import Origins
 from focus_plugin.report.figures import figures
 from focus_plugin.report.sentences import summary, warnings
 from focus_plugin.report.tokens import tokens
+from focus_plugin.transfer.origins import Origins
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
-def write_report(
-    path: str | Path,
-    title: str,
-    origins: Origins,
-    source: Vocabulary,
-    target: Vocabulary,
-    token_counts: np.ndarray | None,
-    manifest: Manifest,
-    fill: str,
-) -> None:
-    """Write the report of one conversion to ``path``; the same input gives the same bytes.
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the report of a conversion tells.
 
-    token_counts: shape (target,), int64, how often each target token occurs in the corpus, or in the text that the
-    vocabulary was made from if the manifest has no corpus. manifest: with its counts;
-    the tokens per word are taken from there. fill: the name of what filled the rows without a mixture.
+    uses: shape (target,), int64, how often each target token occurs in the corpus, or in the text that the vocabulary
+    was made from if the manifest has no corpus; None if that is unknown. manifest: with its counts, of which the
+    tokens per word are taken. fill: the name of what filled the rows that the method did not make. convex: whether no
+    weight is negative and those of a token sum to 1.
     """
+
+    title: str
+    origins: Origins
+    source: Vocabulary
+    target: Vocabulary
+    uses: np.ndarray | None
+    manifest: Manifest
+    fill: str
+    convex: bool = True
+
+
+def write_report(path: str | Path, report: Report) -> None:
+    """Write the report of one conversion to ``path``; the same input gives the same bytes."""
+    origins, target, manifest = report.origins, report.target, report.manifest
     text = "the corpus" if "corpus" in manifest.inputs else "the text the vocabulary was made from"
-    drawn = figures(origins, target, token_counts, manifest.counts, text)
+    drawn = figures(origins, target, report.uses, manifest.counts, text)
     data = {
         "figures": asdict(drawn),
-        "tokens": vars(tokens(origins, source, target, token_counts)),  # asdict would copy every list in it
+        "tokens": vars(tokens(origins, report.source, target, report.uses)),  # asdict would copy every list in it
         "made": {"options": manifest.options, "inputs": manifest.inputs, "versions": manifest.made_by},
+        "convex": report.convex,
     }
     style, program = _part("page.css"), _part("page.js")
     page = Template(_part("page.html")).substitute(
-        title=escape(title),
-        summary=escape(" ".join(summary(drawn, fill))),
+        title=escape(report.title),
+        summary=escape(" ".join(summary(drawn, report.fill))),
         warnings="\n".join(f"<p>{escape(warning)}</p>" for warning in warnings(drawn)),
         style=style,
         style_hash=_hash(style),

@@ -10,11 +10,12 @@ MANY_FILLED = 0.25  # of the vocabulary
 def summary(figures: Figures, fill: str) -> list[str]:
     """What became of the vocabulary and of the text. fill: the name of what filled the rows without a mixture."""
     rows, text, words = figures.vocabulary, figures.text, figures.tokens_per_word
-    mean = f" of {figures.mean_support:,.0f} such tokens on average" if rows.mixed else ""
+    mean = f" of {figures.mean_support:,.0f} tokens on average" if rows.mixed else ""
+    learned = f" {_part(rows.learned, rows.total)} were learned by the method," if rows.learned else ""
     said = [
         f"Of the {rows.total:,} tokens of the new vocabulary, {_part(rows.copied, rows.total)} stand in the source's "
-        f"vocabulary too and keep their embeddings, {_part(rows.mixed, rows.total)} are mixtures{mean}, and "
-        f"{_part(rows.filled, rows.total)} have no mixture and were filled ({fill})."
+        f"vocabulary too and keep their embeddings, {_part(rows.mixed, rows.total)} are mixtures{mean},{learned} and "
+        f"{_part(rows.filled, rows.total)} were filled ({fill})."
     ]
     if text and text.total:
         said.append(f"Of the tokens of {text.label}, {_shares(text)}.")
@@ -34,7 +35,7 @@ def warnings(figures: Figures) -> list[str]:
 
 def _flat(figures: Figures) -> list[str]:
     mean, anchors = figures.mean_support, figures.anchors
-    if not figures.vocabulary.mixed or mean < min(MANY_ANCHORS, LARGE_SHARE * anchors):
+    if not figures.similarities or mean < min(MANY_ANCHORS, LARGE_SHARE * anchors):
         return []
     return [
         f"The auxiliary vectors hardly tell tokens apart: a mixture has {mean:,.0f} of {anchors:,} possible anchors on "
@@ -44,11 +45,13 @@ def _flat(figures: Figures) -> list[str]:
 
 def _unknown(figures: Figures) -> list[str]:
     rows, text = figures.vocabulary, figures.text
-    if not rows.mixed:
-        return ["No embedding is a mixture: all tokens that the source's vocabulary lacks were filled."]
+    if not rows.mixed and not rows.learned:
+        return ["No embedding was made by a method: all tokens that the source's vocabulary lacks were filled."]
     if rows.filled < MANY_FILLED * rows.total:
         return []
     share = f", {_percent(text.filled, text.total)} of the tokens of {text.label}" if text and text.total else ""
+    if not figures.similarities:
+        return [f"The method made nothing for {_part(rows.filled, rows.total)} of the tokens{share}; they were filled."]
     return [
         f"{_part(rows.filled, rows.total)} of the tokens had no auxiliary vector, mostly because they are too rare in "
         f"the text{share}. Give more text, lower the minimum count, or make the vocabulary smaller."
@@ -56,7 +59,9 @@ def _unknown(figures: Figures) -> list[str]:
 
 
 def _shares(kinds: Kinds) -> str:
-    named = (("copied", kinds.copied), ("mixed", kinds.mixed), ("filled", kinds.filled))
+    named = [("copied", kinds.copied), ("mixed", kinds.mixed), ("filled", kinds.filled)]
+    if kinds.learned:
+        named.append(("learned", kinds.learned))
     return ", ".join(f"{_percent(count, kinds.total)} are {name}" for name, count in named)
 
 

@@ -1,11 +1,10 @@
 """The table of all tokens and their mixtures, in a form that stays small in the page."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from focus_plugin.methods.origins import COPIED, MIXED, Origins
+from focus_plugin.transfer.origins import COPIED, MIXED, Origins
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
@@ -13,13 +12,13 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 class Tokens:
     """forms: of the target's tokens by id, and after them of other source tokens that are named below by their
     place. kinds: a digit for each target token, as in ``origins``. mixtures: for each mixed token in turn its
-    support, its similarity in thousandths, and then place and weight in thousandths of each anchor. copies: target
-    id and place of the source token, where the two forms differ. counts: how often each target token occurs.
+    support, its similarity in thousandths or None, and then place and weight in thousandths of each anchor. copies:
+    target id and place of the source token, where the two forms differ. counts: how often each target token occurs.
     """
 
     forms: list[str]
     kinds: str
-    mixtures: list[list[int]]
+    mixtures: list[list[int | None]]
     copies: list[tuple[int, int]]
     counts: list[int] | None
 
@@ -40,8 +39,10 @@ def tokens(origins: Origins, source: Vocabulary, target: Vocabulary, token_count
         return places[form]
 
     mixed = np.flatnonzero(origins.kind == MIXED)
-    heads = zip(origins.support[mixed].tolist(), _thousandths(origins.similarity[mixed]), strict=True)
-    anchors, weights = origins.anchors[mixed].tolist(), _thousandths(origins.weights[mixed])
+    similarity = origins.similarity[mixed]
+    compared = [None if value != value else round(1000 * value) for value in similarity.tolist()]
+    heads = zip(origins.support[mixed].tolist(), compared, strict=True)
+    anchors, weights = origins.anchors[mixed].tolist(), np.rint(1000 * origins.weights[mixed]).astype(int).tolist()
     mixtures = [
         [*head, *(number for i, w in zip(*row, strict=True) if i >= 0 for number in (place(i), w))]
         for head, *row in zip(heads, anchors, weights, strict=True)
@@ -52,8 +53,3 @@ def tokens(origins: Origins, source: Vocabulary, target: Vocabulary, token_count
     kinds = "".join(map(str, origins.kind.tolist()))
     counts = None if token_counts is None else token_counts.tolist()
     return Tokens([*target.forms, *others], kinds, mixtures, copies, counts)
-
-
-def _thousandths(values: np.ndarray) -> list[Any]:
-    """``values`` as nested lists of whole thousandths."""
-    return list(np.rint(values * 1000).astype(int).tolist())

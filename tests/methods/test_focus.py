@@ -8,18 +8,15 @@ import torch
 from entmax import sparsemax
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixing_inputs import tensors, vectors, vocabularies
+from mixing_inputs import focus, random, tensors, vectors, vocabularies
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
-from focus_plugin.methods import focus as focus_module
-from focus_plugin.methods.focus import FocusOptions, focus
-from focus_plugin.methods.origins import COPIED, FILLED, MIXED
-from focus_plugin.methods.random import random
-from focus_plugin.transfer import apply_mixing
-from focus_plugin.vocabulary.overlap import Matching
+from focus_plugin.mixing import similarity
+from focus_plugin.transfer.apply import apply
+from focus_plugin.transfer.origins import COPIED, FILLED, MIXED
 from focus_plugin.vocabulary.vocabulary import MASK, SPECIALS, Vocabulary
 
 
@@ -52,7 +49,7 @@ def test_focus_is_what_the_paper_says(common, only_source, only_target, dimensio
     auxiliary = np.random.default_rng(seed).normal(size=(len(target), dimension)).astype(np.float32)
     auxiliary[target.ids["t0"]] = 0
     model = tensors(len(source), 6, seed)
-    done = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1)
+    done = apply(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1)
     want = paper(source, target, auxiliary, model[EMBEDDING].numpy())
     kinds = [np.count_nonzero(done.origins.kind == kind) for kind in (COPIED, MIXED, FILLED)]
     assert kinds == [common + 5, only_target - 1, 1]
@@ -80,7 +77,7 @@ def test_blocks_and_large_supports_change_nothing(monkeypatch):
     auxiliary = (1 + 1e-3 * draw.normal(size=(len(target), 8))).astype(np.float32)
     whole = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
     assert (whole[4:29] > 0).sum(axis=1).min() > 250
-    monkeypatch.setattr(focus_module, "BLOCK", 4 * 300)
+    monkeypatch.setattr(similarity, "BLOCK", 4 * 300)
     np.testing.assert_allclose(dense(focus(source, target, TokenVectors.of(auxiliary)), len(source)), whole, atol=1e-6)
 
 
@@ -94,8 +91,8 @@ def test_order_of_the_source_vocabulary_does_not_matter(common, only_source, onl
     model = tensors(len(source), 5, seed)
     permuted = {**model, EMBEDDING: model[EMBEDDING][order], OUTPUT_BIAS: model[OUTPUT_BIAS][order]}
     permuted[OUTPUT_EMBEDDING] = permuted[EMBEDDING]
-    one = apply_mixing(model, focus(source, target, auxiliary), seed=1).tensors
-    other = apply_mixing(permuted, focus(shuffled, target, auxiliary), seed=1).tensors
+    one = apply(model, focus(source, target, auxiliary), seed=1).tensors
+    other = apply(permuted, focus(shuffled, target, auxiliary), seed=1).tensors
     torch.testing.assert_close(one[EMBEDDING], other[EMBEDDING], atol=1e-6, rtol=0)
     torch.testing.assert_close(one[OUTPUT_BIAS], other[OUTPUT_BIAS], atol=1e-6, rtol=0)
 
@@ -110,8 +107,8 @@ def test_a_scaled_source_gives_the_scaled_result(common, only_target, exponent, 
     model = tensors(len(source), 5, seed)
     scaled = {**model, EMBEDDING: model[EMBEDDING] * scale, OUTPUT_BIAS: model[OUTPUT_BIAS] * scale}
     scaled[OUTPUT_EMBEDDING] = scaled[EMBEDDING]
-    one = apply_mixing(model, focus(source, target, auxiliary), seed=1).tensors
-    other = apply_mixing(scaled, focus(source, target, auxiliary), seed=1).tensors
+    one = apply(model, focus(source, target, auxiliary), seed=1).tensors
+    other = apply(scaled, focus(source, target, auxiliary), seed=1).tensors
     for name in (EMBEDDING, OUTPUT_BIAS):
         assert torch.equal(one[name] * scale, other[name])
 
@@ -121,7 +118,7 @@ def test_copied_rows_and_other_tensors_are_the_same_bits():
     auxiliary = np.random.default_rng(1).normal(size=(len(target), 6)).astype(np.float32)
     model = tensors(len(source), 5, seed=1)
     model[EMBEDDING][source.ids["c3"], 0] = -0.0
-    got = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
+    got = apply(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
     for token in [*SPECIALS, *(f"c{i}" for i in range(20))]:
         for name in (EMBEDDING, OUTPUT_BIAS):
             one, other = got[name][target.ids[token]], model[name][source.ids[token]]
@@ -137,7 +134,7 @@ def test_bias_and_untied_output_are_mixed_like_the_embedding():
     model = tensors(len(source), 5, seed=1)
     model[OUTPUT_EMBEDDING] = 2 * model[EMBEDDING]
     matrix = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
-    got = apply_mixing(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
+    got = apply(model, focus(source, target, TokenVectors.of(auxiliary)), seed=1).tensors
     new = [target.ids[f"t{i}"] for i in range(10)]
     np.testing.assert_allclose(got[OUTPUT_BIAS].numpy()[new], (matrix @ model[OUTPUT_BIAS].numpy())[new], atol=1e-6)
     torch.testing.assert_close(got[OUTPUT_EMBEDDING][new], 2 * got[EMBEDDING][new])
@@ -149,10 +146,10 @@ def test_random_rows_have_the_moments_of_the_source_and_follow_the_seed():
     model[EMBEDDING] = model[OUTPUT_EMBEDDING] = model[EMBEDDING] * torch.tensor([0.1, 1, 10]) + torch.tensor(
         [5, 0, -5]
     )
-    done = apply_mixing(model, random(source, target), seed=4)
+    done = apply(model, random(source, target), seed=4)
     got = done.tensors
-    again = apply_mixing(model, random(source, target), seed=4).tensors
-    other = apply_mixing(model, random(source, target), seed=5).tensors
+    again = apply(model, random(source, target), seed=4).tensors
+    other = apply(model, random(source, target), seed=5).tensors
     assert np.count_nonzero(done.origins.kind == FILLED) == 20_000
     assert torch.equal(got[EMBEDDING], again[EMBEDDING])
     assert not torch.equal(got[EMBEDDING], other[EMBEDDING])
@@ -176,7 +173,7 @@ def test_rare_tokens_are_mixed_by_their_ngrams_but_are_no_anchors():
     source, target = vocabularies(3, 2, 2)
     rare = np.isin(target.tokens, ["c0", "t0"])
     auxiliary = TokenVectors(vectors(target, 4, 1).vectors, rare)
-    mixed, kept = (focus(source, target, auxiliary, FocusOptions(rare=mix)) for mix in (True, False))
+    mixed, kept = (focus(source, target, auxiliary, rare=rare) for rare in ("ngrams", "fill"))
     assert source.ids["c0"] not in mixed.anchors
     assert [target.tokens[i] for block in mixed.blocks for i in block.rows] == ["t0", "t1"]
     assert [target.tokens[i] for block in kept.blocks for i in block.rows] == ["t1"]
@@ -201,9 +198,8 @@ def test_anchors_that_are_one_source_token_are_one_in_all_that_is_told(flat):
     auxiliary = np.random.default_rng(3).normal(size=(len(target), 8)).astype(np.float32)
     if flat:
         auxiliary = auxiliary * 0.01 + 1
-    options = FocusOptions(Matching(fuzzy=True))
-    done = apply_mixing(
-        model := tensors(len(source), 6, 1), focus(source, target, TokenVectors.of(auxiliary), options), seed=1
+    done = apply(
+        model := tensors(len(source), 6, 1), focus(source, target, TokenVectors.of(auxiliary), match_fuzzy=True), seed=1
     )
     np.testing.assert_array_equal(done.origins.support, np.diff(done.weights.indptr))
     for row in (target.ids[token] for token in new):
@@ -231,6 +227,6 @@ def test_special_tokens_are_no_anchors():
 
 def test_the_transfer_works_on_a_checkpoint_as_read(release):
     checkpoint = read_checkpoint(release)
-    same = apply_mixing(checkpoint.tensors, random(checkpoint.vocabulary, checkpoint.vocabulary), seed=1).tensors
+    same = apply(checkpoint.tensors, random(checkpoint.vocabulary, checkpoint.vocabulary), seed=1).tensors
     again = replace(checkpoint, tensors=same)
     assert all(torch.equal(again.tensors[name], value) for name, value in checkpoint.tensors.items())

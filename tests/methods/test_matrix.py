@@ -15,7 +15,7 @@ from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDI
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release import write_release
 from focus_plugin.errors import FocusError
-from focus_plugin.methods.matrix import load_matrix, save_matrix
+from focus_plugin.mixing.matrix import load_matrix, save_matrix
 
 SMALL = ("--dim", 16, "--epochs", 2, "--min-count", 5)
 
@@ -84,7 +84,7 @@ def test_damaged_and_foreign_files_are_refused(base, release, vocabulary, tmp_pa
         ({"copied": lambda a: a.astype(np.float32)}, "its array copied is float32"),
         ({"weights": lambda a: a * 2}, "do not sum to 1"),
         ({"weights": lambda a: a - 2 * a * (np.arange(len(a)) == 0)}, "negative or do not sum"),
-        ({"copied": lambda a: np.where(a < 0, 7, a)}, "both copied and mixed"),
+        ({"copied": lambda a: np.where(a < 0, 7, a)}, "two of copied, mixed and learned"),
         ({"columns": lambda a: a + 10_000}, "damaged"),
         ({"offsets": lambda a: a[:-1]}, "damaged"),
     ],
@@ -100,7 +100,7 @@ def test_what_is_no_mixing_matrix_is_refused(base, tmp_path, changes, says):
 
 def test_mixtures_too_many_to_keep_are_told(base, tmp_path):
     shutil.copy(base / "focus.json", tmp_path)
-    said = refuse("focus", "explain", tmp_path, "▁x", says="were too many to keep: the auxiliary vectors hardly tell")
+    said = refuse("focus", "explain", tmp_path, "▁x", says="were too many to keep: the method hardly tells")
     assert str(tmp_path) in said
 
 

@@ -17,9 +17,7 @@ from fairseq.models.roberta import XLMRModel
 from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, run, script, train_options
 
 from focus_plugin.masked_lm.data import prepare_masked_lm
-from focus_plugin.transfer import initialize
 from focus_plugin.trusted import trusted_globals
-from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.training import train_vocabulary
 
 
@@ -59,7 +57,9 @@ def test_model_is_initialized_from_the_source(world: World, data: Path, tmp_path
     options = [*train_options(data, tmp_path, 1), "--warmup-updates", 1000, "--lr", 0]
     training = run(script("fairseq-train"), *PLUGIN, *_initialization(world), *options)
     assert training.returncode == 0, training.stdout
-    expected = initialize(world.source, read_dictionary(data / "dict.txt"), None, "random", 3)
+    given = ("--source", world.source, "--vocab", world.root / "vocabulary", "--method", "random", "--seed", 3)
+    assert run(script("focus"), "convert", *given, "--output", tmp_path / "converted").returncode == 0
+    expected = torch.load(tmp_path / "converted" / "model.pt")["model"]
     saved = _saved(tmp_path / "checkpoint_last.pt")
     assert all(torch.equal(saved[name], tensor) for name, tensor in expected.items())
 

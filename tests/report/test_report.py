@@ -14,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_inputs import manifest, origins_of
 
-from focus_plugin.methods.origins import COPIED, FILLED, LISTED, MIXED, Origins
 from focus_plugin.report.figures import figures
-from focus_plugin.report.page import write_report
+from focus_plugin.report.page import Report, write_report
 from focus_plugin.report.scripts import length, script
 from focus_plugin.report.sentences import summary, warnings
 from focus_plugin.report.tokens import tokens
+from focus_plugin.transfer.origins import COPIED, FILLED, LEARNED, LISTED, MIXED, Origins
 from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
-KINDS = {COPIED: "copied", MIXED: "mixed", FILLED: "filled"}
+KINDS = {COPIED: "copied", MIXED: "mixed", FILLED: "filled", LEARNED: "learned"}
 HOSTILE = (
     "▁</script><script>document.title='owned'</script>",
     "\"'><img src=http://127.0.0.1:9/leak onerror=document.title='owned'>",
@@ -63,8 +63,13 @@ def embedded(page: Path) -> dict:
 def write(path: Path, only_target: tuple[str, ...] = (), title: str = "one → other", **counts: float) -> Path:
     source, target, auxiliary = conversion(only_target)
     origins = origins_of(source, target, auxiliary)
-    write_report(path, title, origins, source, target, counts_of(target), manifest(**counts), "normal")
+    write_report(path, report(title, origins, source, target, counts_of(target), **counts))
     return path
+
+
+def report(title: str, origins: Origins, source: Vocabulary, target: Vocabulary, uses, **counts: float) -> Report:
+    given = {"title": title, "origins": origins, "source": source, "target": target, "uses": uses}
+    return Report(**given, manifest=manifest(**counts), fill="normal")
 
 
 def random_origins(kinds: list[int], seed: int, sources: int) -> Origins:
@@ -111,7 +116,7 @@ def length_label(form: str) -> str:
     return str(length(form)) if length(form) < 16 else "16+"
 
 
-@given(st.lists(st.integers(0, 2), min_size=1, max_size=60), st.integers(0, 10**6))
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 10**6))
 def test_figures_are_what_counting_gives(kinds, seed):
     """The vocabulary is cut from one list, so that scripts and lengths vary with its size."""
     forms = [*SPECIALS, *(f"▁{'ab'[i % 2] * (i % 19)}{'я1'[i % 2]}{i}" for i in range(60))][: len(kinds)]
@@ -151,7 +156,7 @@ def test_figures_are_what_counting_gives(kinds, seed):
     assert [float(origins.weights[i, 0]) for i in found.least_trusted] == by_weight[::-1][:listed]
 
 
-@given(st.lists(st.integers(0, 2), min_size=1, max_size=40), st.integers(0, 10**6))
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 10**6))
 def test_the_table_holds_every_mixture_and_every_renamed_copy(kinds, seed):
     source = Vocabulary.of([f"t{i}" if i % 2 else f"s{i}" for i in range(50)])
     target, origins = Vocabulary.of([f"t{i}" for i in range(len(kinds))]), random_origins(kinds, seed, 50)
@@ -189,14 +194,14 @@ def test_the_page_says_and_holds_the_figures(tmp_path):
     data = embedded(page)
     assert data["tokens"]["forms"][: len(target)] == list(target.tokens)
     kinds = {name: sum(origins.kind == kind) for kind, name in KINDS.items()}
-    assert kinds == {"copied": 49 + 5, "mixed": 36, "filled": 3}
+    assert kinds == {"copied": 49 + 5, "mixed": 36, "filled": 3, "learned": 0}
     assert data["figures"]["vocabulary"] == {"label": "vocabulary", **kinds}
     assert data["figures"]["tokens_per_word"] == {"before": 2.5, "after": 1.25}
     assert data["made"]["inputs"] == {"corpus": "0" * 64}
     text = html.unescape(page.read_text())
     assert "Of the 93 tokens of the new vocabulary, 54 (58.1 %) stand in" in text
     assert "36 (38.7 %) are mixtures" in text
-    assert "3 (3.2 %) have no mixture and were filled (normal)" in text
+    assert "3 (3.2 %) were filled (normal)" in text
     assert "1.25 tokens on average instead of 2.50, so texts are 50 % shorter" in text
 
 
@@ -228,8 +233,8 @@ def test_a_conversion_without_mixtures_says_so():
     origins = random_origins([COPIED, FILLED, FILLED], 1, 9)
     found = figures(origins, Vocabulary.of(["a", "b", "c"]), None, {})
     assert (found.supports, sum(one.tokens for one in found.similarities), found.most_trusted) == ((), 0, ())
-    assert "No embedding is a mixture" in " ".join(warnings(found))
-    assert "2 (66.7 %) have no mixture and were filled (mean)" in " ".join(summary(found, "mean"))
+    assert "No embedding was made by a method" in " ".join(warnings(found))
+    assert "2 (66.7 %) were filled (mean)" in " ".join(summary(found, "mean"))
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
@@ -255,7 +260,7 @@ def test_fifty_thousand_tokens_stay_under_five_megabytes(tmp_path):
     origins = random_origins(kinds, 1, sources)
     origins.anchors[origins.anchors >= 0] //= 5
     origins.anchors[origins.anchors >= 0] *= 5  # anchors are of the overlap
-    write_report(page, "large", origins, source, target, np.full(size, 12_345), manifest(), "normal")
+    write_report(page, report("large", origins, source, target, np.full(size, 12_345)))
     assert page.stat().st_size < 5e6
 
 
@@ -276,7 +281,7 @@ def lines(scroll: Element) -> list[str]:
 def test_the_browser_draws_every_plot(opened, tmp_path):
     data = embedded(write(tmp_path / "same.html", HOSTILE))["figures"]
     page = elements_with_id(opened.dom)
-    kinds = list(KINDS.values())
+    kinds = [name for name in KINDS.values() if name != "learned"]
     expected = {
         "made": [row[kind] for row in (data["vocabulary"], data["text"]) for kind in kinds],
         "scripts": [row[kind] for row in data["scripts"] for kind in kinds],
@@ -327,7 +332,7 @@ def test_the_browser_shows_all_tokens_and_hides_what_there_is_not(tmp_path):
     origins = random_origins([COPIED] * 10 + [FILLED] * 290, 1, 20)
     source = Vocabulary.of([f"s{i}" for i in range(20)])
     target = Vocabulary.of([*HOSTILE, *(f"t{i}" for i in range(290))])
-    write_report(tmp_path / "report.html", "plain", origins, source, target, None, manifest(), "normal")
+    write_report(tmp_path / "report.html", report("plain", origins, source, target, None))
     opened = open_page(tmp_path / "report.html", "", tmp_path)
     page = elements_with_id(opened.dom)
     shown = lines(page["found"])

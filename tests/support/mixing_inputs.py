@@ -1,10 +1,18 @@
-"""Vocabularies, vectors and tensors small enough to state a mixing matrix plainly."""
+"""Vocabularies, vectors and tensors small enough to state a mixing matrix plainly, and the methods called on them."""
+
+from typing import Any
 
 import numpy as np
 import torch
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.methods.focus import METHOD as FOCUS
+from focus_plugin.methods.focus import FocusOptions
+from focus_plugin.methods.random import METHOD as RANDOM
+from focus_plugin.mixing.declaration import Given
+from focus_plugin.mixing.matching import MatchingOptions
+from focus_plugin.mixing.mixing import Mixing
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
 
@@ -26,3 +34,12 @@ def tensors(rows: int, width: int, seed: int) -> dict[str, torch.Tensor]:
 def vectors(target: Vocabulary, dimension: int, seed: int) -> TokenVectors:
     drawn = np.random.default_rng(seed).normal(size=(len(target), dimension)).astype(np.float32)
     return TokenVectors.of(drawn)
+
+
+def focus(source: Vocabulary, target: Vocabulary, auxiliary: TokenVectors, **options: Any) -> Mixing:
+    given = Given(source=source, target=target, vectors=auxiliary, options=FocusOptions(**options))
+    return FOCUS.make(given)
+
+
+def random(source: Vocabulary, target: Vocabulary) -> Mixing:
+    return RANDOM.make(Given(source=source, target=target, options=MatchingOptions()))

@@ -1,12 +1,12 @@
 """Conversions small enough to check by hand, as the report takes them."""
 
 import numpy as np
+from mixing_inputs import focus
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.manifest import Manifest
-from focus_plugin.methods.focus import focus
-from focus_plugin.methods.mixing import Mixing
-from focus_plugin.methods.origins import COPIED, FILLED, LISTED, MIXED, Origins
+from focus_plugin.mixing.mixing import Mixing
+from focus_plugin.transfer.origins import COPIED, FILLED, LISTED, MIXED, Origins
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 

@@ -8,11 +8,11 @@ import torch
 from commands import refuse
 from transformers import XLMRobertaForMaskedLM
 
-from focus_plugin.calibration import calibrated_bias, text_ids
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.forward import head_states, hidden_states
 from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.transfer.calibration import Calibration, calibrated_bias, text_ids
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import MASK
 
@@ -31,8 +31,9 @@ def text(release, target_text, encoder) -> np.ndarray:
 
 def calibrated(encoder: Checkpoint, text: np.ndarray, bias: torch.Tensor, **options) -> torch.Tensor:
     tensors = {**encoder.tensors, OUTPUT_BIAS: bias}
-    options = {"kept": np.zeros(len(encoder.vocabulary), dtype=bool), "seed": 1, **options}
-    return calibrated_bias(encoder.config, tensors, encoder.vocabulary, text, 4096, **options)
+    kept = np.zeros(len(encoder.vocabulary), dtype=bool)
+    how = Calibration(**{"tokens": 4096, "kept": kept, "seed": 1, **options})
+    return calibrated_bias(encoder.config, tensors, encoder.vocabulary, text, how)
 
 
 def test_the_forward_pass_is_that_of_transformers(release, hugging_face):

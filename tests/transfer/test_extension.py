@@ -12,18 +12,18 @@ import torch
 from commands import refuse, run
 from deepfocus import FOCUS
 from fairseq.models.roberta import XLMRModel
+from mixing_inputs import random
 from sentencepiece import sentencepiece_model_pb2
 from tokenizer_kinds import byte_level, unigram
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from focus_plugin.calibration import calibrated_bias
 from focus_plugin.checkpoint.forward import head_states, hidden_states
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
-from focus_plugin.methods.extension import extended
-from focus_plugin.methods.random import random
+from focus_plugin.mixing.extension import extended
+from focus_plugin.transfer.calibration import Calibration, calibrated_bias
 from focus_plugin.vocabulary.extension import SHARE, extend_vocabulary
 from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.readers import read_dictionary, read_sentencepiece, read_tokenizer_json
@@ -185,8 +185,8 @@ def test_calibration_moves_new_tokens_alone_to_the_frequency_of_the_text(loaded,
     assert torch.equal(loaded.tensors[OUTPUT_BIAS][rows], source.tensors[OUTPUT_BIAS])
     kept = np.array([token in source.vocabulary.ids for token in loaded.vocabulary.tokens])
     text = np.random.default_rng(1).integers(4, len(loaded.vocabulary) - 1, 40_000).astype(np.int32)
-    arguments = (loaded.config, loaded.tensors, loaded.vocabulary, text, 40_000)
-    bias = calibrated_bias(*arguments, kept=kept, seed=1)
+    how = Calibration(tokens=40_000, kept=kept, seed=1)
+    bias = calibrated_bias(loaded.config, loaded.tensors, loaded.vocabulary, text, how)
     ids = torch.from_numpy(text[: 127 * 300].reshape(300, 127).astype(np.int64))[:, :60]
     masked = torch.rand(ids.shape, generator=torch.Generator().manual_seed(2)) < 0.15
     hidden = hidden_states(loaded.config, loaded.tensors, ids.masked_fill(masked, loaded.vocabulary.ids[MASK]))[masked]

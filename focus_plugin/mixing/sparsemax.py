@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from focus_plugin.methods.mixing import sparse_weights
+from focus_plugin.mixing.mixing import sparse_weights
 
 GROUP = 64  # elements of a row whose largest stands for them in the first bound
 DENSE = 1 / 8  # a share of candidates above which rows are handled whole

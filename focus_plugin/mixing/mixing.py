@@ -1,8 +1,8 @@
-"""What every method yields: how each target row is made of source rows."""
+"""The product of a method that mixes: how each target row is made of source rows."""
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,17 +12,21 @@ from torch import Tensor
 warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
 
 
+def _none() -> np.ndarray:
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Block:
     """Some rows of the mixing matrix.
 
-    rows: target ids, shape (n,). weights: (n, anchors), float32, sparse CSR or strided, on any device; rows sum to
-    1. similarity: (n,), float32, the cosine of each to its most similar anchor.
+    rows: target ids, shape (n,). weights: (n, anchors), float32, sparse CSR or strided, on any device. similarity:
+    (n,), float32, the cosine of each to its most similar anchor, None where the method compares no vectors.
     """
 
     rows: np.ndarray
     weights: Tensor
-    similarity: Tensor
+    similarity: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class Mixing:
     copied: shape (target,), the source id whose row a target token keeps as it is, or -1. anchors: the source ids
     that the columns of the blocks' weights are, no two alike. blocks: the rows that are mixtures, in order, made as
     they are asked for, so that they need never stand in memory together. A target token in neither has no mixture and
-    is filled.
+    is filled. convex: whether no weight is negative and each row of the blocks sums to 1; if not, the bias of the
+    masked-LM head, which is a log-probability and not a vector, is mixed by the weights' sizes, scaled to sum to 1.
     """
 
     copied: np.ndarray
-    anchors: np.ndarray
-    blocks: Iterator[Block]
+    anchors: np.ndarray = field(default_factory=_none)
+    blocks: Iterable[Block] = ()
+    convex: bool = True
 
 
 def merged(block: Block, columns: np.ndarray, width: int) -> Block:
@@ -69,13 +75,39 @@ def sparse_parts(weights: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def without_small(weights: Tensor, count: int) -> Tensor:
-    """The weights with no more than the ``count`` largest of each row and their equals, if they are strided."""
+    """The weights with no more than the ``count`` largest in size of each row and their equals, if they are strided."""
     if weights.layout == torch.sparse_csr or weights.shape[1] <= count:
         return weights
-    return weights.where(weights >= weights.topk(count).values[:, -1:], 0)
+    sizes = weights.abs()
+    return weights.where(sizes >= sizes.topk(count).values[:, -1:], 0)
 
 
 def sparse_weights(offsets: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:
     """The sparse CSR weights of a block, shape (len(offsets) - 1, width), from their parts."""
     shape = (len(offsets) - 1, width)
     return torch.sparse_csr_tensor(offsets, columns, values, shape, check_invariants=False)
+
+
+def selected(block: Block, kept: np.ndarray) -> Block:
+    """The rows of ``block`` that are ``kept``, shape (n,), bool."""
+    if kept.all():
+        return block
+    similarity = None if block.similarity is None else block.similarity[torch.from_numpy(kept)]
+    if block.weights.layout != torch.sparse_csr:
+        return Block(block.rows[kept], block.weights[torch.from_numpy(kept)], similarity)
+    offsets, columns, values = sparse_parts(block.weights)
+    matrix = csr_matrix((values, columns, offsets), tuple(block.weights.shape))[kept]
+    rows, ids, kept_values = (torch.from_numpy(array) for array in (matrix.indptr, matrix.indices, matrix.data))
+    weights = sparse_weights(rows, ids, kept_values, block.weights.shape[1]).to(block.weights.device)
+    return Block(block.rows[kept], weights, similarity)
+
+
+def shares(weights: Tensor) -> Tensor:
+    """The sizes of the weights, each row scaled to sum to 1; a row of zeros stays one. Same shape and layout."""
+    if weights.layout != torch.sparse_csr:
+        sizes = weights.abs()
+        return sizes / sizes.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    values, counts = weights.values().abs(), weights.crow_indices().diff()
+    row = torch.repeat_interleave(torch.arange(len(counts), device=values.device), counts)
+    sums = values.new_zeros(len(counts)).index_add_(0, row, values).clamp_(min=torch.finfo(torch.float32).tiny)
+    return sparse_weights(weights.crow_indices(), weights.col_indices(), values / sums[row], weights.shape[1])

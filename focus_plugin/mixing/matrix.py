@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, whole_file
-from focus_plugin.methods.mixing import Block, Mixing, sparse_weights
+from focus_plugin.mixing.mixing import Block, Mixing, sparse_weights
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 BLOCK_ROWS = 4096
@@ -23,6 +23,7 @@ _TYPES = {
     "columns": np.integer,
     "weights": np.float32,
     "similarity": np.float32,
+    "learned": np.bool_,
 }
 
 
@@ -31,8 +32,10 @@ class MixingMatrix:
     """All rows of a mixing matrix.
 
     source, target: the tokens that columns and rows stand for. copied: (target,), the source id of a copied row, or
-    -1. weights: (target, source), float32, the mixtures; the rows of copied and filled tokens are empty.
-    similarity: (target,), float32, the cosine to the most similar anchor, NaN where there is no mixture.
+    -1. weights: (target, source), float32, the mixtures; the rows of all other tokens are empty. similarity:
+    (target,), float32, the cosine to the most similar anchor, NaN where no vectors were compared. learned: (target,),
+    bool, tokens whose rows a method made with the source model's help, so that no matrix can make them; other tokens
+    that are neither copied nor mixed were filled. convex: see ``Mixing``.
     """
 
     source: tuple[str, ...]
@@ -40,6 +43,8 @@ class MixingMatrix:
     copied: np.ndarray
     weights: csr_matrix
     similarity: np.ndarray
+    learned: np.ndarray
+    convex: bool = True
 
 
 def save_matrix(path: str | Path, matrix: MixingMatrix) -> None:
@@ -52,16 +57,18 @@ def save_matrix(path: str | Path, matrix: MixingMatrix) -> None:
         "columns": matrix.weights.indices.astype(np.int32),
         "weights": matrix.weights.data.astype(np.float32),
         "similarity": matrix.similarity,
+        "learned": matrix.learned,
     }
-    names = json.dumps({"source": matrix.source, "target": matrix.target}, ensure_ascii=False)
-    with whole_file(path) as temporary:
-        save_file(arrays, temporary, {_TOKENS: names})  # of several entries safetensors writes any first
+    said = {"source": matrix.source, "target": matrix.target, "convex": matrix.convex}
+    with whole_file(path) as temporary:  # of several entries safetensors writes any first
+        save_file(arrays, temporary, {_TOKENS: json.dumps(said, ensure_ascii=False)})
 
 
 def load_matrix(path: str | Path) -> MixingMatrix:
     """Read what ``save_matrix`` wrote. Raises FocusError for a file that is damaged or something else.
 
-    Its rows must be mixtures: of weights that are not negative and sum to 1, and none of a copied token.
+    The weights of a token must be finite and, unless the file says otherwise, not negative and sum to 1; a token is
+    copied, mixed or learned, not two of these.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -70,33 +77,40 @@ def load_matrix(path: str | Path) -> MixingMatrix:
         with safe_open(path, "numpy") as file:
             if _TOKENS not in (file.metadata() or {}):
                 raise FocusError(f"{path}: not a mixing matrix; focus convert writes one into its output.")
-            tokens = json.loads(file.metadata()[_TOKENS])
-            source, target = tuple(tokens["source"]), tuple(tokens["target"])
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            said = json.loads(file.metadata()[_TOKENS])
+            stored = {name: file.get_tensor(name) for name in _TYPES}
         if wrong := [name for name, kind in _TYPES.items() if not np.issubdtype(stored[name].dtype, kind)]:
             raise ValueError(f"its array {wrong[0]} is {stored[wrong[0]].dtype}")
-        shape = (len(target), len(source))
-        weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), shape)
+        source, target = tuple(said["source"]), tuple(said["target"])
+        weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), (len(target), len(source)))
         weights.check_format()
-        copied, similarity = stored["copied"], stored["similarity"]
-        if not copied.shape == similarity.shape == (len(target),):
-            raise ValueError("its parts have different lengths")
-        if not np.isin(copied, np.arange(-1, len(source))).all() or not np.isfinite(weights.data).all():
-            raise ValueError("it points beyond the source vocabulary or holds NaN or infinity")
-        mixed, sums = np.diff(weights.indptr) > 0, np.asarray(weights.sum(axis=1, dtype=np.float64)).ravel()
-        if (weights.data < 0).any() or (np.abs(sums[mixed] - 1) > SUM_TOLERANCE).any():
-            raise ValueError("the weights of a token are negative or do not sum to 1")
-        if (mixed & (copied >= 0)).any():
-            raise ValueError("a token is both copied and mixed")
+        parts = {name: stored[name] for name in ("copied", "similarity", "learned")}
+        matrix = MixingMatrix(source, target, weights=weights, convex=bool(said["convex"]), **parts)
+        _check(matrix)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FocusError(f"{path}: damaged or not a mixing matrix ({error}).") from error
-    return MixingMatrix(source, target, copied, weights, similarity)
+    return matrix
+
+
+def _check(matrix: MixingMatrix) -> None:
+    copied, weights = matrix.copied, matrix.weights
+    if not copied.shape == matrix.similarity.shape == matrix.learned.shape == (len(matrix.target),):
+        raise ValueError("its parts have different lengths")
+    if not np.isin(copied, np.arange(-1, len(matrix.source))).all():
+        raise ValueError("it points beyond the source vocabulary")
+    if not np.isfinite(weights.data).all() or np.isinf(matrix.similarity).any():
+        raise ValueError("it holds infinity, or NaN as a weight")
+    mixed, sums = np.diff(weights.indptr) > 0, np.asarray(weights.sum(axis=1, dtype=np.float64)).ravel()
+    if matrix.convex and ((weights.data < 0).any() or (np.abs(sums[mixed] - 1) > SUM_TOLERANCE).any()):
+        raise ValueError("the weights of a token are negative or do not sum to 1")
+    if (mixed.astype(int) + (copied >= 0) + matrix.learned > 1).any():
+        raise ValueError("a token is two of copied, mixed and learned")
 
 
 def as_mixing(path: str | Path, matrix: MixingMatrix, source: Vocabulary, target: Vocabulary) -> Mixing:
     """The matrix read from ``path`` as methods yield theirs, to be applied again.
 
-    Raises FocusError if the vocabularies are not those it was made for, token by token.
+    Raises FocusError if the vocabularies are not those it was made for, token by token, and if it lacks learned rows.
     """
     for name, tokens, theirs in (("source", source.tokens, matrix.source), ("target", target.tokens, matrix.target)):
         if tokens != theirs:
@@ -104,7 +118,12 @@ def as_mixing(path: str | Path, matrix: MixingMatrix, source: Vocabulary, target
             where = f"the first difference is {different[0]!r} here and {different[1]!r} there" if different else ""
             where = where or f"{len(tokens)} tokens here and {len(theirs)} there"
             raise FocusError(f"{path}: was made for another {name} vocabulary; {where}.")
-    return Mixing(matrix.copied, np.unique(matrix.weights.indices), _blocks(matrix))
+    if matrix.learned.any():
+        raise FocusError(
+            f"{path}: {int(matrix.learned.sum())} of its tokens have rows that a method made with the source model's "
+            "help, which no matrix can make for another encoder; convert with the method instead."
+        )
+    return Mixing(matrix.copied, np.unique(matrix.weights.indices), _blocks(matrix), matrix.convex)
 
 
 def _blocks(matrix: MixingMatrix) -> Iterator[Block]:
@@ -120,10 +139,10 @@ def _blocks(matrix: MixingMatrix) -> Iterator[Block]:
 
 
 def mixture(matrix: MixingMatrix, row: int) -> Sequence[tuple[str, float]]:
-    """The source tokens of a target row with their weights, largest first; one of weight 1 for a copy, none for a
-    row that was filled."""
+    """The source tokens of a target row with their weights, largest in size first; one of weight 1 for a copy, none
+    for a row that was filled or learned."""
     if matrix.copied[row] >= 0:
         return [(matrix.source[matrix.copied[row]], 1.0)]
     part = matrix.weights[row]
-    order = np.lexsort((part.indices, -part.data))
+    order = np.lexsort((part.indices, -np.abs(part.data)))
     return [(matrix.source[part.indices[i]], float(part.data[i])) for i in order]

@@ -7,6 +7,7 @@ Computation 2002, equation 2.4) then makes it say each as often as the text does
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,34 +30,42 @@ BATCH = 32
 MASKED = 0.15  # of the tokens, as in pretraining
 
 
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How to fit the bias.
+
+    tokens: how many of the text the model reads, in blocks drawn by ``seed``. kept: shape (vocabulary,), bool, tokens
+    that keep their bias: against each other they are predicted as before, and together as often as they occur. device:
+    torch's name of where to compute.
+    """
+
+    tokens: int
+    kept: np.ndarray
+    seed: int
+    device: str = "cpu"
+
+
 def calibrated_bias(
     config: EncoderConfig,
     tensors: Mapping[str, Tensor],
     vocabulary: Vocabulary,
     text: np.ndarray,
-    tokens: int,
-    *,
-    kept: np.ndarray,
-    seed: int,
-    device: str = "cpu",
+    how: Calibration,
     progress: Progress = silent,
 ) -> Tensor:
     """The output bias with which the masked LM predicts each token as often as it occurs; shape (vocabulary,).
 
-    ``text``: token ids of target text, shape (any,); its frequencies, plus one for every token, are the aim.
-    ``tokens``: how many of them the model reads, in blocks drawn by ``seed``. Special tokens keep their bias and,
-    together, their probability. Tokens that are ``kept``, shape (vocabulary,), bool, keep their bias too: against each
-    other they are predicted as before, and together as often as they occur. ``progress`` is called with the number
-    of tokens read.
+    ``text``: token ids of target text, shape (any,); its frequencies, plus one for every token, are the aim. Special
+    tokens keep their bias and, together, their probability. ``progress`` is called with the number of tokens read.
     """
-    blocks = _blocks(text, vocabulary, min(LENGTH, config.max_positions), tokens, seed)
-    there = {name: tensor.to(device) for name, tensor in tensors.items()}
-    generator = torch.Generator().manual_seed(seed)
+    blocks = _blocks(text, vocabulary, min(LENGTH, config.max_positions), how)
+    there = {name: tensor.to(how.device) for name, tensor in tensors.items()}
+    generator = torch.Generator().manual_seed(how.seed)
     said, positions = torch.zeros(len(vocabulary), dtype=torch.float64), 0
     for batch in torch.split(blocks, BATCH):
         masked = (torch.rand(batch.shape, generator=generator) < MASKED) & (batch != vocabulary.ids[BEGIN])
-        ids = batch.masked_fill(masked, vocabulary.ids[MASK]).to(device)
-        probabilities = _predictions(config, there, ids, masked.to(device))
+        ids = batch.masked_fill(masked, vocabulary.ids[MASK]).to(how.device)
+        probabilities = _predictions(config, there, ids, masked.to(how.device))
         said += probabilities.sum(0, dtype=torch.float64).cpu()
         positions += len(probabilities)
         progress(batch.numel())
@@ -66,7 +75,7 @@ def calibrated_bias(
     frequency[special] = 0
     wanted = frequency / frequency.sum() * said[~special].sum()
     change = torch.log(wanted) - torch.log(said)
-    same = torch.from_numpy(kept) & ~special
+    same = torch.from_numpy(how.kept) & ~special
     if same.any():  # only differences of biases count
         change -= torch.log(wanted[same].sum()) - torch.log(said[same].sum())
     fitted = ~special & ~same
@@ -90,10 +99,10 @@ def text_ids(corpus: str | Path, tokenizer: Tokenizer, vocabulary: Vocabulary, s
     return text
 
 
-def _blocks(text: np.ndarray, vocabulary: Vocabulary, length: int, tokens: int, seed: int) -> Tensor:
+def _blocks(text: np.ndarray, vocabulary: Vocabulary, length: int, how: Calibration) -> Tensor:
     """Blocks of the text, each after ``<s>``, in random order; shape (blocks, length)."""
     whole = text[: len(text) // (length - 1) * (length - 1)].reshape(-1, length - 1)
-    drawn = np.random.default_rng(seed).permutation(len(whole))[: -(-tokens // length)]
+    drawn = np.random.default_rng(how.seed).permutation(len(whole))[: -(-how.tokens // length)]
     begin = np.full((len(drawn), 1), vocabulary.ids[BEGIN])
     return torch.from_numpy(np.concatenate([begin, whole[drawn]], axis=1).astype(np.int64))
 

@@ -1,0 +1,104 @@
+"""How a method declares itself, and what it is given when it runs.
+
+A method is one file in ``focus_plugin/methods``, an entry point of another package or a file that the user names. Its
+``METHOD`` is read for ``--help`` and for fairseq's options, so importing the file must import neither torch nor numpy.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from focus_plugin.files import Progress, silent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from focus_plugin.auxiliary.alignment import TokenVectors
+    from focus_plugin.checkpoint.checkpoint import Checkpoint
+    from focus_plugin.mixing.mixing import Mixing
+    from focus_plugin.mixing.rows import Rows
+    from focus_plugin.vocabulary.tokenizers import Tokenizer
+    from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+
+class Need(Enum):
+    """What a method can ask for. The value is the field of ``Given`` that is then filled."""
+
+    VECTORS = "vectors"
+    EMBEDDING = "embedding"
+    MODEL = "model"
+    SOURCE_TOKENIZER = "source_tokenizer"
+    TARGET_TOKENIZER = "target_tokenizer"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """The options of a method that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodFile:
+    """A file that a method reads.
+
+    name: its key in ``Given.files``, and with dashes its option on the command line. help: one sentence. read: from
+    the path to what the method is given; it raises FocusError for a file that is damaged. required: whether the user
+    has to name one; the method is otherwise given None.
+    """
+
+    name: str
+    help: str
+    read: Callable[[Path], Any]
+    required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a method is given.
+
+    source, target: the two vocabularies. With ``--extend`` the target is that of the language alone; where its tokens
+    stand in the extended vocabulary is not the method's concern. options: an instance of the dataclass that the
+    method declares. files: what was read from each of its files, by name. seed: for whatever is drawn at random.
+    device: torch's name of where to compute. progress: to be called with the number of target tokens done.
+
+    The others are None unless the method needs them. vectors: static vectors of the target's tokens. embedding: the
+    source's input embeddings, shape (source, width), float32. model: the source encoder. source_tokenizer,
+    target_tokenizer: how each cuts text. text: lines of the target language, a sample of them if the text is large;
+    it can be iterated over more than once.
+    """
+
+    source: "Vocabulary"
+    target: "Vocabulary"
+    options: Any = NoOptions()
+    files: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 1
+    device: str = "cpu"
+    progress: Progress = silent
+    vectors: "TokenVectors | None" = None
+    embedding: "Tensor | None" = None
+    model: "Checkpoint | None" = None
+    source_tokenizer: "Tokenizer | None" = None
+    target_tokenizer: "Tokenizer | None" = None
+    text: Iterable[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to make the rows of a target vocabulary.
+
+    name: what ``--method`` takes. summary: one sentence. paper: where it was published, or empty. make: the method
+    itself. options: a frozen dataclass whose fields are made by ``focus_plugin.options.option``. files: what it reads
+    besides. needs: what it has to be given. published: values of options, its own or the conversion's, with which the
+    result is that of its authors' software; ``--paper`` applies them.
+    """
+
+    name: str
+    summary: str
+    make: "Callable[[Given], Mixing | Rows]"
+    paper: str = ""
+    options: type = NoOptions
+    files: tuple[MethodFile, ...] = ()
+    needs: tuple[Need, ...] = ()
+    published: Mapping[str, Any] = field(default_factory=dict)

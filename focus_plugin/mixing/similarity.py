@@ -1,0 +1,39 @@
+"""Mixtures by similarity: the sparsemax of the cosines between vectors, block by block."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from focus_plugin.files import Progress, silent
+from focus_plugin.mixing.mixing import Block
+from focus_plugin.mixing.sparsemax import sparsemax
+
+SMALLEST, LARGEST = 1e-15, 1e15  # entries that can be squared and added up
+BLOCK = 1 << 22  # similarities at a time, 16 MB: they still fit a processor's cache
+
+
+def similar(
+    vectors: np.ndarray, new: np.ndarray, anchors: np.ndarray, device: str = "cpu", progress: Progress = silent
+) -> Iterator[Block]:
+    """Each of ``new`` as a mixture of ``anchors``, weighted by the sparsemax of the cosine similarities.
+
+    ``vectors``: shape (tokens, dimension), of which ``new`` and ``anchors`` are rows that are not zero. The columns of
+    the blocks are the anchors, in order. Computed on ``device``; ``progress`` is called with the number of rows done.
+    """
+    basis = _unit(vectors[anchors], device).T
+    rows = max(1, BLOCK // max(basis.shape))
+    for start in range(0, len(new), rows):
+        block = new[start : start + rows]
+        similarity = _unit(vectors[block], device) @ basis
+        yield Block(block, sparsemax(similarity), similarity.amax(1))
+        progress(len(block))
+
+
+def _unit(vectors: np.ndarray, device: str) -> Tensor:
+    rows = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
+    largest = torch.linalg.vector_norm(rows, torch.inf, dim=1)
+    odd = torch.nonzero((largest <= SMALLEST) | (largest >= LARGEST))[:, 0]  # whose squares are 0 or infinity
+    rows[odd] /= largest[odd, None]
+    return torch.nn.functional.normalize(rows, dim=1, out=rows)

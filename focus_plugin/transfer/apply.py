@@ -1,0 +1,157 @@
+"""A checkpoint under a new vocabulary: what a method made, applied to every tensor that has a row a token."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.mixing.mixing import Block, Mixing, shares, sparse_parts, supports, without_small
+from focus_plugin.mixing.rows import Rows
+from focus_plugin.transfer.origins import COPIED, FILLED, LEARNED, LISTED, MIXED, Origins
+
+FILLS = ("normal", "mean")
+MOMENT_ROWS = 1024  # of a source matrix at a time: they fit a processor's cache
+LARGEST_KEPT = 20_000_000  # entries of a mixing matrix, 160 MB
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A checkpoint under the target vocabulary, and how it came to be.
+
+    tensors: the checkpoint's, with rows for the target's tokens. origins: where each row came from. weights: the
+    mixtures, shape (target, source), None if they have more than LARGEST_KEPT entries, as in a flat auxiliary space.
+    convex: whether the mixtures are, see ``Mixing``.
+    """
+
+    tensors: dict[str, Tensor]
+    origins: Origins
+    weights: csr_matrix | None
+    convex: bool = True
+
+
+def apply(
+    source: Mapping[str, Tensor], made: Mixing | Rows, *, seed: int, device: str = "cpu", fill: str = "normal"
+) -> Transfer:
+    """Apply what a method made to the tensors of a checkpoint; those without a row a token are passed on as they are.
+
+    Rows that the method did not make are filled. ``fill`` "normal": drawn from a normal distribution with the mean and
+    standard deviation of each source dimension (section 3.3 of the FOCUS paper), seeded as the authors' package seeds
+    them; "mean": the mean of the source's rows. Their bias is the source's mean. ``device`` is that of the blocks of a
+    mixing, which are consumed.
+    """
+    matrices = {EMBEDDING: source[EMBEDDING], OUTPUT_BIAS: source[OUTPUT_BIAS][:, None]}
+    if source[OUTPUT_EMBEDDING] is not source[EMBEDDING]:
+        matrices[OUTPUT_EMBEDDING] = source[OUTPUT_EMBEDDING]
+    rows, kept = len(made.copied), torch.from_numpy(np.flatnonzero(made.copied >= 0))
+    target = {name: matrix.new_empty(rows, matrix.shape[1]) for name, matrix in matrices.items()}
+    for name, matrix in matrices.items():
+        target[name][kept] = matrix[made.copied[kept]]
+    origins = _copies(made.copied)
+    if isinstance(made, Mixing):
+        weights = _mix(matrices, made, target, origins, device)
+        lacking = dict.fromkeys(matrices, origins.kind == FILLED)
+    else:
+        weights = csr_matrix((rows, len(source[EMBEDDING])), dtype=np.float32)
+        lacking = _learn(made, target, origins)
+    generator = torch.Generator().manual_seed(seed)
+    for name, matrix in matrices.items():
+        filled = torch.from_numpy(np.flatnonzero(lacking[name]))
+        drawn = fill == "normal" and name != OUTPUT_BIAS
+        target[name][filled] = normal_rows(matrix, len(filled), generator) if drawn else matrix.mean(0)
+    tensors = {**source, **target, OUTPUT_BIAS: target[OUTPUT_BIAS][:, 0]}
+    tensors[OUTPUT_EMBEDDING] = target.get(OUTPUT_EMBEDDING, target[EMBEDDING])
+    return Transfer(tensors, origins, weights, isinstance(made, Rows) or made.convex)
+
+
+def normal_rows(matrix: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """``count`` rows drawn from N(mean, standard deviation) of the columns of ``matrix``; (count, width).
+
+    Drawn one by one: so the authors' package gives the same.
+    """
+    rows = matrix.new_empty(count, matrix.shape[1])
+    mean, deviation = _moments(matrix)
+    for row in rows:
+        row.copy_(torch.normal(mean, deviation, generator=generator))
+    return rows
+
+
+def _moments(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the columns: torch.std_mean takes twenty times as long down many rows."""
+    mean = matrix.mean(0)
+    squares = torch.zeros_like(mean, dtype=torch.float64)
+    for part in torch.split(matrix, MOMENT_ROWS):
+        squares += (part - mean).square().sum(0)
+    return mean, (squares / (len(matrix) - 1)).sqrt().to(matrix.dtype)
+
+
+def _copies(copied: np.ndarray) -> Origins:
+    """The origins where every token that is not copied is filled."""
+    anchors = np.full((len(copied), LISTED), -1, np.int32)
+    anchors[:, 0] = copied
+    weights = np.zeros((len(copied), LISTED), np.float32)
+    weights[:, 0] = copied >= 0
+    kind = np.where(copied >= 0, COPIED, FILLED).astype(np.int8)
+    return Origins(kind, np.zeros(len(copied), np.int32), np.full(len(copied), np.nan, np.float32), anchors, weights)
+
+
+def _learn(made: Rows, target: Mapping[str, Tensor], origins: Origins) -> dict[str, np.ndarray]:
+    """Put learned rows into ``target`` and note them; returns, by matrix, which rows are still to be filled."""
+    origins.kind[made.ids] = LEARNED
+    bias = None if made.bias is None else made.bias[:, None]
+    parts = {EMBEDDING: made.embedding, OUTPUT_EMBEDDING: made.output_embedding, OUTPUT_BIAS: bias}
+    lacking = {}
+    for name, matrix in target.items():
+        lacking[name] = origins.kind != COPIED
+        if (part := parts[name]) is not None:
+            matrix[torch.from_numpy(made.ids)] = part
+            lacking[name] = origins.kind == FILLED
+    return lacking
+
+
+def _mix(
+    matrices: Mapping[str, Tensor], mixing: Mixing, target: Mapping[str, Tensor], origins: Origins, device: str
+) -> csr_matrix | None:
+    """Put the mixed rows into ``target`` and note them; see Transfer for what is returned."""
+    anchors = {name: matrix[mixing.anchors].to(device) for name, matrix in matrices.items()}
+    parts: list[tuple[np.ndarray, np.ndarray]] | None = []
+    for block in mixing.blocks:
+        for name, matrix in anchors.items():
+            weights = block.weights if mixing.convex or name != OUTPUT_BIAS else shares(block.weights)
+            target[name][block.rows] = (weights @ matrix).cpu()
+        _note(origins, block, mixing.anchors)
+        if parts is None or origins.support.sum(dtype=np.int64) > LARGEST_KEPT:
+            parts = None
+        else:
+            _, columns, values = sparse_parts(block.weights)
+            parts.append((mixing.anchors[columns].astype(np.int32), values))
+    return None if parts is None else _whole(parts, origins.support, len(matrices[EMBEDDING]))
+
+
+def _note(origins: Origins, block: Block, anchors: np.ndarray) -> None:
+    """Note the supports, the similarities and the LISTED largest weights of a block."""
+    origins.kind[block.rows] = MIXED
+    origins.support[block.rows] = supports(block.weights)
+    if block.similarity is not None:
+        origins.similarity[block.rows] = block.similarity.cpu().numpy()
+    offsets, columns, values = sparse_parts(without_small(block.weights, LISTED))
+    row, ids = np.repeat(np.arange(len(block.rows)), np.diff(offsets)), anchors[columns]
+    order = np.lexsort((ids, -np.abs(values), row))
+    place = np.arange(len(values)) - offsets[row]
+    first = place < LISTED
+    into = (block.rows[row[first]], place[first])
+    origins.anchors[into] = ids[order][first]
+    origins.weights[into] = values[order][first]
+
+
+def _whole(parts: list[tuple[np.ndarray, np.ndarray]], support: np.ndarray, width: int) -> csr_matrix:
+    """The matrix of all blocks, whose rows are in order."""
+    empty = (np.empty(0, np.int32), np.empty(0, np.float32))
+    columns, values = (np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
+    offsets = np.concatenate([[0], np.cumsum(support, dtype=np.int64)])
+    matrix = csr_matrix((values, columns, offsets), (len(support), width))
+    matrix.sort_indices()
+    return matrix

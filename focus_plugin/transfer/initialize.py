@@ -1,0 +1,180 @@
+"""A source encoder under a target vocabulary: what ``focus convert`` writes and the fairseq plugin builds from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from focus_plugin.auxiliary.alignment import TokenVectors
+from focus_plugin.auxiliary.cache import cached_vectors
+from focus_plugin.auxiliary.vectors import load_vectors
+from focus_plugin.auxiliary.words import load_word_vectors
+from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
+from focus_plugin.errors import FocusError
+from focus_plugin.files import sha256
+from focus_plugin.mixing.declaration import Given, Need
+from focus_plugin.mixing.extension import extended
+from focus_plugin.mixing.matrix import as_mixing, load_matrix
+from focus_plugin.mixing.mixing import Mixing
+from focus_plugin.mixing.rows import Rows
+from focus_plugin.progress import Phase, no_phase
+from focus_plugin.transfer.apply import Transfer, apply
+from focus_plugin.transfer.calibration import SAMPLE_BYTES, Calibration, calibrated_bias, text_ids
+from focus_plugin.transfer.check import checked
+from focus_plugin.transfer.options import Initialization
+from focus_plugin.vocabulary.counts import read_counts
+from focus_plugin.vocabulary.files import DICTIONARY, vocabulary_files
+from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
+from focus_plugin.vocabulary.training import sample_lines
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is to be initialized.
+
+    vocabulary: of the model to be. tokenizer: how text is cut into its tokens, if that is known. language: the
+    directory with the vocabulary of the language, by which ``vocabulary`` extends the source's if ``extends``, and
+    which is ``vocabulary`` itself if not. corpus: the SHA-256 of the corpus, where somebody computed it already.
+    """
+
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer | None
+    language: Path
+    extends: bool = False
+    corpus: str | None = None
+
+
+@dataclass(frozen=True)
+class TextSample:
+    """Lines of a corpus, a sample drawn by ``seed`` if it is large. It can be iterated over more than once."""
+
+    corpus: Path
+    seed: int
+
+    def __iter__(self) -> Iterator[str]:
+        return sample_lines(self.corpus, SAMPLE_BYTES, self.seed)
+
+
+def initialize(
+    source: Checkpoint, target: Target, how: Initialization, phase: Phase = no_phase, verbose: bool = False
+) -> Transfer:
+    """The weights of ``source`` under the target vocabulary, the output bias fitted to the corpus if there is one.
+
+    Raises FocusError for any fault of the files that ``how`` names, and of the method.
+    """
+    options = how.options
+    if options.matrix:
+        made = as_mixing(options.matrix, load_matrix(options.matrix), source.vocabulary, target.vocabulary)
+        with phase("Applying the mixing matrix", 1):
+            done = apply(source.tensors, made, seed=options.seed, fill=options.fill)
+    else:
+        done = _by_method(source, target, how, phase, verbose)
+    return replace(done, tensors={**done.tensors, OUTPUT_BIAS: _bias(source, target, how, done.tensors, phase)})
+
+
+def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: Phase, verbose: bool) -> Transfer:
+    # What a language's tokens are made of is found among them alone, also where they extend a vocabulary.
+    language = read_dictionary(target.language / DICTIONARY) if target.extends else target.vocabulary
+    given = _given(source, target, language, how, phase, verbose)
+    with phase(f"Making rows by {how.method.name}", len(language)) as progress:
+        made = made_by(how, replace(given, progress=progress), source.config.width)
+        if target.extends:
+            made = extended(made, source.vocabulary, language, target.vocabulary)
+        options = how.options
+        return apply(source.tensors, made, seed=options.seed, device=options.device, fill=options.fill)
+
+
+def made_by(how: Initialization, given: Given, width: int) -> Mixing | Rows:
+    """What the method makes of ``given``, checked; ``width``: of a row. Raises FocusError."""
+    made = how.method.make(given)
+    return checked(how.method.name, made, len(given.source), len(given.target), width)
+
+
+def _given(
+    source: Checkpoint, target: Target, language: Vocabulary, how: Initialization, phase: Phase, verbose: bool
+) -> Given:
+    """What the method is given: nothing that it does not need."""
+    method, options = how.method, how.options
+    filled: dict[Need, Any] = {
+        Need.EMBEDDING: lambda: source.tensors[EMBEDDING],
+        Need.MODEL: lambda: source,
+        Need.SOURCE_TOKENIZER: lambda: _source_tokenizer(source, method.name),
+        Need.TARGET_TOKENIZER: lambda: load_tokenizer(vocabulary_files(target.language)[1]),
+        Need.TEXT: lambda: options.corpus and TextSample(options.corpus, options.seed),
+        Need.VECTORS: lambda: _vectors(target, language, how, phase, verbose),
+    }
+    return Given(
+        source=source.vocabulary,
+        target=language,
+        options=how.of_method,
+        files={file.name: file.read(how.files[file.name]) if file.name in how.files else None for file in method.files},
+        seed=options.seed,
+        device=options.device,
+        **{need.value: filled[need]() for need in method.needs},
+    )
+
+
+def _source_tokenizer(source: Checkpoint, method: str) -> Tokenizer:
+    if source.tokenizer is None:
+        raise FocusError(
+            f"The method {method!r} needs the source's tokenizer, and the source has no file of one beside its weights."
+        )
+    return source.tokenizer
+
+
+def _vectors(target: Target, language: Vocabulary, how: Initialization, phase: Phase, verbose: bool) -> TokenVectors:
+    options = how.options
+    if options.auxiliary:
+        uses = read_counts(target.language / DICTIONARY, language)
+        return load_vectors(options.auxiliary, language, uses, how.reading)
+    if options.word_vectors:
+        return load_word_vectors(options.word_vectors, language)
+    assert options.corpus is not None
+    digest = target.corpus or sha256(options.corpus)
+    return cached_vectors(options.corpus, digest, target.language, language, how.fasttext, phase, verbose)
+
+
+def _bias(
+    source: Checkpoint, target: Target, how: Initialization, tensors: Mapping[str, Tensor], phase: Phase
+) -> Tensor:
+    options, vocabulary = how.options, target.vocabulary
+    kept = np.array([target.extends and token in source.vocabulary.ids for token in vocabulary.tokens])
+    if options.rank_bias:
+        tensors = {**tensors, OUTPUT_BIAS: _resized(source.tensors[OUTPUT_BIAS], tensors[OUTPUT_BIAS], kept)}
+    if not (options.corpus and options.calibrate):
+        return tensors[OUTPUT_BIAS]
+    if target.tokenizer is None:
+        raise FocusError("Fitting the output bias needs the target's tokenizer beside dict.txt; give --calibrate 0.")
+    text = text_ids(options.corpus, target.tokenizer, vocabulary, options.seed)
+    calibration = Calibration(tokens=options.calibrate, kept=kept, seed=options.seed, device=options.device)
+    with phase("Fitting the output bias", options.calibrate) as progress:
+        return calibrated_bias(source.config, tensors, vocabulary, text, calibration, progress)
+
+
+def _resized(source: Tensor, moved: Tensor, kept: np.ndarray) -> Tensor:
+    """The output bias as resizing a model leaves it; of an extended vocabulary only ``<mask>`` is then elsewhere."""
+    if kept.any():
+        return moved.masked_fill(torch.from_numpy(~kept), 0)
+    return torch.nn.functional.pad(source[: len(moved)], (0, max(len(moved) - len(source), 0)))
+
+
+def require_device(device: str) -> None:
+    """Raise FocusError unless torch can compute on ``device`` and give the result."""
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        raise FocusError(f"--device {device}: torch cannot compute there ({str(error).splitlines()[0]}).") from error
+
+
+def check_finite(path: Path, checkpoint: Checkpoint) -> None:
+    """Raise FocusError if a tensor holds NaN or infinity: one in any layer would make the calibrated bias NaN."""
+    for name, tensor in checkpoint.tensors.items():
+        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():  # a NaN is both; nothing is copied
+            raise FocusError(f"{path}: {name} holds NaN or infinity; the checkpoint is damaged.")

@@ -1,0 +1,186 @@
+"""The options of a conversion, declared once for ``focus convert`` and for the fairseq plugin."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
+from focus_plugin.errors import FocusError
+from focus_plugin.mixing.declaration import Method, Need
+from focus_plugin.mixing.discovery import FoundMethod
+from focus_plugin.options import Option, build, declared, option
+
+DEFAULT_METHOD = "focus"
+_VECTORS = ("auxiliary", "word_vectors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionOptions:
+    """What ``focus convert`` converts. The plugin is told the vocabulary by fairseq's data."""
+
+    source: Path = option(help="XLM-R or its kin: a directory, or NAME[@REVISION] on the Hugging Face Hub.")
+    vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab.")
+    extend: bool = option(False, help="Keep the source's vocabulary and append what it lacks of --vocab.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitializationOptions:
+    """How the new rows come about, whatever the method. A method that needs auxiliary vectors takes them from
+    ``auxiliary`` or ``word_vectors``, or trains them on ``corpus``."""
+
+    corpus: Path | None = option(
+        None, help="Text of the target language: to train auxiliary vectors on, and to fit the output bias to."
+    )
+    auxiliary: Path | None = option(
+        None, help="Token vectors to use instead: .bin or .vec of fastText, .npz, .safetensors."
+    )
+    word_vectors: Path | None = option(
+        None, help="Word vectors to use instead: .bin or .vec of fastText, such as cc.sw.300.bin."
+    )
+    matrix: Path | None = option(
+        None, help="A mixing matrix to apply instead of a method, as an earlier conversion left it in its output."
+    )
+    fill: str = option(
+        "normal",
+        choices=("normal", "mean"),
+        help="Rows that the method does not make: drawn from the normal distribution of the source's, or their mean.",
+    )
+    calibrate: int = option(16_384, minimum=0, help="Tokens of --corpus to fit the output bias on; 0: leave it.")
+    rank_bias: bool = option(
+        False,
+        help="Leave the output bias in the order of ids, as resizing a model does; it moves with its tokens else.",
+    )
+    seed: int = option(1, minimum=0, maximum=2**31 - 1, help="Random seed.")
+    device: str = option("cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initialization:
+    """How to make new rows.
+
+    found: the method. of_method: an instance of the dataclass of its options. files: the files that it reads, by name.
+    """
+
+    found: FoundMethod
+    of_method: Any
+    files: Mapping[str, Path] = field(default_factory=dict)
+    options: InitializationOptions
+    reading: ReadingOptions
+    fasttext: FastTextOptions
+
+    @property
+    def method(self) -> Method:
+        """The method itself."""
+        return self.found.method
+
+
+def method_options(method: Method) -> tuple[Option, ...]:
+    """The options of a method: those it declares, then its files. Raises FocusError if one is a conversion's too."""
+    files = (
+        Option(
+            name=file.name,
+            flag=file.name.replace("_", "-"),
+            kind=Path,
+            default=None,
+            required=file.required,
+            many=False,
+            help=file.help,
+            choices=(),
+            minimum=None,
+            maximum=None,
+        )
+        for file in method.files
+    )
+    found = (*declared(method.options), *files)
+    taken = {name for entry in _shared() for name in (entry.name, entry.flag)} | {"method", "paper", "output", "quiet"}
+    if paths := [entry.flag for entry in declared(method.options) if entry.kind is Path]:
+        raise FocusError(f"The method {method.name!r} must declare --{paths[0]} as one of its files, not as an option.")
+    for i, entry in enumerate(found):
+        before = {name for other in found[:i] for name in (other.name, other.flag)}
+        if {entry.name, entry.flag} & (taken | before):
+            raise FocusError(f"The method {method.name!r} has an option --{entry.flag}, which there is already.")
+    return found
+
+
+def shared_options() -> tuple[Option, ...]:
+    """The options of every initialization, whatever the method."""
+    return (*declared(InitializationOptions), *declared(ReadingOptions), *declared(FastTextOptions))
+
+
+def initialization(found: FoundMethod, given: Mapping[str, Any], *, paper: bool = False) -> Initialization:
+    """The initialization by ``found`` with the options that the user gave, by name; all others have their defaults.
+
+    ``paper``: the defaults are those that the method declares as published. Raises FocusError for options that are
+    missing or exclude each other, and where the method gets too little.
+    """
+    method = found.method
+    if paper and not method.published:
+        raise FocusError(f"The method {method.name!r} declares no published settings; leave out --paper.")
+    values = {**method.published, **given} if paper else given
+    for entry in method_options(method):
+        if entry.required and entry.name not in values and not values.get("matrix"):
+            raise FocusError(f"The method {method.name!r} needs --{entry.flag}: {entry.help}")
+    made = Initialization(
+        found=found,
+        of_method=None if values.get("matrix") else build(method.options, values),
+        files={file.name: Path(values[file.name]) for file in method.files if values.get(file.name)},
+        options=build(InitializationOptions, values),
+        reading=build(ReadingOptions, values),
+        fasttext=build(FastTextOptions, values),
+    )
+    _require_enough(made)
+    return made
+
+
+def trains_vectors(how: Initialization) -> bool:
+    """Whether auxiliary vectors are trained on the corpus."""
+    options = how.options
+    given = options.matrix or options.auxiliary or options.word_vectors
+    return Need.VECTORS in how.method.needs and not given
+
+
+def without_effect(method: Method, given: Mapping[str, Any], prefix: str = "--") -> str | None:
+    """A sentence about the first option among ``given`` that has no effect beside the others; None if all have one.
+
+    ``given``: the options that the user gave, by name. ``prefix``: that of options where the user gave them.
+    """
+    flags = {entry.name: entry.flag for entry in (*shared_options(), *method_options(method))}
+    fasttext = [entry.name for entry in declared(FastTextOptions)]
+    of_method = [entry.name for entry in method_options(method)]
+    rules: dict[str, Collection[str]] = {}
+    if given.get("matrix"):
+        rules[f"{prefix}matrix"] = ("method", *of_method, *fasttext)
+    rules |= {f"{prefix}{flags[name]}": fasttext for name in _VECTORS if given.get(name)}
+    if Need.VECTORS not in method.needs:
+        rules[f"{prefix}method {method.name}"] = (*_VECTORS, *fasttext)
+    for reason, unused in rules.items():
+        if wrong := [name for name in unused if name in given]:
+            return f"{prefix}{flags.get(wrong[0], wrong[0])} has no effect with {reason}; leave it out."
+    if "skip_tokenizer_check" in given and not given.get("auxiliary"):
+        return f"{prefix}skip-tokenizer-check needs {prefix}auxiliary, the file that is not to be checked."
+    if given.get("calibrate") and not given.get("corpus"):
+        return f"{prefix}calibrate needs {prefix}corpus, the text to fit the output bias to."
+    return None
+
+
+def _require_enough(made: Initialization) -> None:
+    options, needs = made.options, made.method.needs
+    given = [name for name in (*_VECTORS, "matrix") if getattr(options, name)]
+    if len(given) > 1:
+        raise FocusError(
+            "--auxiliary, --word-vectors and --matrix each say what to mix new tokens from; give one of them."
+        )
+    if options.matrix:
+        return
+    if Need.VECTORS in needs and not (given or options.corpus):
+        raise FocusError(
+            f"The method {made.method.name!r} needs auxiliary vectors: give --corpus (target text), or a file of them "
+            "as --auxiliary (of tokens) or --word-vectors (of words)."
+        )
+    if Need.TEXT in needs and not options.corpus:
+        raise FocusError(f"The method {made.method.name!r} needs --corpus, text of the target language.")
+
+
+def _shared() -> tuple[Option, ...]:
+    return (*declared(ConversionOptions), *shared_options())
