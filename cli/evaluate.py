@@ -1,22 +1,28 @@
 """``focus evaluate``"""
 
 from pathlib import Path
+from typing import Any
 
 import click
-from focus_cli.common import phases, seed_option
-from focus_cli.training import cpu_option
+from focus_cli.common import phases
+from focus_cli.declared import options_of
+
+from focus_plugin.masked_lm.options import Evaluation
+from focus_plugin.options import build
 
 
 @click.command("evaluate")
 @click.argument("data", type=Path)
-@click.option("--model", required=True, type=Path, help="Encoder directory with the vocabulary DATA was made with.")
-@click.option("--tokens-per-sample", default=512, type=click.IntRange(min=2), help="Length of the samples.")
-@cpu_option
-@seed_option
-def command(data: Path, model: Path, tokens_per_sample: int, cpu: bool, seed: int) -> None:
-    """Measure the masked-LM loss of an encoder on the validation text of DATA, made by focus prepare."""
+@options_of(Evaluation)
+def command(**options: Any) -> None:
+    """Measure the masked-LM loss of an encoder on the validation or test text of DATA, made by focus prepare.
+
+    15 % of the tokens are predicted, special tokens such as </s> excepted. Of these 80 % are masked, 10 % replaced by a
+    random token and 10 % left as they are. The draw depends on the text and --seed alone, so that encoders with one
+    vocabulary are measured on the same predictions, however they were trained.
+    """
     from focus_plugin.jobs.evaluate import evaluate
 
-    with phases(quiet=False)("Evaluating", 1):
-        loss = evaluate(model, data, tokens_per_sample=tokens_per_sample, seed=seed, cpu=cpu)
-    click.echo(f"{model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")
+    job = build(Evaluation, options)
+    loss = evaluate(job, phases(quiet=False))
+    click.echo(f"{job.model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")

@@ -1,22 +1,25 @@
 """``focus prepare``"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from focus_cli.common import phases, quiet_option, tell
+from focus_cli.declared import options_of
+
+from focus_plugin.masked_lm.options import Preparation
+from focus_plugin.options import build
 
 
 @click.command("prepare")
-@click.option("--vocab", required=True, type=Path, help="Directory made by focus vocab or focus convert.")
-@click.option("--train", required=True, type=Path, help="Text to train on, UTF-8.")
-@click.option("--valid", required=True, type=Path, help="Text to validate on, UTF-8.")
+@options_of(Preparation)
 @click.option("--output", required=True, type=Path, help="Directory to make, for fairseq-train and focus train.")
 @quiet_option
-def command(vocab: Path, train: Path, valid: Path, output: Path, quiet: bool) -> None:
+def command(output: Path, quiet: bool, **options: Any) -> None:
     """Encode text for masked-LM training with fairseq."""
     from focus_plugin.jobs.prepare import prepare
 
-    counts = prepare(vocab, train, valid, output, phases(quiet)).counts
+    counts = prepare(build(Preparation, options), output, phases(quiet)).counts
     for split, found in counts.items():
         unknown = 100 * found["unknown"] / found["tokens"]
         tell(quiet, f"{output}/{split}: {found['lines']:,} lines, {found['tokens']:,} tokens, {unknown:.2f} % unknown.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, best_fitting_int_dtype
+from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder, best_fitting_int_dtype
 
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
@@ -57,3 +57,9 @@ def writing_dataset(path: Path, dictionary_size: int) -> Iterator[MMapIndexedDat
 def add_item(dataset: MMapIndexedDatasetBuilder, ids: np.ndarray, end: int) -> None:
     """Write one text: its ids, shape (tokens,), and ``end``, the id of ``</s>``."""
     dataset.add_item(torch.from_numpy(np.append(ids, end)))
+
+
+def read_dataset(path: Path) -> np.ndarray:
+    """The ids of all texts that ``writing_dataset`` wrote to ``path``, one after the other, shape (tokens,), int64."""
+    dataset = MMapIndexedDataset(str(path))
+    return np.concatenate([dataset[i].numpy() for i in range(len(dataset))])

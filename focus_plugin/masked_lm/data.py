@@ -1,12 +1,14 @@
 """Text to the binary files that fairseq's masked-LM task reads."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from focus_plugin.binary_data import Encoder, add_item, writing_dataset
 from focus_plugin.errors import FocusError
-from focus_plugin.files import Progress, read_lines, silent
+from focus_plugin.files import Progress, silent
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import batches
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.vocabulary import UNKNOWN
@@ -23,27 +25,24 @@ class TextCounts:
 
 
 def prepare_masked_lm(
-    vocabulary: Path, train: Path, valid: Path, output: Path, progress: Progress = silent
-) -> tuple[TextCounts, TextCounts]:
-    """Encode two texts, a sample a line, into ``train`` and ``valid`` of a masked-LM data directory.
+    vocabulary: Path, texts: Mapping[str, Text], output: Path, progress: Progress = silent
+) -> dict[str, TextCounts]:
+    """Encode texts, a sample a line, into a masked-LM data directory; return what each holds.
 
-    ``vocabulary`` is a directory with ``dict.txt`` and the tokenizer's file. The files are those that
-    fairseq-preprocess makes from the same text, but for empty lines, which are left out. Memory grows with the
-    number of lines only. Raises FocusError for a text without words.
+    ``vocabulary`` is a directory with ``dict.txt`` and the tokenizer's file. ``texts``: by the name of their split. The
+    files are those that fairseq-preprocess makes from the same text, but for empty lines, which are left out. Memory
+    grows with the number of lines only. Raises FocusError for a text without words.
     """
     encoder = Encoder.load(vocabulary)
     shutil.copyfile(vocabulary / DICTIONARY, output / DICTIONARY)
-    counts = [
-        _write_text(encoder, text, output / name, progress) for text, name in ((train, "train"), (valid, "valid"))
-    ]
-    return counts[0], counts[1]
+    return {split: _write_text(encoder, text, output / split, progress) for split, text in texts.items()}
 
 
-def _write_text(encoder: Encoder, text: Path, output: Path, progress: Progress) -> TextCounts:
+def _write_text(encoder: Encoder, text: Text, output: Path, progress: Progress) -> TextCounts:
     unknown_id = encoder.vocabulary.ids[UNKNOWN]
     lines = tokens = unknown = 0
     with writing_dataset(output, encoder.dictionary_size) as dataset:
-        for batch in batches(read_lines(text, progress)):
+        for batch in batches(text.lines(progress)):
             for ids in encoder(batch):
                 if len(ids):
                     add_item(dataset, ids, encoder.end)

@@ -38,3 +38,27 @@ class Pretraining:
     def updates_between_validations(self) -> int:
         """``validate_every`` or its default."""
         return self.validate_every or min(math.ceil(self.updates / 10), _LONGEST_WITHOUT_VALIDATION)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What to measure and how; data: directory made by ``prepare``."""
+
+    data: Path
+    model: Path = option(help="Encoder directory with the vocabulary that DATA was made with.")
+    split: str = option("valid", choices=("valid", "test"), help="Which text of DATA to measure on.")
+    tokens_per_sample: int = option(
+        512, minimum=2, help="Tokens that the encoder reads at once, if it can read as many; <s> is one of them."
+    )
+    cpu: bool = cpu_option()
+    seed: int = seed_option()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What to encode. train, valid, test: texts; no test: there is none. Names can be patterns, see ``Text``."""
+
+    vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab or focus convert.")
+    train: tuple[Path, ...] = option(help="Text to train on: a file or a pattern; may be given several times.")
+    valid: tuple[Path, ...] = option(help="Text to validate on, likewise.")
+    test: tuple[Path, ...] = option((), help="Text for focus evaluate --split test, likewise.")

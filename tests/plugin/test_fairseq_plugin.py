@@ -14,9 +14,8 @@ import fairseq
 import pytest
 import torch
 from fairseq.models.roberta import XLMRModel
-from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, run, script, train_options
+from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, prepare_data, run, script, train_options
 
-from focus_plugin.masked_lm.data import prepare_masked_lm
 from focus_plugin.trusted import trusted_globals
 from focus_plugin.vocabulary.training import train_vocabulary
 
@@ -35,12 +34,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def data(world: World) -> Path:
     """Data under a target vocabulary, smaller than the source's."""
-    vocabulary, data = world.root / "vocabulary", world.root / "data"
+    vocabulary = world.root / "vocabulary"
     vocabulary.mkdir()
-    data.mkdir()
     train_vocabulary(world.valid, 120, vocabulary, sample_bytes=1 << 30, seed=1)
-    prepare_masked_lm(vocabulary, world.train, world.valid, data)
-    return data
+    return prepare_data(world, world.root / "data", vocabulary)
 
 
 def _initialization(world: World) -> list[object]:

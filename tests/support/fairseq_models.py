@@ -11,6 +11,8 @@ import torch
 import focus_plugin
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import release_state
+from focus_plugin.masked_lm.data import prepare_masked_lm
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.training import train_vocabulary
@@ -71,6 +73,14 @@ def random_weights(tokens: int) -> dict[str, torch.Tensor]:
         weights |= {f"{name}.weight": torch.ones(width), f"{name}.bias": torch.zeros(width)}
     weights[f"{head}weight"] = weights[f"{encoder}embed_tokens.weight"]
     return weights
+
+
+def prepare_data(world: World, data: Path, vocabulary: Path | None = None) -> Path:
+    """Make the directory ``data`` of both texts of a world, with its own or another vocabulary."""
+    data.mkdir()
+    texts = {"train": Text.of(world.train), "valid": Text.of(world.valid)}
+    prepare_masked_lm(vocabulary or world.source, texts, data)
+    return data
 
 
 def script(name: str) -> str:

@@ -13,6 +13,7 @@ from fairseq_models import CONFIG, World, make_world, run, script
 from focus_plugin.data import prepare_classification, read_labels
 from focus_plugin.errors import FocusError
 from focus_plugin.masked_lm.data import prepare_masked_lm
+from focus_plugin.text import Text
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_masked_lm_data_is_what_fairseq_preprocess_makes(world: World, tmp_path:
     train.write_text(f"\n{world.train.read_text(encoding='utf-8')}\n  \nǃ unknown ǂ\r\n", encoding="utf-8")
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     mine.mkdir()
-    counts, valid_counts = prepare_masked_lm(world.source, train, world.valid, mine)
+    found = prepare_masked_lm(world.source, {"train": Text.of(train), "valid": Text.of(world.valid)}, mine)
     for text, name in ((train, "train"), (world.valid, "valid")):
         _encode_with_spm(world, text, tmp_path / f"{name}.spm")
     (tmp_path / "train.spm").write_text(
@@ -46,16 +47,15 @@ def test_masked_lm_data_is_what_fairseq_preprocess_makes(world: World, tmp_path:
     assert preprocess.returncode == 0, preprocess.stdout
     names = ["dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx"]
     assert filecmp.cmpfiles(mine, theirs, names, shallow=False) == (names, [], [])
-    assert counts.lines == 601
-    assert valid_counts.lines == 60
-    assert counts.unknown >= 2
+    assert (found["train"].lines, found["valid"].lines) == (601, 60)
+    assert found["train"].unknown >= 2
 
 
 def test_empty_text(world: World, tmp_path: Path) -> None:
     empty = tmp_path / "empty.txt"
     empty.write_text("\n \n")
     with pytest.raises(FocusError, match=r"empty\.txt: the text is empty"):
-        prepare_masked_lm(world.source, world.train, empty, tmp_path)
+        prepare_masked_lm(world.source, {"valid": Text.of(empty)}, tmp_path)
 
 
 def _table(path: Path, *lines: str) -> Path:

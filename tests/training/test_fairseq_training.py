@@ -1,16 +1,15 @@
 """Composed commands that train, are followed, stopped and evaluated."""
 
+import dataclasses
 import json
+import math
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
-from argparse import Namespace
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -21,19 +20,16 @@ from fairseq import options
 from fairseq.data import data_utils
 from fairseq.models.roberta import XLMRModel
 from fairseq.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
-from fairseq_models import CONFIG, USER_DIR, World, make_world
+from fairseq_models import CONFIG, USER_DIR, World, make_world, prepare_data
 
 import focus_plugin.tasks.focus_masked_lm  # noqa: F401  registers the task that composed commands name
 from focus_plugin.checkpoint.release_state import release_state
 from focus_plugin.data import prepare_classification
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning import evaluate_classifier
-from focus_plugin.jobs.evaluate import evaluate, masked_lm_loss
 from focus_plugin.jobs.finetune import Classification, classification_task, finetune_classification
-from focus_plugin.jobs.prepare import prepare
 from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.manifest import describe, write_manifest
-from focus_plugin.masked_lm.data import prepare_masked_lm
 from focus_plugin.training.checkpoints import BEST
 from focus_plugin.training.commands import Schedule, Training, check_extra, train_command
 from focus_plugin.training.log import TrainingStep
@@ -56,10 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def data(world: World) -> Path:
-    data = world.root / "data"
-    data.mkdir()
-    prepare_masked_lm(world.source, world.train, world.valid, data)
-    return data
+    return prepare_data(world, world.root / "data")
 
 
 def _command(world: World, data: Path, save_dir: Path, updates: int, *extra: str) -> list[str]:
@@ -85,13 +78,8 @@ def test_pretraining_lowers_the_loss(world: World, data: Path, tmp_path: Path) -
     assert [(step.update, step.updates) for step in steps if step.valid] == [(20, 40), (40, 40)]
     assert steps[0].update == 1
     assert (tmp_path / "log").read_text().count("| train_inner |") == 40
-    before, after, again = (
-        masked_lm_loss(checkpoint, data, tmp_path / "log", tokens_per_sample=CONFIG.max_positions, cpu=True)
-        for checkpoint in (world.source, tmp_path / "out" / BEST, tmp_path / "out" / BEST)
-    )
-    assert after.nats < before.nats - 0.3
-    assert after == again
-    assert after.nats == pytest.approx(steps[-1].loss, abs=2e-6), "the same samples, and all digits"
+    losses = [step.loss for step in steps if step.valid]
+    assert losses[1] < losses[0] < math.log(300), "below that of a guess"
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -106,22 +94,24 @@ def test_every_token_is_trained_and_validated_on(world: World, data: Path, tmp_p
     samples = -(-tokens // (length - 1))
     assert samples % 8, "else fairseq leaves out none by itself"
     assert sum(float(json.loads(line)["wpb"]) for line in found) == tokens + samples
-    evaluated = masked_lm_loss(world.source, data, tmp_path / "log", tokens_per_sample=length, cpu=True)
+    validated = json.loads(re.findall(r"\| valid \| (.*)", (tmp_path / "log").read_text())[-1])
     task = MaskedLMTask.setup_task(MaskedLMConfig(data=str(data), tokens_per_sample=length, seed=1))
     task.load_dataset("valid")
     valid = task.dataset("valid")
     valid.set_epoch(1)
-    assert evaluated.predicted == sum(int(valid[i]["target"].ne(1).sum()) for i in range(len(valid)))
+    assert int(float(validated["valid_predicted"])) == sum(
+        int(valid[i]["target"].ne(1).sum()) for i in range(len(valid))
+    )
     assert len(valid) % 8
 
 
 def test_an_update_may_have_nothing_to_predict(world: World, tmp_path: Path) -> None:
     """Of a sample of one word often no token is masked."""
     (tmp_path / "words.txt").write_text("ba\n" * 50)
-    prepare_masked_lm(world.source, tmp_path / "words.txt", world.valid, tmp_path)
+    prepare_data(dataclasses.replace(world, train=tmp_path / "words.txt"), tmp_path / "data")
     alone = ("--sample-break-mode", "eos", "--batch-size", "1", "--data-buffer-size", "0")
     steps: list[TrainingStep] = []
-    run_training(_command(world, tmp_path, tmp_path / "out", 20, *alone), tmp_path / "log", steps.append)
+    run_training(_command(world, tmp_path / "data", tmp_path / "out", 20, *alone), tmp_path / "log", steps.append)
     trained = [step for step in steps if not step.valid]
     assert 0 < len(trained) < (tmp_path / "log").read_text().count("| train_inner |") == 20
     assert all(step.loss > 0 for step in trained)
@@ -365,28 +355,3 @@ def test_finetuning_starts_with_a_new_head(world: World, tmp_path: Path) -> None
         finetune_classification(Classification(model=model, seed=seed, **common), output, Watcher())
         heads.append(torch.load(output / "model.pt")["model"]["classification_heads.classification.dense.weight"])
     assert not torch.equal(*heads)
-
-
-def test_every_layout_of_an_encoder_is_evaluated_alike(
-    release: Path, hugging_face: Path, target_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also a release whose options are a Namespace, as XLM-R's own; nothing is left in the temporary directory."""
-    valid, data = tmp_path / "valid.txt", tmp_path / "data"
-    valid.write_text("".join(target_text.read_text(encoding="utf-8").splitlines(keepends=True)[:9]), encoding="utf-8")
-    prepare(hugging_face.with_name(f"{hugging_face.name}.vocabulary"), valid, valid, data)
-    old = Path(shutil.copytree(release, tmp_path / "old"))
-    options = Namespace(arch="roberta_base", encoder_attention_heads=4)
-    torch.save({"args": options, "model": torch.load(release / "model.pt")["model"]}, old / "model.pt")
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    settings = {"tokens_per_sample": 512, "seed": 1, "cpu": True}
-    assert len({evaluate(model, data, **settings) for model in (release, hugging_face, old)}) == 1
-    for name, says in (("a:b", "takes a colon"), ("uncounted", "does not say how many tokens valid has")):
-        manifest = json.loads((data / "focus.json").read_text())
-        shutil.copytree(data, tmp_path / name)
-        (tmp_path / name / "focus.json").write_text(json.dumps({**manifest, "counts": {}}))
-        with pytest.raises(FocusError, match=says):
-            evaluate(release, tmp_path / name, **settings)
-    with pytest.raises(FocusError, match="takes a colon"):
-        prepare(release, valid, valid, tmp_path / "c:d")
-    assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,0 +1,75 @@
+"""The masked-LM loss of an encoder on a text, in float32 and without a framework around it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
+
+from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.forward import head_states, hidden_states
+from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.files import Progress, silent
+from focus_plugin.masked_lm.masking import MaskedText
+from focus_plugin.vocabulary.vocabulary import BEGIN
+
+_PREDICTIONS = 256  # at a time: each needs a number for every token of the vocabulary
+
+
+@dataclass(frozen=True)
+class MaskedLMLoss:
+    """nats: mean loss of a predicted token. predicted: how many were."""
+
+    nats: float
+    predicted: int
+
+
+@torch.inference_mode()
+def masked_lm_loss(
+    checkpoint: Checkpoint,
+    text: MaskedText,
+    *,
+    length: int,
+    batch_tokens: int,
+    device: str,
+    progress: Progress = silent,
+) -> MaskedLMLoss:
+    """The mean cross-entropy of the predicted tokens of ``text``, of which there has to be one at least.
+
+    The encoder reads samples of ``length`` tokens: ``<s>`` and a run of the text, across lines, as fairseq's masked LM
+    does by default. ``batch_tokens``: how many tokens it reads at once. ``progress`` is called with the number of
+    tokens read.
+    """
+    tensors = {name: tensor.to(device) for name, tensor in checkpoint.tensors.items()}
+    total = 0.0
+    for run in _runs(len(text.read), length - 1, batch_tokens // length):
+        read, original, predicted = (
+            torch.from_numpy(values[run].astype(np.int64)).to(device)
+            for values in (text.read, text.original, text.predicted)
+        )
+        begin = torch.full((len(run), 1), checkpoint.vocabulary.ids[BEGIN], device=device)
+        states = hidden_states(checkpoint.config, tensors, torch.cat([begin, read], dim=1))[:, 1:]
+        total += _loss(tensors, states[predicted.bool()], original[predicted.bool()])
+        progress(run.size)
+    count = int(text.predicted.sum())
+    return MaskedLMLoss(total / count, count)
+
+
+def _runs(tokens: int, length: int, rows: int) -> Iterator[np.ndarray]:
+    """The positions of a text, in order, as batches of runs of equal length; shape (runs, length) each."""
+    whole = np.arange(tokens // length * length).reshape(-1, length)
+    for start in range(0, len(whole), max(1, rows)):
+        yield whole[start : start + max(1, rows)]
+    if tokens % length:
+        yield np.arange(whole.size, tokens)[None]
+
+
+def _loss(tensors: dict[str, Tensor], states: Tensor, targets: Tensor) -> float:
+    """The sum of the losses at some positions; ``states``: shape (positions, width), ``targets``: (positions,)."""
+    total = 0.0
+    for part, wanted in zip(torch.split(states, _PREDICTIONS), torch.split(targets, _PREDICTIONS), strict=True):
+        logits = linear(head_states(tensors, part), tensors[OUTPUT_EMBEDDING], tensors[OUTPUT_BIAS])
+        total += float(cross_entropy(logits, wanted, reduction="none").sum(dtype=torch.float64))
+    return total
