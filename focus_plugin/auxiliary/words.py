@@ -1,6 +1,5 @@
 """Vectors of the target's tokens from vectors of whole words, which any fastText model of the language has."""
 
-import re
 from collections.abc import Container
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.fasttext_files import load_model, read_text
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file
+from focus_plugin.vocabulary.forms import is_bytes
 from focus_plugin.vocabulary.vocabulary import Vocabulary
-
-BYTES = re.compile(r"(<0x[0-9A-F]{2}>)+")
 
 
 def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
@@ -41,7 +39,7 @@ def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
 
 
 def _text(form: str) -> str:
-    return "" if BYTES.fullmatch(form) else form.replace("▁", " ").strip()
+    return "" if is_bytes(form) else form.replace("▁", " ").strip()
 
 
 def _of_model(path: Path, target: Vocabulary, texts: list[str]) -> np.ndarray:

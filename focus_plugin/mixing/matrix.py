@@ -1,20 +1,18 @@
 """The mixing matrix as a whole: kept in a file, applied again, and looked at."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.sparse import csr_matrix
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, whole_file
-from focus_plugin.mixing.mixing import Block, Mixing, sparse_weights
+from focus_plugin.mixing.mixing import Mixing, mixing_of
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-BLOCK_ROWS = 4096
 SUM_TOLERANCE = 1e-4
 _TOKENS = "tokens of a FOCUS mixing matrix"
 _TYPES = {
@@ -123,19 +121,7 @@ def as_mixing(path: str | Path, matrix: MixingMatrix, source: Vocabulary, target
             f"{path}: {int(matrix.learned.sum())} of its tokens have rows that a method made with the source model's "
             "help, which no matrix can make for another encoder; convert with the method instead."
         )
-    return Mixing(matrix.copied, np.unique(matrix.weights.indices), _blocks(matrix), matrix.convex)
-
-
-def _blocks(matrix: MixingMatrix) -> Iterator[Block]:
-    anchors, columns = np.unique(matrix.weights.indices, return_inverse=True)
-    compact = csr_matrix((matrix.weights.data, columns, matrix.weights.indptr), (len(matrix.target), len(anchors)))
-    mixed = np.flatnonzero(np.diff(matrix.weights.indptr))
-    for start in range(0, len(mixed), BLOCK_ROWS):
-        rows = mixed[start : start + BLOCK_ROWS]
-        part = compact[rows]
-        offsets, indices, data = (torch.from_numpy(array) for array in (part.indptr, part.indices, part.data))
-        weights = sparse_weights(offsets, indices, data, len(anchors))
-        yield Block(rows, weights, torch.from_numpy(matrix.similarity[rows]))
+    return mixing_of(matrix.copied, matrix.weights, matrix.similarity, convex=matrix.convex)
 
 
 def mixture(matrix: MixingMatrix, row: int) -> Sequence[tuple[str, float]]:

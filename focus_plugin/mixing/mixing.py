@@ -1,7 +1,7 @@
 """The product of a method that mixes: how each target row is made of source rows."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,8 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
+
+BLOCK_ROWS = 4096  # of a matrix that is given as a whole
 
 
 def _none() -> np.ndarray:
@@ -44,6 +46,28 @@ class Mixing:
     anchors: np.ndarray = field(default_factory=_none)
     blocks: Iterable[Block] = ()
     convex: bool = True
+
+
+def mixing_of(
+    copied: np.ndarray, weights: csr_matrix, similarity: np.ndarray | None = None, *, convex: bool = True
+) -> Mixing:
+    """The mixing of a whole matrix of weights, shape (target, source), float32; rows that are empty are no mixtures.
+
+    ``copied``, ``convex``: see ``Mixing``. ``similarity``: (target,), see ``Block``.
+    """
+    anchors, columns = np.unique(weights.indices, return_inverse=True)
+    compact = csr_matrix((weights.data, columns, weights.indptr), (weights.shape[0], len(anchors)))
+    return Mixing(copied, anchors.astype(np.int64), _blocks(compact, similarity), convex)
+
+
+def _blocks(matrix: csr_matrix, similarity: np.ndarray | None) -> Iterator[Block]:
+    mixed = np.flatnonzero(np.diff(matrix.indptr))
+    for start in range(0, len(mixed), BLOCK_ROWS):
+        rows = mixed[start : start + BLOCK_ROWS]
+        part = matrix[rows]
+        offsets, columns, values = (torch.from_numpy(array) for array in (part.indptr, part.indices, part.data))
+        weights = sparse_weights(offsets, columns, values, matrix.shape[1])
+        yield Block(rows, weights, None if similarity is None else torch.from_numpy(similarity[rows]))
 
 
 def merged(block: Block, columns: np.ndarray, width: int) -> Block:

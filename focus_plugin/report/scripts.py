@@ -2,6 +2,8 @@
 
 import regex
 
+from focus_plugin.vocabulary.forms import is_bytes
+
 OTHER, BYTES, NUMBERS, SYMBOLS = "other script", "bytes", "numbers", "punctuation, symbols"
 SCRIPTS = (  # in present use: Unicode Standard Annex 31, tables 5 and 7
     "Latin Arabic Armenian Bengali Bopomofo Cyrillic Devanagari Ethiopic Georgian Greek Gujarati Gurmukhi Hangul Han "
@@ -14,7 +16,6 @@ _SCRIPT = regex.compile(
     "|".join(rf"(?P<{script}>\p{{Script={script}}})" for script in SCRIPTS.split())
     + r"|(?P<other>[^\p{Script=Common}\p{Script=Inherited}\p{Script=Unknown}])"
 )
-_BYTES = regex.compile(r"▁?(<0x[0-9A-F]{2}>)+")
 
 
 def script(form: str) -> str:
@@ -22,7 +23,7 @@ def script(form: str) -> str:
 
     ``form`` is a token's canonical form. Scripts have Unicode's names, with spaces.
     """
-    if _BYTES.fullmatch(form):
+    if is_bytes(form):
         return BYTES
     if found := _SCRIPT.search(form):
         return OTHER if found.lastgroup == "other" else found.lastgroup.replace("_", " ")
@@ -31,4 +32,4 @@ def script(form: str) -> str:
 
 def length(form: str) -> int:
     """The characters of a canonical form, without the mark of a word's start; a byte is one."""
-    return form.count("<0x") if _BYTES.fullmatch(form) else len(form.removeprefix("▁"))
+    return form.count("<0x") if is_bytes(form) else len(form.removeprefix("▁"))

@@ -6,10 +6,12 @@ The authors' package strips white space from the left of a token's text and deco
 so that to it ``▁▁`` is ``▁``, a tab is a line end and any incomplete byte any other; here each is itself.
 """
 
+import re
 import string
 from functools import cache
 
 WORD_START = "▁"
+_BYTES = re.compile(rf"{WORD_START}?(<0x[0-9A-F]{{2}}>)+")
 
 
 def plain_form(token: str) -> str:
@@ -34,6 +36,11 @@ def byte_level_form(token: str) -> str:
 def wordpiece_form(token: str, continuation: str = "##") -> str:
     """The canonical form of a WordPiece token: without ``continuation`` before it, it starts a word."""
     return token[len(continuation) :] if token.startswith(continuation) else WORD_START + token
+
+
+def is_bytes(form: str) -> bool:
+    """Whether a canonical form is bytes that are no whole characters, and so no text."""
+    return _BYTES.fullmatch(form) is not None
 
 
 def fuzzy_form(form: str) -> str:

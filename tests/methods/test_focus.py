@@ -8,7 +8,7 @@ import torch
 from entmax import sparsemax
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixing_inputs import focus, random, tensors, vectors, vocabularies
+from mixing_inputs import dense, focus, random, tensors, vectors, vocabularies
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
@@ -33,13 +33,6 @@ def paper(source: Vocabulary, target: Vocabulary, auxiliary: np.ndarray, matrix:
         weights = sparsemax(torch.from_numpy(cosine), dim=0).numpy()
         rows[i] = weights @ matrix[[source.ids[t] for t in shared]].astype(np.float64)
     return rows
-
-
-def dense(mixing, source_size: int) -> np.ndarray:
-    matrix = np.zeros((len(mixing.copied), source_size))
-    for block in mixing.blocks:
-        matrix[np.ix_(block.rows, mixing.anchors)] = block.weights.to_dense().numpy()
-    return matrix
 
 
 @settings(max_examples=30, deadline=None)

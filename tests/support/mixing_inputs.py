@@ -36,6 +36,13 @@ def vectors(target: Vocabulary, dimension: int, seed: int) -> TokenVectors:
     return TokenVectors.of(drawn)
 
 
+def dense(mixing: Mixing, source_size: int) -> np.ndarray:
+    matrix = np.zeros((len(mixing.copied), source_size))
+    for block in mixing.blocks:
+        matrix[np.ix_(block.rows, mixing.anchors)] = block.weights.to_dense().numpy()
+    return matrix
+
+
 def focus(source: Vocabulary, target: Vocabulary, auxiliary: TokenVectors, **options: Any) -> Mixing:
     given = Given(source=source, target=target, vectors=auxiliary, options=FocusOptions(**options))
     return FOCUS.make(given)
