@@ -1,7 +1,9 @@
 """The mixing matrix in a file: kept, applied to another encoder, explained, with the real commands."""
 
+import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,15 +89,64 @@ def test_damaged_and_foreign_files_are_refused(base, release, vocabulary, tmp_pa
         ({"copied": lambda a: np.where(a < 0, 7, a)}, "two of copied, mixed and learned"),
         ({"columns": lambda a: a + 10_000}, "damaged"),
         ({"offsets": lambda a: a[:-1]}, "damaged"),
+        ({"similarity": lambda a: np.where(np.arange(len(a)) == 9, np.inf, a)}, "it holds infinity"),
+        ({"weights": lambda a: np.where(np.arange(len(a)) == 9, np.nan, a)}, "NaN as a weight"),
+        ({"learned": lambda a: np.ones_like(a)}, "two of copied, mixed and learned"),
+        ({"learned": lambda a: a[1:]}, "its parts have different lengths"),
     ],
 )
 def test_what_is_no_mixing_matrix_is_refused(base, tmp_path, changes, says):
+    changed(base, tmp_path / "x.safetensors", changes)
+    with pytest.raises(FocusError, match=says):
+        load_matrix(tmp_path / "x.safetensors")
+
+
+def changed(base, path, changes):
+    """The matrix of ``base`` with some of its arrays changed."""
     with safe_open(base / "mixing.safetensors", "numpy") as file:
         held, names = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
     arrays = {name: np.ascontiguousarray(changes.get(name, np.copy)(array)) for name, array in held.items()}
-    save_file(arrays, tmp_path / "x.safetensors", names)
-    with pytest.raises(FocusError, match=says):
-        load_matrix(tmp_path / "x.safetensors")
+    save_file(arrays, path, names)
+
+
+def test_a_foreign_matrix_without_similarities_is_applied_explained_and_reported(base, release, vocabulary, tmp_path):
+    path = tmp_path / "foreign.safetensors"
+    changed(base, path, {"similarity": lambda a: np.full_like(a, np.nan)})
+    given = ("--source", release, "--vocab", vocabulary)
+    run("focus", "convert", *given, "--matrix", path, "--output", tmp_path / "out")
+    want = read_checkpoint(base).tensors[EMBEDDING]
+    torch.testing.assert_close(read_checkpoint(tmp_path / "out").tensors[EMBEDDING], want, atol=1e-6, rtol=0)
+    matrix = load_matrix(path)
+    token = matrix.target[int(np.diff(matrix.weights.indptr).argmax())]
+    assert "cosine" not in run("focus", "explain", tmp_path / "out", token).stdout
+    page = (tmp_path / "out" / "report.html").read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script', page, re.S)[1])
+    assert data["figures"]["similarities"] == []
+    assert {similarity for _, similarity, *_ in data["tokens"]["mixtures"]} == {None}
+
+
+def test_weights_of_either_sign_are_kept_if_the_file_says_so(base, tmp_path):
+    matrix = load_matrix(base / "mixing.safetensors")
+    signed = matrix.weights.copy()
+    signed.data = (2 * signed.data - 0.05).astype(np.float32)
+    save_matrix(tmp_path / "x.safetensors", replace(matrix, weights=signed, convex=False))
+    again = load_matrix(tmp_path / "x.safetensors")
+    assert not again.convex
+    assert (again.weights.data < 0).any()
+    np.testing.assert_array_equal(again.weights.toarray(), signed.toarray())
+
+
+def test_a_matrix_that_lacks_learned_rows_is_not_applied(base, release, vocabulary, tmp_path):
+    matrix = load_matrix(base / "mixing.safetensors")
+    learned = (matrix.copied < 0) & (np.diff(matrix.weights.indptr) == 0)
+    save_matrix(tmp_path / "x.safetensors", replace(matrix, learned=learned))
+    command = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
+    refuse(
+        *command, "--matrix", tmp_path / "x.safetensors", says=f"{learned.sum()} of its tokens have rows that a method"
+    )
+    token = matrix.target[int(np.flatnonzero(learned)[0])]
+    said = run("focus", "explain", tmp_path / "x.safetensors", token).stdout
+    assert said.startswith(f"{token}: learned; the method made its row with the source model's help")
 
 
 def test_mixtures_too_many_to_keep_are_told(base, tmp_path):
