@@ -1,5 +1,6 @@
 """fairseq's commands as processes of their own, which end with this one."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from types import FrameType
 from focus_plugin.errors import FocusError
 
 _TAIL_LINES = 8
+# How much fairseq logs, whether it waits for a debugging user, and its part in a training on other machines.
+_STEERING = ("HOTRELOAD_PAUSE", "LOCAL_RANK", "LOGLEVEL", "MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")
+_SLURM = "SLURM_"  # begins the names of what Slurm says of the machines of a job
 
 
 def script(name: str) -> str:
@@ -23,6 +27,12 @@ def script(name: str) -> str:
     if found is None:
         raise FocusError(f"{path}: no such command; training needs fairseq, which the extra 'train' installs.")
     return found
+
+
+def environment() -> dict[str, str]:
+    """The environment of fairseq's commands: this process's, without the variables by which fairseq is steered."""
+    kept = {name: value for name, value in os.environ.items() if name not in _STEERING and not name.startswith(_SLURM)}
+    return {**kept, "PYTHONIOENCODING": "utf-8"}
 
 
 def run_logged(command: Sequence[str], log: Path, *inherited: int) -> Iterator[str]:
@@ -59,6 +69,8 @@ def _child(command: Sequence[str], inherited: Sequence[int]) -> Iterator[subproc
     before = signal.signal(signal.SIGTERM, stop) if main else None
     process = subprocess.Popen(
         command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
