@@ -4,6 +4,7 @@ A command describes its output before it starts. If the output already holds jus
 if it holds anything else, the command refuses to touch it.
 """
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -23,7 +24,7 @@ UNFINISHED = ".unfinished"  # ends the name of a directory in which a training g
 @dataclass(frozen=True)
 class Manifest:
     """kind: what the directory is. options and inputs (name to SHA-256) decide the content, together with
-    made_by (package to version). counts: what was found on the way, for reading only. files: the size of every other
+    made_by (module to version). counts: what was found on the way, for reading only. files: the size of every other
     file in the directory, by its path there; empty in what older versions made."""
 
     kind: str
@@ -44,22 +45,25 @@ class Manifest:
 
 
 def describe(
-    kind: str, options: Mapping[str, object], inputs: Mapping[str, str], packages: tuple[str, ...] = ()
+    kind: str, options: Mapping[str, object], inputs: Mapping[str, str], modules: tuple[str, ...] = ()
 ) -> Manifest:
-    """The manifest of something about to be made with the installed versions of ``packages``."""
-    versions = {package: _version(package) for package in packages}
+    """The manifest of something about to be made with the installed versions of ``modules``."""
+    versions = {module: installed_version(module) for module in modules}
     return Manifest(kind, dict(options), dict(inputs), {"focus-fairseq": __version__, **versions}, {})
 
 
-def _version(package: str) -> str:
-    """Of the distribution with this name, or else of the one with this module: onnxruntime-gpu's is onnxruntime."""
+def installed_version(module: str) -> str:
+    """The version of the distribution that a module was installed from, or else what the module says itself.
+
+    The distribution may have another name, as fairseq-fixed and onnxruntime-gpu have; its name is taken, too. Raises
+    ModuleNotFoundError.
+    """
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:
-        others = importlib.metadata.packages_distributions().get(package)
-        if not others:
-            raise
-        return importlib.metadata.version(others[0])
+        if found := importlib.metadata.packages_distributions().get(module):
+            return importlib.metadata.version(found[0])
+        return str(importlib.import_module(module).__version__)
 
 
 def write_manifest(directory: Path, manifest: Manifest, counts: Mapping[str, object]) -> None:

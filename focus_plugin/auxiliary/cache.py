@@ -1,7 +1,6 @@
 """fastText vectors kept by what they were made from: the same input is never trained on twice, another never reused."""
 
 import hashlib
-import importlib.metadata
 import json
 import os
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from focus_plugin.auxiliary.training import train_vectors
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
+from focus_plugin.manifest import installed_version
 from focus_plugin.progress import Phase
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
@@ -43,12 +43,12 @@ def cached_vectors(
     FocusError if the cache cannot be written.
     """
     files = vocabulary_files(vocabulary)
-    packages = ("fasttext-numpy2", tokenizer_package(files[1]))
+    packages = ("fasttext", tokenizer_package(files[1]))
     made_from = {
         "corpus": digest,
         "vocabulary": [sha256(path) for path in files],
         "options": asdict(options),
-        "versions": [__version__, *map(importlib.metadata.version, packages)],
+        "versions": [__version__, *map(installed_version, packages)],
     }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     path = cache_directory() / f"{key}.safetensors"

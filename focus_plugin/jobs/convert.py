@@ -127,7 +127,7 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
             for name, paths in parts.items()
             for path in paths
         }
-    packages = ["torch", "numpy", "fasttext-numpy2", tokenizer_package(vocabulary_files(what.vocabulary)[1])]
+    packages = ["torch", "numpy", "fasttext", tokenizer_package(vocabulary_files(what.vocabulary)[1])]
     if how.found.package and not given.matrix:
         packages.append(how.found.package)
     return describe(KIND, options, inputs, tuple(packages))

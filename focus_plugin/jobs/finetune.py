@@ -79,7 +79,7 @@ def finetune_classification(job: Classification, output: Path, watcher: Watcher)
             kind=KIND,
             options={**options, "extra": list(job.extra)},
             files=files,
-            packages=(tokenizer_package(tokenizer),),
+            modules=(tokenizer_package(tokenizer),),
             prepare=prepare,
             release=release,
         ),

@@ -30,7 +30,7 @@ def prepare(job: Preparation, output: Path, phase: Phase = no_phase) -> Manifest
     with phase("Reading the input", size) as progress:
         inputs = {"dictionary": sha256(dictionary), "tokenizer": sha256(tokenizer)}
         inputs |= {split: text.digest(progress) for split, text in texts.items()}
-    manifest = describe(KIND, {}, inputs, (tokenizer_package(tokenizer), "fairseq-fixed"))
+    manifest = describe(KIND, {}, inputs, (tokenizer_package(tokenizer), "fairseq"))
 
     def build(directory: Path) -> dict[str, object]:
         with phase("Encoding", size) as progress:

@@ -35,7 +35,7 @@ class Trained:
 class TrainingJob:
     """A released directory that a training is to make, and how.
 
-    kind, options, packages: as its manifest describes them (see ``describe``); torch and fairseq need not be named.
+    kind, options, modules: as its manifest describes them (see ``describe``); torch and fairseq need not be named.
     files: the input by its name in the manifest, known by content.
     prepare: makes what the training reads in ``OUTPUT.unfinished``, unless an interrupted run of the same job has done
     so, and returns the training. What it raises leaves no directory behind.
@@ -45,7 +45,7 @@ class TrainingJob:
     kind: str
     options: Mapping[str, object]
     files: Mapping[str, Path]
-    packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     prepare: Callable[[Path], Training]
     release: Callable[[Trained, Path], Mapping[str, object]]
 
@@ -59,7 +59,7 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher) -> Manifest:
     """
     with watcher.phase("Reading the input", sum(path.stat().st_size for path in job.files.values())) as progress:
         inputs = {name: sha256(path, progress) for name, path in job.files.items()}
-    manifest = describe(job.kind, job.options, inputs, ("torch", "fairseq-fixed", *job.packages))
+    manifest = describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
     if already_made(output, manifest):
         return made(output)
     directory = unfinished_directory(output)
