@@ -1,5 +1,6 @@
 """Files that several test modules read, made once a session."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,23 @@ from export_models import train_sentencepiece, write_small_export
 from sources import write_fairseq, write_hugging_face, write_text
 
 from focus_plugin.jobs.vocabulary import make_vocabulary
+
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = {"focus_plugin": "focus_plugin", "focus_cli": "cli", "focus_export": "export"}
+
+
+def pytest_sessionstart() -> None:
+    """Stop unless the installed packages, which the tests run, are those of the working tree."""
+    for package, folder in FOLDERS.items():
+        spec = importlib.util.find_spec(package)
+        installed = Path(spec.origin).parent if spec and spec.origin else Path()
+        for path in (ROOT / folder).rglob("*.py"):
+            copy = installed / path.relative_to(ROOT / folder)
+            if not copy.is_file() or copy.read_bytes() != path.read_bytes():
+                pytest.exit(
+                    f"{path} is not what is installed; run ./scripts/setup, or once ./scripts/setup --editable.", 3
+                )
 
 
 @pytest.fixture(scope="session", autouse=True)
