@@ -12,7 +12,6 @@ from sources import write_fairseq, write_hugging_face, write_text
 
 from focus_plugin.jobs.vocabulary import make_vocabulary
 
-
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"focus_plugin": "focus_plugin", "focus_cli": "cli", "focus_export": "export"}
 

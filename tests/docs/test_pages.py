@@ -42,7 +42,8 @@ def _shown_commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         text = re.sub(r"\\\n\s+", "", page.read_text(encoding="utf-8"))
-        found += [(page.name, line.strip()) for line in text.splitlines() if re.match(r" {4}focus(-export)? [^>]*$", line)]
+        lines = re.findall(r"^ {4}(focus(?:-export)? [^>\n]*)$", text, re.MULTILINE)
+        found += [(page.name, line) for line in lines]
     return found
 
 
