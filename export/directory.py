@@ -13,6 +13,7 @@ from focus_plugin.files import sha256, whole_directory, write_json
 
 FORMAT_VERSION = 2
 MODEL = "model.onnx"
+MODEL_DATA = "model.onnx.data"  # its weights
 SENTENCEPIECE = "sentencepiece.model"
 PIECE_IDS = "piece_ids.npy"
 CONFIG = "config.json"
@@ -149,7 +150,7 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
     Returns the SHA-256 of the model's files by name.
     """
     files = values.get("files")
-    if not isinstance(files, dict) or not {MODEL, SENTENCEPIECE, PIECE_IDS} <= files.keys():
+    if not isinstance(files, dict) or not {MODEL, MODEL_DATA, SENTENCEPIECE, PIECE_IDS} <= files.keys():
         raise FocusError(f'{directory / CONFIG}: does not list each file of the export under "files".')
     model = {}
     for name, entry in files.items():

@@ -1,6 +1,5 @@
 """Running an exported model: texts in, predictions out, with nothing but ONNX Runtime, SentencePiece and NumPy."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from focus_plugin.cores import available_cores
 from focus_plugin.errors import FocusError
 
 from .ahead import ahead
@@ -79,7 +79,7 @@ class Encoder:
         self.directory = Path(directory)
         self.config = export.config
         self._tokenizer = Tokenizer(export)
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or available_cores()
         workers = workers or threads
         with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
             checked = beside.submit(check_model, export)

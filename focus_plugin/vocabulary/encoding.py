@@ -1,6 +1,5 @@
 """Text to tokens, in batches and on all cores."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from focus_plugin.cores import available_cores
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines, silent
 from focus_plugin.vocabulary.tokenizers import Tokenizer
@@ -81,7 +81,7 @@ def write_pieces(corpus: str | Path, tokenizer: Tokenizer, output: Path, progres
         return b"".join([b" ".join(line) + b"\n" for line in tokenizer.pieces(lines) if line])
 
     # A tokenizer's own threads would leave the cores idle while the pieces are joined and written.
-    with open(output, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+    with open(output, "wb") as file, ThreadPoolExecutor(available_cores()) as threads:
         for batch in batches(read_lines(corpus, progress)):
             parts = (batch[i : i + PART_LINES] for i in range(0, len(batch), PART_LINES))
             file.writelines(threads.map(encoded, parts))

@@ -1,0 +1,58 @@
+"""How many processor cores this process may use."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+
+def available_cores(root: Path = Path("/")) -> int:
+    """The cores of this machine, or fewer where an affinity mask or a container's quota allows fewer; at least 1.
+
+    ``root`` is where ``proc`` and ``sys`` are found. A quota that is not a whole number of cores is rounded up.
+    """
+    try:
+        cores = len(os.sched_getaffinity(0))  # Linux only
+    except AttributeError:
+        cores = os.cpu_count() or 1
+    quota = min(_quotas(root), default=math.inf)
+    return cores if quota >= cores else max(1, math.ceil(quota))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """The quotas, in cores, of this process's control groups (versions 1 and 2) and of those that contain them."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            read, mounts = _quota_v2, ("sys/fs/cgroup", "sys/fs/cgroup/unified")
+        elif "cpu" in controllers.split(","):
+            read, mounts = _quota_v1, (f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu")
+        else:
+            continue
+        group = PurePosixPath(path.lstrip("/"))
+        # in a container the path may be the host's; the group itself is then mounted at the root
+        for mount in mounts:
+            for inner in (group, *group.parents):
+                quota = read(root / mount / inner)
+                if quota is not None:
+                    yield quota
+
+
+def _quota_v2(group: Path) -> float | None:
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _quota_v1(group: Path) -> float | None:
+    try:
+        quota = int((group / "cpu.cfs_quota_us").read_text())
+        return None if quota <= 0 else quota / int((group / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
