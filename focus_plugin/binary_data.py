@@ -60,6 +60,6 @@ def add_item(dataset: MMapIndexedDatasetBuilder, ids: np.ndarray, end: int) -> N
 
 
 def read_dataset(path: Path) -> np.ndarray:
-    """The ids of all texts that ``writing_dataset`` wrote to ``path``, one after the other, shape (tokens,), int64."""
+    """The ids of all texts that were written to ``path`` and are not empty, one after the other; shape (tokens,)."""
     dataset = MMapIndexedDataset(str(path))
-    return np.concatenate([dataset[i].numpy() for i in range(len(dataset))])
+    return np.concatenate([dataset[i].numpy() for i in np.flatnonzero(dataset.sizes > 1)])

@@ -30,8 +30,8 @@ def prepare_masked_lm(
     """Encode texts, a sample a line, into a masked-LM data directory; return what each holds.
 
     ``vocabulary`` is a directory with ``dict.txt`` and the tokenizer's file. ``texts``: by the name of their split. The
-    files are those that fairseq-preprocess makes from the same text, but for empty lines, which are left out. Memory
-    grows with the number of lines only. Raises FocusError for a text without words.
+    files are those that fairseq-preprocess makes from the same text: a blank line, which separates documents, is an
+    ``</s>`` alone. Memory grows with the number of lines only. Raises FocusError for a text without words.
     """
     encoder = Encoder.load(vocabulary)
     shutil.copyfile(vocabulary / DICTIONARY, output / DICTIONARY)
@@ -44,11 +44,10 @@ def _write_text(encoder: Encoder, text: Text, output: Path, progress: Progress) 
     with writing_dataset(output, encoder.dictionary_size) as dataset:
         for batch in batches(text.lines(progress)):
             for ids in encoder(batch):
-                if len(ids):
-                    add_item(dataset, ids, encoder.end)
-                    lines += 1
-                    tokens += len(ids)
-                    unknown += int((ids == unknown_id).sum())
+                add_item(dataset, ids, encoder.end)
+                lines += bool(len(ids))
+                tokens += len(ids)
+                unknown += int((ids == unknown_id).sum())
     if not lines:
         raise FocusError(f"{text}: the text is empty; it needs at least one line with words.")
     return TextCounts(lines, tokens, unknown)

@@ -1,15 +1,20 @@
 """The task ``focus_masked_lm``: fairseq's masked LM, with the loss in nats and no longer than the encoder reads."""
 
+import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fairseq import utils
 from fairseq.criterions import FairseqCriterion
+from fairseq.data import FairseqDataset, PrependTokenDataset, TokenBlockDataset, data_utils
+from fairseq.data.shorten_dataset import maybe_shorten_dataset
 from fairseq.logging import metrics
 from fairseq.models import BaseFairseqModel
 from fairseq.tasks import register_task
 from fairseq.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
 
+from focus_plugin.masked_lm.samples import Lines
 from focus_plugin.numpy_compat import restore_numpy_compat
 from focus_plugin.trusted import trust_fairseq_checkpoints
 
@@ -22,6 +27,7 @@ class FocusMaskedLMTask(MaskedLMTask):
     """Masked LM that also logs ``nats``, the mean loss of a predicted token, and ``predicted``, their number.
 
     Samples are no longer than the encoder reads, whatever ``--tokens-per-sample`` says: fairseq would leave them out.
+    Blank lines separate the documents of ``--sample-break-mode complete_doc``; of other samples they are no part.
     """
 
     def build_model(self, cfg: Namespace, from_checkpoint: bool = False) -> BaseFairseqModel:
@@ -29,6 +35,33 @@ class FocusMaskedLMTask(MaskedLMTask):
         model = super().build_model(cfg, from_checkpoint)
         self.cfg.tokens_per_sample = min(self.cfg.tokens_per_sample, model.max_positions())
         return model
+
+    def _load_dataset_split(self, split: str, epoch: int, combine: bool) -> FairseqDataset:
+        """As fairseq cuts a text into samples, but from its lines alone where documents do not count."""
+        paths = utils.split_paths(self.cfg.data)
+        path = os.path.join(paths[(epoch - 1) % len(paths)], split)
+        text = data_utils.load_indexed_dataset(path, self.source_dictionary, combine=combine)
+        if text is None:
+            raise FileNotFoundError(f"Dataset not found: {split} ({path})")
+        if self.cfg.sample_break_mode != "complete_doc":
+            text = Lines(text)
+        text = maybe_shorten_dataset(
+            text,
+            split,
+            self.cfg.shorten_data_split_list,
+            self.cfg.shorten_method,
+            self.cfg.tokens_per_sample,
+            self.cfg.seed,
+        )
+        samples = TokenBlockDataset(
+            text,
+            text.sizes,
+            self.cfg.tokens_per_sample - 1,  # one less for <s>
+            pad=self.source_dictionary.pad(),
+            eos=self.source_dictionary.eos(),
+            break_mode=self.cfg.sample_break_mode,
+        )
+        return PrependTokenDataset(samples, self.source_dictionary.bos())
 
     def reduce_metrics(self, logging_outputs: Sequence[Mapping[str, Any]], criterion: FairseqCriterion) -> None:
         """Log what fairseq logs, and the loss as papers state it, with digits enough to compare runs by."""

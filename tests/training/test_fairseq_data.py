@@ -23,7 +23,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def _encode_with_spm(world: World, text: Path, output: Path) -> None:
     processor = sentencepiece.SentencePieceProcessor(model_file=str(world.source / "sentencepiece.bpe.model"))
-    lines = (line for line in text.read_text(encoding="utf-8").splitlines() if line)
+    lines = text.read_text(encoding="utf-8").splitlines()
     output.write_text(
         "".join(" ".join(processor.encode(line, out_type=str)) + "\n" for line in lines), encoding="utf-8"
     )
@@ -37,9 +37,6 @@ def test_masked_lm_data_is_what_fairseq_preprocess_makes(world: World, tmp_path:
     found = prepare_masked_lm(world.source, {"train": Text.of(train), "valid": Text.of(world.valid)}, mine)
     for text, name in ((train, "train"), (world.valid, "valid")):
         _encode_with_spm(world, text, tmp_path / f"{name}.spm")
-    (tmp_path / "train.spm").write_text(
-        "".join(line for line in (tmp_path / "train.spm").open(encoding="utf-8") if line.strip()), encoding="utf-8"
-    )
     preprocess = run(
         *(script("fairseq-preprocess"), "--only-source", "--srcdict", world.source / "dict.txt"),
         *("--trainpref", tmp_path / "train.spm", "--validpref", tmp_path / "valid.spm", "--destdir", theirs),
