@@ -97,19 +97,18 @@ def require_place(output: Path) -> None:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it when the block ends well, and is gone otherwise."""
+    """Yield the path of an empty file that replaces ``path`` when the block ends well, and is gone otherwise.
+
+    It is in a ``scratch_directory``, and has the name of ``path``.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
+    with scratch_directory(path) as directory:
+        temporary = directory / path.name
+        temporary.touch()
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         _synchronize(temporary)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -135,15 +134,23 @@ def scratch_directory(path: Path) -> Iterator[Path]:
     directory is locked as long as its process lives, so that no other process's is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}.making-"
-    for abandoned in path.parent.glob(f"{glob.escape(prefix)}*"):
-        _remove_unlocked(abandoned)
-    temporary, lock = _locked_directory(path.parent, prefix)
+    remove_abandoned(path)
+    temporary, lock = _locked_directory(path.parent, _prefix(path))
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         os.close(lock)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove the scratch directories for ``path`` that killed processes have left."""
+    for abandoned in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        _remove_unlocked(abandoned)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.making-"
 
 
 def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.manifest import UNFINISHED, Manifest, read_manifest
+from focus_plugin.training.resume import unfinished_state
 
 
 def describe_directory(directory: Path) -> list[str]:
@@ -18,7 +19,7 @@ def describe_directory(directory: Path) -> list[str]:
 
 
 def _described(directory: Path, manifest: Manifest) -> list[str]:
-    state = ", not finished; the same command goes on with it" if directory.name.endswith(UNFINISHED) else ""
+    state = f", {unfinished_state(directory, manifest).value}" if directory.name.endswith(UNFINISHED) else ""
     lines = [f"{directory}: {manifest.kind}{state}"]
     sections = {
         "figures": manifest.counts,

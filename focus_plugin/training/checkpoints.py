@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from zipfile import is_zipfile
 
-from focus_plugin.checkpoint.weights import load_pickled
 from focus_plugin.files import whole_file
 
 BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
@@ -12,6 +11,8 @@ BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 
 def updates_done(save_dir: Path) -> int:
     """How many updates the last checkpoint in ``save_dir`` has had; 0 if there is none."""
+    from focus_plugin.checkpoint.weights import load_pickled  # which is slow to import
+
     last = save_dir / LAST
     return int(load_pickled(last)["optimizer_history"][-1]["num_updates"]) if last.is_file() else 0
 

@@ -11,7 +11,7 @@ from focus_plugin.outputs import make_directory
 from focus_plugin.training.checkpoints import BEST, LAST
 from focus_plugin.training.commands import Training, train_command
 from focus_plugin.training.log import TrainingStep, validations
-from focus_plugin.training.resume import resumable, unfinished_directory
+from focus_plugin.training.resume import remove_leftovers, resumable, unfinished_directory
 from focus_plugin.training.run import run_training
 from focus_plugin.training.watcher import Watcher
 
@@ -60,9 +60,10 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher) -> Manifest:
     with watcher.phase("Reading the input", sum(path.stat().st_size for path in job.files.values())) as progress:
         inputs = {name: sha256(path, progress) for name, path in job.files.items()}
     manifest = describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
-    if already_made(output, manifest):
-        return made(output)
     directory = unfinished_directory(output)
+    if already_made(output, manifest):
+        remove_leftovers(directory, manifest)
+        return made(output)
     with resumable(directory, manifest) as lock:
         command = train_command(_prepared(job, directory), directory)
         watcher.command(command)

@@ -2,19 +2,39 @@
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
+from focus_plugin.files import remove_abandoned, scratch_directory, whole_directory
 from focus_plugin.manifest import UNFINISHED, Manifest, read_manifest, write_manifest
 from focus_plugin.training.checkpoints import LAST
+
+
+class State(Enum):
+    """What goes on in ``OUTPUT.unfinished``, for its reader."""
+
+    RUNNING = "a training is running here"
+    INTERRUPTED = "not finished; the same command resumes it"
+    DONE = "left by a run that was killed when it was done; the same command removes it"
 
 
 def unfinished_directory(output: Path) -> Path:
     """``OUTPUT.unfinished``."""
     return output.with_name(f"{output.name}{UNFINISHED}")
+
+
+def unfinished_state(directory: Path, manifest: Manifest) -> State:
+    """The state of ``OUTPUT.unfinished``, whose manifest is given."""
+    lock = _lock_file(directory)
+    if lock.exists():
+        with open(lock) as file:
+            if not _take(file.fileno(), fcntl.LOCK_SH):
+                return State.RUNNING
+    finished = read_manifest(directory.with_name(directory.name.removesuffix(UNFINISHED)))
+    return State.DONE if finished is not None and finished.same_content(manifest) else State.INTERRUPTED
 
 
 @contextmanager
@@ -25,28 +45,49 @@ def resumable(directory: Path, manifest: Manifest) -> Iterator[int]:
     too. Raises FocusError if another process holds it, or the directory has a checkpoint of another job.
     """
     with _locked(directory) as lock:
+        if lock is None:
+            raise FocusError(f"{directory}: a training is still running here; wait for it, or end it first.")
         _begin(directory, manifest)
         yield lock
-        shutil.rmtree(directory)  # fairseq's checkpoints are several times the model's size
+        _remove(directory)  # fairseq's checkpoints are several times the model's size
+
+
+def remove_leftovers(directory: Path, manifest: Manifest) -> None:
+    """Remove what is left in ``OUTPUT.unfinished`` and beside it of a run of a job that is done; nobody else's."""
+    remove_abandoned(directory)
+    if directory.exists() or _lock_file(directory).exists():
+        with _locked(directory) as lock:
+            existing = read_manifest(directory) if lock is not None else None
+            if existing is not None and existing.same_content(manifest):
+                _remove(directory)
+
+
+def _lock_file(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.lock")
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[int]:
-    """Hold a lock on ``directory``, which may come and go meanwhile, and yield its descriptor."""
-    path = directory.with_name(f"{directory.name}.lock")
+def _locked(directory: Path) -> Iterator[int | None]:
+    """Hold a lock on ``directory``, which may come and go meanwhile; yield its descriptor, None if another holds it."""
+    path = _lock_file(directory)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.fstat(file.fileno()).st_nlink > 0  # else its last owner has just removed it
-        except BlockingIOError:
-            held = False
-        if not held:
-            raise FocusError(f"{directory}: a training is still running here; wait for it, or end it first.")
+    with open(path, "a") as file:
+        # a file without a name is one that its last owner has just removed
+        if not _take(file.fileno(), fcntl.LOCK_EX) or not os.fstat(file.fileno()).st_nlink:
+            yield None
+            return
         try:
             yield file.fileno()
         finally:
             path.unlink(missing_ok=True)
+
+
+def _take(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _begin(directory: Path, manifest: Manifest) -> None:
@@ -60,6 +101,13 @@ def _begin(directory: Path, manifest: Manifest) -> None:
         )
     if existing is None and directory.exists() and any(directory.iterdir()):
         raise FocusError(f"{directory}: holds files this program did not write; it needs this place for itself.")
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    write_manifest(directory, manifest, {})
+    _remove(directory)
+    with whole_directory(directory) as new:
+        write_manifest(new, manifest, {})
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory at once: under its name there is never a part of it, even if the process is killed."""
+    if directory.exists():
+        with scratch_directory(directory) as temporary:
+            directory.replace(temporary / directory.name)

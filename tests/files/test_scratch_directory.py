@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from focus_plugin.files import scratch_directory, whole_directory
+from focus_plugin.files import scratch_directory, whole_directory, whole_file
 
 MAKER = """
 import sys
@@ -36,6 +36,22 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
     with whole_directory(tmp_path / "output") as directory:
         (directory / "small").write_text("y")
     assert [path.name for path in tmp_path.rglob("*")] == ["output", "small"]
+
+
+def test_of_a_killed_file_nothing_is_left(tmp_path):
+    killed = """
+import os, signal, sys
+from pathlib import Path
+from focus_plugin.files import whole_file
+with whole_file(Path(sys.argv[1])) as path:
+    path.write_text("large")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "output.bin")])
+    assert [path.suffix for path in tmp_path.rglob("output.bin")] == [".bin"], "under its name, in a directory"
+    with whole_file(tmp_path / "output.bin") as path:
+        path.write_text("small")
+    assert [path.name for path in tmp_path.rglob("*")] == ["output.bin"]
 
 
 def test_a_living_process_keeps_its_directory(tmp_path):
