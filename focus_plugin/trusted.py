@@ -21,6 +21,7 @@ A file that asks for anything else fails with ``pickle.UnpicklingError`` before 
 
 import argparse
 import collections
+import os
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,11 +41,15 @@ def trusted_globals() -> Iterator[None]:
 
 
 def trust_fairseq_checkpoints() -> None:
-    """Let ``torch.load`` take the files and messages of fairseq in this process from now on."""
+    """Let ``torch.load`` take the files and messages of fairseq in this process from now on, and nothing else.
+
+    A variable of the environment with which torch would unpickle anything is removed: fairseq leaves torch the choice.
+    """
     from fairseq.distributed.utils import _TensorPlaceholder
     from omegaconf import AnyNode, DictConfig, ListConfig
     from omegaconf.base import ContainerMetadata, Metadata
 
     containers = [DictConfig, ListConfig, AnyNode, ContainerMetadata, Metadata]
     types = [collections.defaultdict, dict, list, int, typing.Any]
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     torch.serialization.add_safe_globals([*_IN_FILES, *containers, *types, _TensorPlaceholder])

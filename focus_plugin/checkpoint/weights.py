@@ -32,7 +32,7 @@ def load_pickled(path: Path) -> Any:
                 "could run whatever its author wanted."
             ) from error
         raise FocusError(f"{path}: damaged or not a PyTorch checkpoint.") from error
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+    except Exception as error:  # the unpickler runs into whatever a damaged or hostile file makes of its stack
         raise FocusError(f"{path}: damaged or not a PyTorch checkpoint ({_first_line(error)}).") from error
 
 

@@ -102,7 +102,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in ``path``; FocusError if it holds anything else."""
     try:
         return dict(json.loads(existing_file(path).read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise FocusError(f"{path}: not a JSON object ({error}).") from error
 
 

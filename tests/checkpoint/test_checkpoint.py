@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -189,6 +190,67 @@ def test_damaged_checkpoints_are_told(release, hugging_face, tmp_path):
     (cut / "model.safetensors").write_bytes((hugging_face / "model.safetensors").read_bytes()[:2000])
     with pytest.raises(FocusError, match=r"model\.safetensors: missing, damaged"):
         read_checkpoint(cut)
+
+
+def test_any_byte_of_a_pickle_may_be_wrong(release, tmp_path):
+    """What the unpickler makes of it is either tensors or one sentence."""
+    whole = (release / "model.pt").read_bytes()
+    begin = whole.index(b"data.pkl") + len(b"data.pkl")
+    draw = random.Random(1)
+    kinds = set()
+    for _ in range(150):
+        broken = bytearray(whole)
+        for _ in range(draw.choice([1, 1, 3])):
+            broken[begin + draw.randrange(3000)] = draw.randrange(256)
+        (tmp_path / "model.pt").write_bytes(broken)
+        try:
+            load_fairseq(tmp_path / "model.pt")
+        except FocusError as error:
+            kinds.add(str(error).partition("model.pt: ")[2][:20])
+    assert any("damaged" in kind for kind in kinds), kinds
+
+
+def safetensors(header: object, length: int | None = None, data: bytes = bytes(64)) -> bytes:
+    written = json.dumps(header).encode() if not isinstance(header, bytes) else header
+    return (len(written) if length is None else length).to_bytes(8, "little") + written + data
+
+
+def entry(**changes: object) -> dict[str, object]:
+    return {"dtype": "F32", "shape": [16], "data_offsets": [0, 64], **changes}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        safetensors({"a": entry()}, length=2**63),
+        safetensors({"a": entry()}, length=120_000_000),
+        safetensors({"a": entry(shape=[2**62, 4])}),
+        safetensors({"a": entry(shape=[17])}),
+        safetensors({"a": entry(data_offsets=[64, 0])}),
+        safetensors({"a": entry(data_offsets=[0, 2**40])}),
+        safetensors({"a": entry(), "b": entry()}),
+        safetensors({"a": entry(dtype="O")}),
+        safetensors({"a": entry(), "__metadata__": {"a": {"b": 1}}}),
+        safetensors(b"[" * 100_000),
+        safetensors(b"\xff\xfe"),
+        safetensors({}, data=b""),
+        b"",
+        b"1234567",
+    ],
+    ids=lambda content: repr(content[:40]),
+)
+def test_safetensors_whose_headers_lie_are_told(hugging_face, tmp_path, content):
+    directory = with_config(hugging_face, tmp_path / "model")
+    (directory / "model.safetensors").write_bytes(content)
+    with pytest.raises(FocusError, match=r"model\.safetensors: missing, damaged|has no masked-LM head"):
+        read_checkpoint(directory)
+
+
+def test_a_config_nested_too_deeply_is_told(hugging_face, tmp_path):
+    directory = with_config(hugging_face, tmp_path / "model")
+    (directory / "config.json").write_text("[" * 100_000)
+    with pytest.raises(FocusError, match=r"config\.json: not a JSON object"):
+        read_checkpoint(directory)
 
 
 def test_a_dictionary_that_does_not_fit_is_told(release, tmp_path):

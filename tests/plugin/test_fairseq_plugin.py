@@ -13,11 +13,14 @@ from pathlib import Path
 import fairseq
 import pytest
 import torch
-from fairseq.models.roberta import XLMRModel
 from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, prepare_data, run, script, train_options
 
+from focus_plugin.checkpoint.forward import head_states, hidden_states
+from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.trusted import trusted_globals
 from focus_plugin.vocabulary.training import train_vocabulary
+from focus_plugin.vocabulary.vocabulary import MASK
 
 
 @pytest.fixture(autouse=True)
@@ -138,13 +141,48 @@ def test_user_dir_by_name_from_any_directory(world: World, data: Path, tmp_path:
     assert training.returncode == 0, training.stdout
 
 
-def test_release_state_needs_no_plugin(world: World) -> None:
+STOCK = """
+import sys
+
+class NoPlugin:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0].startswith("focus_"):
+            raise ImportError(f"stock fairseq asked for {name}")
+
+sys.meta_path.insert(0, NoPlugin())
+
+import argparse
+import torch
+from fairseq.models.roberta import XLMRModel
+
+model = XLMRModel.from_pretrained(sys.argv[1]).eval()
+assert argparse.Namespace not in torch.serialization.get_safe_globals()
+tokens = model.encode("Ba be bi.")
+filled = [token for _, _, token in model.fill_mask("Ba <mask> bi.", topk=3)]
+torch.save([tokens, model.extract_features(tokens), filled, model.model.max_positions()], sys.argv[2])
+"""
+
+
+@torch.inference_mode()
+def test_release_state_needs_no_plugin(world: World, tmp_path: Path) -> None:
+    """Stock fairseq loads it where nothing of this project can be imported, and computes what it should."""
     assert torch.serialization.get_unsafe_globals_in_checkpoint(world.source / "model.pt") == []
-    model = XLMRModel.from_pretrained(str(world.source)).eval()
-    tokens = model.encode("Ba be bi.")
-    assert model.extract_features(tokens).shape == (1, len(tokens), CONFIG.width)
-    assert len(model.fill_mask("Ba <mask> bi.", topk=3)) == 3
-    assert model.model.max_positions() == CONFIG.max_positions
+    stock = run(sys.executable, "-c", STOCK, world.source, tmp_path / "found.pt", cwd=tmp_path)
+    assert stock.returncode == 0, stock.stdout
+    tokens, features, filled, max_positions = torch.load(tmp_path / "found.pt")
+    checkpoint = read_checkpoint(world.source)
+    ids, tensors = checkpoint.vocabulary.ids, checkpoint.tensors
+
+    def cut(text: str) -> list[int]:
+        return [ids[piece.decode()] for piece in checkpoint.tokenizer.pieces([text])[0]]
+
+    assert tokens.tolist() == [0, *cut("Ba be bi."), 2]
+    torch.testing.assert_close(features, hidden_states(CONFIG, tensors, tokens[None]), atol=1e-5, rtol=0)
+    masked = [0, *cut("Ba"), ids[MASK], *cut("bi."), 2]
+    states = head_states(tensors, hidden_states(CONFIG, tensors, torch.tensor([masked])))
+    logits = states[0, masked.index(ids[MASK])] @ tensors[OUTPUT_EMBEDDING].T + tensors[OUTPUT_BIAS]
+    assert filled == [checkpoint.vocabulary.tokens[i].replace("▁", " ") for i in logits.topk(3).indices]
+    assert max_positions == CONFIG.max_positions
 
 
 RANK = """

@@ -10,6 +10,7 @@ import pytest
 import torch
 from fairseq_models import CONFIG
 
+from focus_plugin.checkpoint.weights import load_pickled
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.training.commands import Schedule, Training, train_command
@@ -47,13 +48,23 @@ def malicious(tmp_path: Path, marker: Path) -> Path:
     return path
 
 
-def test_a_pickle_that_runs_code_is_refused(malicious: Path, marker: Path) -> None:
+def test_a_pickle_that_runs_code_is_refused(malicious: Path, marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    with pytest.raises(FocusError, match=r"refused.*system"):
+        load_pickled(malicious)
+    assert not marker.exists()
+    monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
     with trusted_globals(), pytest.raises(pickle.UnpicklingError, match="system"):
         torch.load(malicious)
     assert not marker.exists()
 
 
-def test_training_refuses_it_too(malicious: Path, marker: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "SOMETHING_ELSE"])
+def test_training_refuses_it_too(
+    malicious: Path, marker: Path, tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the environment tells torch to unpickle anything."""
+    monkeypatch.setenv(variable, "1")
     (tmp_path / "dict.txt").write_text("a 1\n")
     training = Training(
         data=tmp_path,
