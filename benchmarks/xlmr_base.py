@@ -18,7 +18,7 @@ from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, expected_
 from focus_plugin.checkpoint.release import write_release
 from focus_plugin.vocabulary.readers import read_dictionary
 
-CONFIG = EncoderConfig(layers=12, width=768, feedforward=3072, heads=12, max_positions=512)
+CONFIG = EncoderConfig(layers=12, width=768, feedforward=3072, attention_heads=12, max_positions=512)
 TOKENS, TARGET, OVERLAP = 250_002, 40_000, 18_145
 
 

@@ -76,7 +76,7 @@ def _layer(nodes: Nodes, config: EncoderConfig, prefix: str, hidden: str, only_f
     linears = [f"{prefix}.self_attn.{part}_proj" for part in "qkv"]
     into = (linears, f"{prefix}.self_attn.heads", config.width)
     finfo: Any = ml_dtypes.finfo  # untyped
-    heads: dict[str, Any] = {"num_heads": config.heads, "mask_filter_value": float(finfo(nodes.dtype).min)}
+    heads: dict[str, Any] = {"num_heads": config.attention_heads, "mask_filter_value": float(finfo(nodes.dtype).min)}
     if only_first:
         first = nodes.first(hidden)
         attended, hidden = nodes.attention(first, hidden, *into, **heads), first

@@ -21,7 +21,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 
 LINES = {"eng": 30_000, "deu": 30_000, "spa": 30_000, "zul": 30_000, "swa": 1_000}
 VOCABULARY = 4_000
-CONFIG = EncoderConfig(layers=3, width=128, feedforward=512, heads=4, max_positions=64)
+CONFIG = EncoderConfig(layers=3, width=128, feedforward=512, attention_heads=4, max_positions=64)
 UPDATES = 2_000
 TRAINING = {
     "user-dir": "focus_plugin",
@@ -97,7 +97,7 @@ def pretrain(work: Path, output: Path) -> None:
     run("fairseq-train", work / "data", "--cpu", "--skip-invalid-size-inputs-valid-test", *start, *options)
     tensors, _ = load_fairseq(work / "checkpoints" / "checkpoint_best.pt")
     files = (work / "vocab" / "dict.txt", work / "vocab" / "sentencepiece.bpe.model")
-    checkpoint = assemble(work, tensors, vocabulary, None, CONFIG.heads)
+    checkpoint = assemble(work, tensors, vocabulary, None, CONFIG.attention_heads)
     with whole_directory(output) as directory:
         write_release(directory, checkpoint.config, checkpoint.tensors, *files)
 

@@ -43,7 +43,7 @@ class HuggingFaceConfig:
     embedding may be the input's. sizes: what else it says that the weights say as well, by its name there."""
 
     kind: str
-    heads: int
+    attention_heads: int
     pad: int
     tied: bool
     sizes: Mapping[str, int]
@@ -70,7 +70,7 @@ def same_architecture(path: Path, config: Mapping[str, Any]) -> HuggingFaceConfi
     sizes = ("num_hidden_layers", "hidden_size", "intermediate_size", "max_position_embeddings", "vocab_size")
     return HuggingFaceConfig(
         kind=kind,
-        heads=_count(path, config, "num_attention_heads"),
+        attention_heads=_count(path, config, "num_attention_heads"),
         pad=_count(path, {"pad_token_id": 1, **config}, "pad_token_id"),
         tied=config.get("tie_word_embeddings", True) is not False,
         sizes={name: _count(path, config, name) for name in sizes if name in config},

@@ -22,23 +22,28 @@ class Checkpoint:
 
     tensors: float32 under fairseq's names, in the order of ``names.expected_names``; the rows of the embeddings
     are the vocabulary's tokens. tokenizer: how the model's own tokenizer cuts text, if its files are there.
-    heads: classification heads, under fairseq's names.
+    task_heads: what the checkpoint has beside them, such as a classification head, under fairseq's names.
     """
 
     config: EncoderConfig
     tensors: Mapping[str, Tensor]
     vocabulary: Vocabulary
     tokenizer: Tokenizer | None
-    heads: Mapping[str, Tensor]
+    task_heads: Mapping[str, Tensor]
 
 
 def assemble(
-    path: Path, tensors: Mapping[str, Tensor], vocabulary: Vocabulary, tokenizer: Tokenizer | None, heads: int
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer | None,
+    attention_heads: int,
 ) -> Checkpoint:
-    """Check that the parts fit and put them in order; ``path`` is named in errors, ``heads`` are attention heads.
+    """Check that the parts fit and put them in order; ``path`` is named in errors.
 
     Raises FocusError for a missing tensor, one whose shape does not fit the others or that is not floating, a
-    vocabulary that is not as long as the embedding, missing special tokens, or heads that do not divide the width.
+    vocabulary that is not as long as the embedding, missing special tokens, or attention heads that do not divide
+    the width.
     """
     layers = count_layers(tensors)
     tensors = {OUTPUT_EMBEDDING: tensors[EMBEDDING], **tensors} if EMBEDDING in tensors else tensors
@@ -66,17 +71,15 @@ def assemble(
         )
     if absent := [token for token in SPECIALS if token not in vocabulary.ids]:
         raise FocusError(f"{path}: the vocabulary lacks the special tokens {' '.join(absent)}.")
-    if heads < 1 or width % heads:
-        raise FocusError(f"{path}: {heads} attention heads do not divide a width of {width}.")
+    if attention_heads < 1 or width % attention_heads:
+        raise FocusError(f"{path}: {attention_heads} attention heads do not divide a width of {width}.")
     ordered = {name: tensors[name].to(torch.float32) for name in names}
     untied = not torch.equal(ordered[OUTPUT_EMBEDDING], ordered[EMBEDDING])
     if not untied:
         ordered[OUTPUT_EMBEDDING] = ordered[EMBEDDING]
-    config = EncoderConfig(layers, width, feedforward, heads, positions - 2, untied)
-    classification = {
-        name: value.to(torch.float32) for name, value in tensors.items() if name.startswith("classification_heads.")
-    }
-    return Checkpoint(config, ordered, vocabulary, tokenizer, classification)
+    config = EncoderConfig(layers, width, feedforward, attention_heads, positions - 2, untied)
+    task_heads = {name: value.to(torch.float32) for name, value in tensors.items() if not name.startswith("encoder.")}
+    return Checkpoint(config, ordered, vocabulary, tokenizer, task_heads)
 
 
 def count_layers(tensors: Mapping[str, Tensor]) -> int:

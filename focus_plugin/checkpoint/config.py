@@ -8,7 +8,7 @@ class EncoderConfig:
     """A RoBERTa encoder as XLM-R has it: post-layer-norm, exact GELU, learned positions, layer-norm epsilon 1e-5.
 
     layers: number of transformer layers. width: size of a hidden state. feedforward: inner size of the
-    feed-forward blocks. heads: attention heads, a divisor of width. max_positions: most tokens in one input,
+    feed-forward blocks. attention_heads: of each layer, a divisor of width. max_positions: most tokens in one input,
     ``<s>`` and ``</s>`` included; the position table has two rows more. untied: whether the masked-LM head has an
     output embedding of its own.
     """
@@ -16,6 +16,6 @@ class EncoderConfig:
     layers: int
     width: int
     feedforward: int
-    heads: int
+    attention_heads: int
     max_positions: int
     untied: bool = False

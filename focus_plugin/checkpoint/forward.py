@@ -35,7 +35,9 @@ def head_states(tensors: Mapping[str, Tensor], states: Tensor) -> Tensor:
 
 def _attention(config: EncoderConfig, tensors: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
     query, key, value = (
-        _linear(tensors, f"{name}.{part}_proj", states).view(*states.shape[:2], config.heads, -1).transpose(1, 2)
+        _linear(tensors, f"{name}.{part}_proj", states)
+        .view(*states.shape[:2], config.attention_heads, -1)
+        .transpose(1, 2)
         for part in ("q", "k", "v")
     )
     mixed = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)

@@ -50,7 +50,7 @@ def read_huggingface(directory: Path) -> Checkpoint:
     rows = len(tensors.get(EMBEDDING, ()))
     if rows % 8 == 0 and 0 < rows - len(vocabulary) < 128:  # rows without a token, to make the size a round number
         tensors.update({name: tensors[name][: len(vocabulary)] for name in _ROWS if name in tensors})
-    return assemble(directory, tensors, vocabulary, tokenizer, config.heads)
+    return assemble(directory, tensors, vocabulary, tokenizer, config.attention_heads)
 
 
 def write_huggingface(
@@ -96,7 +96,7 @@ def _config(config: EncoderConfig, vocabulary: Vocabulary, labels: Sequence[str]
         "vocab_size": len(vocabulary),
         "hidden_size": config.width,
         "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
+        "num_attention_heads": config.attention_heads,
         "intermediate_size": config.feedforward,
         "hidden_act": "gelu",
         "max_position_embeddings": config.max_positions + 2,

@@ -33,14 +33,14 @@ def read_release(directory: Path) -> Checkpoint:
     for name, known in expected.items():
         if settings.get(name, known) != known:
             raise FocusError(f"{path}: {name} is {settings[name]!r}; only encoders with {known!r} are converted.")
-    heads = settings.get("encoder_attention_heads") or _HEADS_OF_ARCH.get(str(settings.get("arch")), 12)
+    attention_heads = settings.get("encoder_attention_heads") or _HEADS_OF_ARCH.get(str(settings.get("arch")), 12)
     found = tokenizer_file(directory)
     tokenizer = load_tokenizer(found) if found else None
     vocabulary = read_dictionary(directory / DICTIONARY)
     _require_text(directory / DICTIONARY, vocabulary)
-    if not isinstance(heads, int):
-        raise FocusError(f"{path}: encoder_attention_heads is {heads!r}; expected a number.")
-    return assemble(path, tensors, vocabulary, tokenizer, heads)
+    if not isinstance(attention_heads, int):
+        raise FocusError(f"{path}: encoder_attention_heads is {attention_heads!r}; expected a number.")
+    return assemble(path, tensors, vocabulary, tokenizer, attention_heads)
 
 
 def _require_text(dictionary: Path, vocabulary: Vocabulary) -> None:

@@ -49,7 +49,7 @@ def fairseq_shape(config: EncoderConfig) -> dict[str, int | bool]:
         "encoder_layers": config.layers,
         "encoder_embed_dim": config.width,
         "encoder_ffn_embed_dim": config.feedforward,
-        "encoder_attention_heads": config.heads,
+        "encoder_attention_heads": config.attention_heads,
         "max_positions": config.max_positions,
         "untie_weights_roberta": config.untied,
     }

@@ -33,7 +33,7 @@ def export_huggingface(model: Path, output: Path, pooling: str | None = None) ->
         checkpoint = read_checkpoint(model)
         head = read_head(model, checkpoint, pooling)
         labels = head.labels if head else ()
-        tensors = {**checkpoint.tensors, **checkpoint.heads}
+        tensors = {**checkpoint.tensors, **checkpoint.task_heads}
         write_huggingface(directory, checkpoint.config, tensors, checkpoint.vocabulary, tokenizer, labels)
         if not labels:
             write_pooling(directory, checkpoint.config.width, checkpoint.config.max_positions, pooling or "mean")

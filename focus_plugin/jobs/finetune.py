@@ -118,7 +118,7 @@ def _prepare_data(job: Classification, data: Path, max_positions: int) -> None:
 
 def _init(model: Path, source: Checkpoint, running: Path) -> Path:
     """The checkpoint to start from, without a head: fairseq would go on from one of the same name and shape."""
-    if not source.heads:
+    if not source.task_heads:
         return model / MODEL
     init = running / "init"
     if not init.exists():

@@ -40,10 +40,12 @@ def _foreign(directory: Path) -> list[str]:
 
     checkpoint = read_checkpoint(directory)
     config = checkpoint.config
+    heads = sorted({".".join(name.split(".")[:2]) for name in checkpoint.task_heads})
     return [
         f"{directory}: encoder checkpoint not made by this program",
-        f"  layers: {config.layers}, width: {config.width}, feed-forward: {config.feedforward}, heads: {config.heads}",
+        f"  layers: {config.layers}, width: {config.width}, feed-forward: {config.feedforward}, attention heads: "
+        f"{config.attention_heads}",
         f"  longest input: {config.max_positions} tokens",
         f"  vocabulary: {len(checkpoint.vocabulary)} tokens",
-        f"  classification heads: {', '.join(sorted({name.split('.')[1] for name in checkpoint.heads})) or 'none'}",
+        f"  task heads: {', '.join(heads) or 'none'}",
     ]

@@ -77,7 +77,7 @@ def serve(
             model, used = restrict_pieces(tokenizer, corpus, progress)
         kept = np.union1d(ids[used], list(special.values()))
         ids = np.where(used, ids, special["unk"])
-    tensors = {name: tensor.numpy() for name, tensor in {**checkpoint.tensors, **checkpoint.heads}.items()}
+    tensors = {name: tensor.numpy() for name, tensor in {**checkpoint.tensors, **checkpoint.task_heads}.items()}
     tensors[EMBEDDING] = tensors[EMBEDDING][kept]
     tokens: dict[str, Any] = {field: int(np.searchsorted(kept, token)) for field, token in special.items()}
     config = ExportConfig(
@@ -118,14 +118,14 @@ def read_head(model: Path, checkpoint: Checkpoint, pooling: str | None) -> Head 
 
     Raises FocusError if it has several, if the labels do not fit, or if a ``pooling`` was asked for in spite of it.
     """
-    names = sorted({name.split(".")[1] for name in checkpoint.heads})
+    names = sorted({name.split(".")[1] for name in checkpoint.task_heads})
     if not names:
         return None
     if len(names) > 1:
         raise FocusError(f"{model}: has the heads {', '.join(names)}; a model with one of them can be exported.")
     if pooling:
         raise FocusError(f"{model}: has a classification head, which reads the first token; leave out the pooling.")
-    path, bias = model / LABELS, checkpoint.heads.get(f"classification_heads.{names[0]}.out_proj.bias")
+    path, bias = model / LABELS, checkpoint.task_heads.get(f"classification_heads.{names[0]}.out_proj.bias")
     if bias is None:
         raise FocusError(f"{model}: its head {names[0]} has no out_proj.bias, so that it is not fairseq's.")
     if not path.is_file():

@@ -182,7 +182,7 @@ def test_weights_stand_in_a_file_beside(tmp_path, tensors):
 @pytest.mark.skipif(shutil.disk_usage(".").free < 8e9, reason="needs 3 GB of disk")
 def test_a_table_of_more_than_two_gigabytes(tmp_path):
     """XLM-R XL's embedding, 250,002 x 2560: its rows give what they give in a graph that has no others."""
-    shape = EncoderConfig(layers=1, width=2560, feedforward=64, heads=32, max_positions=6)
+    shape = EncoderConfig(layers=1, width=2560, feedforward=64, attention_heads=32, max_positions=6)
     draw = np.random.default_rng(1)
     base = draw.standard_normal((997, shape.width), np.float32)
     table = np.resize(base, (250_002, shape.width))

@@ -13,7 +13,7 @@ from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from focus_plugin.checkpoint.config import EncoderConfig
 
-ENCODER = EncoderConfig(layers=3, width=32, feedforward=64, heads=4, max_positions=20)
+ENCODER = EncoderConfig(layers=3, width=32, feedforward=64, attention_heads=4, max_positions=20)
 VOCABULARY = 100
 LABELS = ("chanya", "hasi", "kati")
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
@@ -44,7 +44,7 @@ def oracle(vocabulary: int = VOCABULARY, seed: int = 0) -> XLMRobertaForSequence
         vocab_size=vocabulary,
         hidden_size=ENCODER.width,
         num_hidden_layers=ENCODER.layers,
-        num_attention_heads=ENCODER.heads,
+        num_attention_heads=ENCODER.attention_heads,
         intermediate_size=ENCODER.feedforward,
         max_position_embeddings=ENCODER.max_positions + 2,
         type_vocab_size=1,

@@ -17,7 +17,7 @@ from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.training import train_vocabulary
 
-CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, heads=2, max_positions=62)
+CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, attention_heads=2, max_positions=62)
 USER_DIR = Path(focus_plugin.__file__).parent
 PLUGIN = ("--user-dir", str(USER_DIR), "--task", "focus_masked_lm")
 

@@ -11,7 +11,7 @@ from focus_plugin.checkpoint.huggingface import read_huggingface
 from focus_plugin.checkpoint.release import write_release
 from focus_plugin.jobs.vocabulary import make_vocabulary
 
-CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, heads=4, max_positions=64)
+CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, attention_heads=4, max_positions=64)
 SYLLABLES = [
     c + v for c in ("b", "ch", "d", "f", "g", "j", "k", "l", "m", "n", "ng", "p", "r", "s", "t") for v in "aeiou"
 ]
@@ -39,7 +39,7 @@ def write_hugging_face(directory: Path, corpus: Path, size: int = 600, seed: int
         vocab_size=size + 2,
         hidden_size=CONFIG.width,
         num_hidden_layers=CONFIG.layers,
-        num_attention_heads=CONFIG.heads,
+        num_attention_heads=CONFIG.attention_heads,
         intermediate_size=CONFIG.feedforward,
         max_position_embeddings=CONFIG.max_positions + 2,
         type_vocab_size=1,
