@@ -48,7 +48,7 @@ class Evaluation:
     model: Path = option(help="Encoder directory with the vocabulary that DATA was made with.")
     split: str = option("valid", choices=("valid", "test"), help="Which text of DATA to measure on.")
     tokens_per_sample: int = option(
-        512, minimum=2, help="Tokens that the encoder reads at once, if it can read as many; <s> is one of them."
+        512, minimum=2, help="Tokens that the encoder reads at once; fewer if it cannot read as many."
     )
     cpu: bool = cpu_option()
     seed: int = seed_option()

@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import fairseq
 import pytest
 import torch
 from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, prepare_data, run, script, train_options
@@ -19,6 +18,7 @@ from focus_plugin.checkpoint.forward import head_states, hidden_states
 from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.trusted import trusted_globals
+from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.training import train_vocabulary
 from focus_plugin.vocabulary.vocabulary import MASK
 
@@ -131,14 +131,18 @@ def test_what_does_not_fit(world: World, data: Path, tmp_path: Path, options: li
     assert re.search(f"FocusError: .*{message}", training.stdout.strip().splitlines()[-1])
 
 
-INSTALLED = Path(fairseq.__file__).parent.parent / "focus_plugin"
-
-
-@pytest.mark.skipif(not INSTALLED.exists(), reason="the project is not installed beside fairseq")
 def test_user_dir_by_name_from_any_directory(world: World, data: Path, tmp_path: Path) -> None:
-    options = ["--user-dir", "focus_plugin", *PLUGIN[2:], *_initialization(world), *train_options(data, tmp_path, 1)]
-    training = run(script("fairseq-train"), *options, cwd=tmp_path)
-    assert training.returncode == 0, training.stdout
+    """fairseq looks beside its own package, where this one is installed, and refuses a name that it does not find."""
+    for name in ("focus_plugins", "focus_plugin"):
+        plugin, saved = ["--user-dir", name, *PLUGIN[2:], *_initialization(world)], tmp_path / name / "saved"
+        saved.parent.mkdir()
+        training = run(script("fairseq-train"), *plugin, *train_options(data, saved, 1), cwd=saved.parent)
+        assert ("FileNotFoundError" in training.stdout) == (name == "focus_plugins")
+    with trusted_globals():
+        checkpoint = torch.load(saved / "checkpoint_last.pt")
+    assert checkpoint["cfg"]["task"]["_name"] == "focus_masked_lm"
+    tokens = len(read_dictionary(data / "dict.txt"))
+    assert checkpoint["model"]["encoder.sentence_encoder.embed_tokens.weight"].shape == (tokens, CONFIG.width)
 
 
 STOCK = """
