@@ -1,10 +1,14 @@
 """The architectures ``focus_roberta``, ``focus_roberta_base`` and ``focus_roberta_large``.
 
-fairseq's RoBERTa, which ``--focus-source`` initializes from a released encoder when the model is first built.
+fairseq's RoBERTa, which ``--focus-source`` initializes from a released encoder when the model is first built, in the
+same ways as ``focus convert``.
 """
 
 import logging
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -15,17 +19,30 @@ from fairseq.models.roberta.model import base_architecture, roberta_large_archit
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
+from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, silent
 from focus_plugin.mixing.discovery import find_method
-from focus_plugin.transfer.initialize import Target, check_finite, initialize
-from focus_plugin.transfer.options import initialization
+from focus_plugin.transfer.arguments import PREFIX, add_options, given, peek
+from focus_plugin.transfer.initialize import Target, check_finite, initialize, require_device
+from focus_plugin.transfer.options import (
+    DEFAULT_METHOD,
+    Initialization,
+    initialization,
+    method_options,
+    shared_options,
+    without_effect,
+)
 from focus_plugin.trusted import trust_fairseq_checkpoints
-from focus_plugin.vocabulary.files import DICTIONARY
+from focus_plugin.vocabulary.files import DICTIONARY, tokenizer_file
 from focus_plugin.vocabulary.readers import form_beside, with_forms
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
+from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 trust_fairseq_checkpoints()
 logger = logging.getLogger(__name__)
@@ -37,12 +54,31 @@ class FocusRobertaModel(RobertaModel):
 
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
-        """Add RoBERTa's options and those of the initialization."""
+        """Add RoBERTa's options and those of the initialization, with the options of the method that is named."""
         RobertaModel.add_args(parser)
-        parser.add_argument("--focus-source", metavar="DIR", help="encoder to initialize from, fairseq or Hugging Face")
-        parser.add_argument("--focus-auxiliary", metavar="FILE", help="static vectors of the tokens in dict.txt")
-        parser.add_argument("--focus-method", choices=("focus", "random"), help="how new tokens get rows [focus]")
-        parser.add_argument("--focus-seed", type=int, metavar="N", help="seed for rows that are drawn at random [1]")
+        parser.add_argument(
+            "--focus-source",
+            metavar="DIR",
+            help="encoder to initialize from: a directory, or NAME[@REVISION] on the Hugging Face Hub",
+        )
+        parser.add_argument(
+            "--focus-method",
+            metavar="NAME|FILE",
+            help=f"how new rows are made: a method by name, or a .py file that declares one [{DEFAULT_METHOD}]",
+        )
+        parser.add_argument(
+            "--focus-vocab",
+            metavar="DIR",
+            help="where the data's vocabulary extends the source's: the directory of the language's own, "
+            "which is the --vocab of focus convert --extend",
+        )
+        parser.add_argument(
+            "--focus-paper",
+            action="store_true",
+            help="do what the software of the method's authors does, with its defaults",
+        )
+        named = find_method(peek("--focus-method") or DEFAULT_METHOD).method
+        add_options(parser, (*shared_options(), *method_options(named)))
         parser.add_argument(
             "--cpu-matmul-precision",
             choices=("highest", "high", "medium"),
@@ -62,6 +98,7 @@ class FocusRobertaModel(RobertaModel):
             args.focus_built = True
             if args.focus_source:
                 load_on_every_rank(model, lambda: _first_weights(args, task))
+                _source.cache_clear()
             if args.cpu or not torch.cuda.is_available():
                 torch.set_float32_matmul_precision(args.cpu_matmul_precision)  # after the mixtures were computed
         return model
@@ -76,16 +113,56 @@ def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | No
         return None
     if args.finetune_from_model:
         raise FocusError("--focus-source and --finetune-from-model both say where to start from; give one of them.")
-    source = read_checkpoint(args.focus_source)
-    check_finite(Path(args.focus_source), source)
+    how = _initialization(args)
+    require_device(how.options.device)
+    source = _source(args.focus_source)
     _check_shape(args, source.config)
-    dictionary = Path(utils.split_paths(args.data)[0]) / DICTIONARY  # the tasks read theirs from there too
-    target = with_forms(task.source_dictionary.symbols, form_beside(dictionary))
-    logger.info("%s: initializing %d tokens by %s", args.focus_source, len(target), args.focus_method)
-    given = {"seed": args.focus_seed, **({"auxiliary": Path(args.focus_auxiliary)} if args.focus_auxiliary else {})}
-    how = initialization(find_method(args.focus_method), given)
-    made = Target(vocabulary=target, tokenizer=None, language=dictionary.parent)
-    return initialize(source, made, how).tensors
+    check_finite(Path(args.focus_source), source)
+    target = _target(args, task.source_dictionary.symbols, source.vocabulary)
+    logger.info("%s: initializing %d tokens", args.focus_source, len(target.vocabulary))
+    return initialize(source, target, how, _phase).tensors
+
+
+def _initialization(args: Namespace) -> Initialization:
+    found = find_method(args.focus_method or DEFAULT_METHOD)
+    chosen = given(args, (*shared_options(), *method_options(found.method)))
+    named = {"method": args.focus_method} if args.focus_method else {}
+    if sentence := without_effect(found.method, {**chosen, **named}, PREFIX):
+        raise FocusError(sentence)
+    return initialization(found, chosen, paper=args.focus_paper, prefix=PREFIX)
+
+
+def _target(args: Namespace, symbols: list[str], source: Vocabulary) -> Target:
+    """The data's vocabulary. It extends the source's if it holds all tokens of that and more."""
+    directory = Path(utils.split_paths(args.data)[0])  # the tasks read their dictionary from there too
+    vocabulary = with_forms(symbols, form_beside(directory / DICTIONARY))
+    extends = len(vocabulary) > len(source) and all(token in vocabulary.ids for token in source.tokens)
+    if extends and not (args.focus_vocab or args.focus_matrix):
+        raise FocusError(
+            f"{directory}: its vocabulary extends the source's; give the language's own, of which new tokens are made, "
+            "as --focus-vocab: the --vocab of focus convert --extend."
+        )
+    if args.focus_vocab and not extends:
+        raise FocusError(f"{directory}: its vocabulary does not extend the source's; leave out --focus-vocab.")
+    file = tokenizer_file(directory)
+    return Target(
+        vocabulary=vocabulary,
+        tokenizer=load_tokenizer(file) if file else None,
+        language=Path(args.focus_vocab or directory),
+        extends=extends,
+    )
+
+
+@lru_cache(maxsize=1)
+def _source(name: str) -> Checkpoint:
+    """The encoder to initialize from: read for its shape, and kept until its weights were used."""
+    return read_checkpoint(locate(Path(name)).directory)
+
+
+@contextmanager
+def _phase(label: str, total: int) -> Iterator[Progress]:
+    logger.info("%s", label)
+    yield silent
 
 
 def _check_shape(args: Namespace, source: EncoderConfig) -> None:
@@ -100,11 +177,10 @@ def _check_shape(args: Namespace, source: EncoderConfig) -> None:
 
 def _options(args: Namespace) -> None:
     """Defaults of the options above, in the way fairseq sets those of an architecture."""
-    args.focus_source = getattr(args, "focus_source", None)
-    args.focus_auxiliary = getattr(args, "focus_auxiliary", None)
-    args.focus_method = getattr(args, "focus_method", "focus")
-    args.focus_seed = getattr(args, "focus_seed", 1)
-    args.cpu_matmul_precision = getattr(args, "cpu_matmul_precision", "medium")
+    for name in ("source", "method", "vocab", "matrix"):
+        setattr(args, f"focus_{name}", getattr(args, f"focus_{name}", None))
+    args.focus_paper = getattr(args, "focus_paper", False)
+    args.cpu_matmul_precision = getattr(args, "cpu_matmul_precision", None) or "medium"
     args.max_positions = getattr(args, "max_positions", 512)
     if getattr(args, "bf16", False):
         # fairseq-train takes --bf16 for a wish to train on a TPU, and then finds neither GPU nor CPU.
@@ -116,7 +192,7 @@ def focus_roberta(args: Namespace) -> None:
     """The shape of ``--focus-source``, or RoBERTa base; options that give a shape come before both."""
     # fairseq applies an architecture again to what it builds from; then base_architecture has left its mark.
     if getattr(args, "focus_source", None) and not hasattr(args, "max_source_positions"):
-        for name, value in fairseq_shape(read_checkpoint(Path(args.focus_source)).config).items():
+        for name, value in fairseq_shape(_source(args.focus_source).config).items():
             setattr(args, name, getattr(args, name, value))
     focus_roberta_base(args)
 

@@ -82,6 +82,8 @@ def initialize(
 def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: Phase, verbose: bool) -> Transfer:
     # What a language's tokens are made of is found among them alone, also where they extend a vocabulary.
     language = read_dictionary(target.language / DICTIONARY) if target.extends else target.vocabulary
+    if absent := [token for token in language.tokens if token not in target.vocabulary.ids]:
+        raise FocusError(f"{target.language}: its token {absent[0]!r} is not in the vocabulary that it extends.")
     given = _given(source, target, language, how, phase, verbose)
     with phase(f"Making rows by {how.method.name}", len(language)) as progress:
         made = made_by(how, replace(given, progress=progress), source.config.width)

@@ -108,19 +108,22 @@ def shared_options() -> tuple[Option, ...]:
     return (*declared(InitializationOptions), *declared(ReadingOptions), *declared(FastTextOptions))
 
 
-def initialization(found: FoundMethod, given: Mapping[str, Any], *, paper: bool = False) -> Initialization:
+def initialization(
+    found: FoundMethod, given: Mapping[str, Any], *, paper: bool = False, prefix: str = "--"
+) -> Initialization:
     """The initialization by ``found`` with the options that the user gave, by name; all others have their defaults.
 
-    ``paper``: the defaults are those that the method declares as published. Raises FocusError for options that are
-    missing or exclude each other, and where the method gets too little.
+    ``paper``: the defaults are those that the method declares as published. ``prefix``: that of options where the user
+    gave them. Raises FocusError for options that are missing or exclude each other, and where the method gets too
+    little.
     """
     method = found.method
     if paper and not method.published:
-        raise FocusError(f"The method {method.name!r} declares no published settings; leave out --paper.")
+        raise FocusError(f"The method {method.name!r} declares no published settings; leave out {prefix}paper.")
     values = {**method.published, **given} if paper else given
     for entry in method_options(method):
         if entry.required and entry.name not in values and not values.get("matrix"):
-            raise FocusError(f"The method {method.name!r} needs --{entry.flag}: {entry.help}")
+            raise FocusError(f"The method {method.name!r} needs {prefix}{entry.flag}: {entry.help}")
     made = Initialization(
         found=found,
         of_method=None if values.get("matrix") else build(method.options, values),
@@ -129,7 +132,7 @@ def initialization(found: FoundMethod, given: Mapping[str, Any], *, paper: bool 
         reading=build(ReadingOptions, values),
         fasttext=build(FastTextOptions, values),
     )
-    _require_enough(made)
+    _require_enough(made, prefix)
     return made
 
 
@@ -164,22 +167,21 @@ def without_effect(method: Method, given: Mapping[str, Any], prefix: str = "--")
     return None
 
 
-def _require_enough(made: Initialization) -> None:
+def _require_enough(made: Initialization, prefix: str) -> None:
     options, needs = made.options, made.method.needs
     given = [name for name in (*_VECTORS, "matrix") if getattr(options, name)]
     if len(given) > 1:
-        raise FocusError(
-            "--auxiliary, --word-vectors and --matrix each say what to mix new tokens from; give one of them."
-        )
+        flags = f"{prefix}auxiliary, {prefix}word-vectors and {prefix}matrix"
+        raise FocusError(f"{flags} each say what to mix new tokens from; give one of them.")
     if options.matrix:
         return
     if Need.VECTORS in needs and not (given or options.corpus):
         raise FocusError(
-            f"The method {made.method.name!r} needs auxiliary vectors: give --corpus (target text), or a file of them "
-            "as --auxiliary (of tokens) or --word-vectors (of words)."
+            f"The method {made.method.name!r} needs auxiliary vectors: give {prefix}corpus (target text), or a file of "
+            f"them as {prefix}auxiliary (of tokens) or {prefix}word-vectors (of words)."
         )
     if Need.TEXT in needs and not options.corpus:
-        raise FocusError(f"The method {made.method.name!r} needs --corpus, text of the target language.")
+        raise FocusError(f"The method {made.method.name!r} needs {prefix}corpus, text of the target language.")
 
 
 def _shared() -> tuple[Option, ...]:

@@ -1,0 +1,65 @@
+"""Declared options as fairseq's: ``--focus-FLAG`` of argparse, with plain values that a checkpoint can hold."""
+
+import argparse
+import math
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from focus_plugin.options import Option
+
+PREFIX = "--focus-"
+
+
+def add_options(parser: ArgumentParser, entries: Iterable[Option]) -> None:
+    """Add options to a parser. What the user does not give is None, whatever the option's default."""
+    for entry in entries:
+        default = "" if entry.default in (None, False, ()) else f" [{entry.default}]"
+        settings: dict[str, Any] = {"dest": f"focus_{entry.name}", "default": None}
+        settings["help"] = f"{entry.help}{default}".replace("%", "%%")
+        if entry.kind is bool:
+            settings |= {"action": "store_const", "const": True}
+        else:
+            settings |= {"type": _type(entry), "choices": entry.choices or None, "nargs": "+" if entry.many else None}
+        parser.add_argument(f"{PREFIX}{entry.flag}", **settings)
+
+
+def given(arguments: Namespace, entries: Iterable[Option]) -> dict[str, Any]:
+    """The options among ``entries`` that the user gave, by name, files as paths."""
+    values = {entry: getattr(arguments, f"focus_{entry.name}", None) for entry in entries}
+    return {entry.name: _value(entry, value) for entry, value in values.items() if value is not None}
+
+
+def peek(flag: str) -> str | None:
+    """The value of ``flag`` on the command line of this process, which fairseq has not parsed yet.
+
+    The options of a model are added before their values are known; fairseq itself looks for ``--user-dir`` so.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(flag, dest="value")
+    value: str | None = parser.parse_known_args()[0].value
+    return value
+
+
+def _value(entry: Option, value: Any) -> Any:
+    if entry.many:
+        return tuple(map(Path, value)) if entry.kind is Path else tuple(value)
+    return Path(value) if entry.kind is Path else value
+
+
+def _type(entry: Option) -> Callable[[str], Any]:
+    if entry.kind is Path:
+        return str
+    low = -math.inf if entry.minimum is None else entry.minimum
+    high = math.inf if entry.maximum is None else entry.maximum
+    if math.isinf(low) and math.isinf(high):
+        return entry.kind
+
+    def number(text: str) -> Any:
+        value = entry.kind(text)
+        if not low <= value <= high:
+            raise ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+
+    return number

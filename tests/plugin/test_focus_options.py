@@ -1,0 +1,156 @@
+"""The plugin makes what ``focus convert`` makes with the same options, from one reading of the source."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fasttext
+import pytest
+import torch
+from commands import run
+from fairseq_models import PLUGIN, USER_DIR, World, make_world, train_options
+from fairseq_models import run as run_alone
+
+BUILD = """
+import json, sys, torch
+from fairseq import options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+opened = []
+sys.addaudithook(lambda event, given: event == "open" and opened.append(str(given[0])))
+job = json.load(open(sys.argv[1]))
+for arguments, output in zip(job["arguments"], job["outputs"], strict=True):
+    del opened[:]
+    sys.argv[1:] = arguments
+    args = options.parse_args_and_arch(options.get_training_parser())
+    cfg = convert_namespace_to_omegaconf(args)
+    model = tasks.setup_task(cfg.task).build_model(cfg.model)
+    torch.save(model.state_dict(), output)
+    print("opened", sum(path.endswith("source/model.pt") for path in opened))
+from focus_plugin.checkpoint.read import read_checkpoint
+del opened[:]
+read_checkpoint(job["source"])
+print("once", sum(path.endswith("source/model.pt") for path in opened))
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """With ``vocabulary`` and ``data`` of it, ``extended`` and ``extended.data``, and vectors of tokens and words."""
+    world = make_world(tmp_path_factory.mktemp("world"))
+    root, text = world.root, ("--train", world.train, "--valid", world.valid)
+    (root / "target.txt").write_text(world.valid.read_text().replace("a", "au").replace("b", "mb"))
+    run("focus", "vocab", "--input", root / "target.txt", "--size", 150, "--output", root / "vocabulary")
+    run("focus", "prepare", "--vocab", root / "vocabulary", *text, "--output", root / "data")
+    given = ("--source", world.source, "--vocab", root / "vocabulary", "--extend", "--method", "random")
+    run("focus", "convert", *given, "--output", root / "extended")
+    run("focus", "prepare", "--vocab", root / "extended", *text, "--output", root / "extended.data")
+    given = ("--corpus", root / "target.txt", "--vocab", root / "vocabulary", "--dim", 8, "--min-count", 3)
+    run("focus", "auxiliary", *given, "--output", root / "tokens.bin")
+    words = fasttext.train_unsupervised(str(root / "target.txt"), dim=8, minCount=1, thread=1, verbose=0)
+    words.save_model(str(root / "words.bin"))
+    return world
+
+
+def options(root: Path) -> dict[str, list[object]]:
+    """The options of each conversion, as ``focus convert`` takes them."""
+    corpus, fasttext = ["--corpus", root / "target.txt"], ["--dim", 8, "--min-count", 2, "--epochs", 2]
+    return {
+        "corpus": [*corpus, *fasttext, "--match-fuzzy", "--fill", "mean", "--calibrate", 3000, "--seed", 5],
+        "paper": ["--auxiliary", root / "tokens.bin", "--paper"],
+        "words": ["--word-vectors", root / "words.bin", *corpus, "--rank-bias"],
+        "matrix": ["--matrix", root / "corpus" / "mixing.safetensors"],
+        "pieces": ["--method", "pieces", "--norm", "source", "--pieces", "last"],
+        "extend": ["--extend", *corpus, *fasttext, "--special-anchors", "--rare", "fill"],
+    }
+
+
+def as_plugin(root: Path, given: list[object], save_dir: Path) -> list[str]:
+    """The same options as the plugin takes them."""
+    extend = given[0] == "--extend"
+    own = [f"--focus-{word[2:]}" if str(word).startswith("--") else word for word in given[extend:]]
+    own += ["--focus-vocab", root / "vocabulary"] if extend else []
+    base = [*PLUGIN, "--arch", "focus_roberta", "--focus-source", root / "source", *own]
+    return [*map(str, [*base, *train_options(root / ("extended.data" if extend else "data"), save_dir, 1)])]
+
+
+@pytest.fixture(scope="module")
+def built(world: World) -> tuple[dict[str, dict[str, torch.Tensor]], str]:
+    """What the plugin builds with the options of each conversion, which is made too, and what the process said."""
+    root, jobs = world.root, options(world.root)
+    for name, given in jobs.items():
+        files = ("--source", world.source, "--vocab", root / "vocabulary", "--output", root / name)
+        run("focus", "convert", *files, *given)
+    arguments = [as_plugin(root, given, root / "save") for given in jobs.values()]
+    outputs = [str(root / f"{name}.built.pt") for name in jobs]
+    job = {"arguments": arguments, "outputs": outputs, "source": str(world.source)}
+    (root / "job.json").write_text(json.dumps(job))
+    (root / "build.py").write_text(BUILD)
+    environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, str(root / "build.py"), str(root / "job.json")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: torch.load(path) for name, path in zip(jobs, outputs, strict=True)}, done.stdout
+
+
+@pytest.mark.parametrize("name", ["corpus", "paper", "words", "matrix", "pieces", "extend"])
+def test_the_weights_are_those_of_focus_convert_with_the_same_options(world, built, name):
+    found, want = built[0][name], torch.load(world.root / name / "model.pt")["model"]
+    assert found.keys() - want.keys() == {"encoder.sentence_encoder.version"}
+    for tensor, value in want.items():
+        fitted = tensor == "encoder.lm_head.bias"  # by forward passes, whose last bit depends on where weights lie
+        torch.testing.assert_close(found[tensor], value, atol=1e-6 if fitted else 0, rtol=0, msg=tensor)
+    counts = json.loads((world.root / name / "focus.json").read_text())["counts"]
+    assert counts["mixed"] > 10
+
+
+def test_no_two_conversions_are_alike(built):
+    """Otherwise an option that is passed over would not be noticed."""
+    rows = [weights["encoder.sentence_encoder.embed_tokens.weight"] for weights in built[0].values()]
+    digests = [matrix.double().sum().item() for matrix in rows]
+    digests[3] = digests[0] + 1  # the matrix is the first conversion's
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_source_is_read_once(built):
+    counted = [int(count) for count in re.findall(r"^opened (\d+)$", built[1], re.MULTILINE)]
+    once = int(re.search(r"^once (\d+)$", built[1], re.MULTILINE)[1])
+    assert once > 0
+    assert counted == [once] * 6
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--focus-method", "absent"], "FocusError: There is no method 'absent'"),
+        (["--focus-method", "random", "--focus-norm", "source"], "unrecognized arguments: --focus-norm"),
+        ([], "FocusError: The method 'focus' needs auxiliary vectors: give --focus-corpus (target text)"),
+        (["--focus-method", "random", "--focus-paper"], "declares no published settings; leave out --focus-paper"),
+        (
+            ["--focus-matrix", "x", "--focus-match-fuzzy"],
+            "FocusError: --focus-match-fuzzy has no effect with --focus-matrix; leave it out.",
+        ),
+        (["--focus-calibrate", "-1"], "argument --focus-calibrate: -1 is not between 0 and inf"),
+        (["--focus-method", "random", "--focus-vocab", "x"], "does not extend the source's; leave out --focus-vocab"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_the_plugins_own_words(world, tmp_path, given, says):
+    base = ["--arch", "focus_roberta", "--focus-source", world.source]
+    done = run_alone(
+        Path(sys.executable).parent / "fairseq-train",
+        *(*PLUGIN, *base, *given),
+        *train_options(world.root / "data", tmp_path, 1),
+    )
+    assert done.returncode != 0
+    assert says in done.stdout.strip().splitlines()[-1]
+
+
+def test_extended_data_needs_the_vocabulary_of_the_language(world, tmp_path):
+    base = [*PLUGIN, "--arch", "focus_roberta", "--focus-source", world.source, "--focus-method", "random"]
+    data = train_options(world.root / "extended.data", tmp_path, 1)
+    done = run_alone(Path(sys.executable).parent / "fairseq-train", *base, *data)
+    assert done.returncode != 0
+    assert "its vocabulary extends the source's; give the language's own" in done.stdout
