@@ -1,4 +1,4 @@
-"""What several subcommands share: progress bars, --quiet, and the way results are told."""
+"""What several subcommands share: progress bars, --quiet, --seed, and printing results."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.progress import Phase, no_phase
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor result.")
-seed_option = click.option("--seed", default=1, type=click.IntRange(0, 2**31 - 1), help="Of everything random.")
+seed_option = click.option("--seed", default=1, type=click.IntRange(0, 2**31 - 1), help="Random seed.")
 
 
 def given(context: click.Context) -> set[str]:
@@ -28,7 +28,7 @@ def refuse(context: click.Context, options: Iterable[str], why: str) -> None:
 
 
 def interactive(quiet: bool) -> bool:
-    """Whether somebody watches: bars are drawn on a terminal only."""
+    """Whether progress bars are drawn: on a terminal, unless ``quiet``."""
     return not quiet and sys.stderr.isatty()
 
 
@@ -49,7 +49,7 @@ def _bar(label: str, total: int) -> Iterator[Progress]:
 
 
 def tell(quiet: bool, *lines: str, err: bool = False) -> None:
-    """Say the result on standard output, or where that is taken on standard error."""
+    """Print the result on standard output, or with ``err`` on standard error, unless ``quiet``."""
     if not quiet:
         for line in lines:
             click.echo(line, err=err)

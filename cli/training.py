@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import click
@@ -40,10 +40,14 @@ def _steps() -> Iterator[Callable[[TrainingStep], None]]:
     if not interactive(quiet=False):
         yield _line
         return
-    with click.progressbar(length=1, label="Training", file=sys.stderr, item_show_func=_loss) as bar:
+    with ExitStack() as stack:
+        bar: Any = None
 
         def show(step: TrainingStep) -> None:
-            bar.length = step.updates
+            nonlocal bar
+            if bar is None:  # drawn no earlier, since other bars come before it
+                shown = click.progressbar(length=step.updates, label="Training", file=sys.stderr, item_show_func=_loss)
+                bar = stack.enter_context(shown)
             bar.update(step.update - bar.pos, step)
 
         yield show
