@@ -48,8 +48,7 @@ class InitializationOptions:
     )
     calibrate: int = option(16_384, minimum=0, help="Tokens of --corpus to fit the output bias on; 0: leave it.")
     rank_bias: bool = option(
-        False,
-        help="Leave the output bias in the order of ids, as resizing a model does; it moves with its tokens else.",
+        False, help="Leave the output bias in the order of ids, as resizing a model does, rather than move it."
     )
     seed: int = option(1, minimum=0, maximum=2**31 - 1, help="Random seed.")
     device: str = option("cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
