@@ -87,8 +87,8 @@ def read_manifest(directory: str | Path) -> Manifest | None:
         raise FocusError(f"{path}: not a manifest of this program ({error}).") from error
 
 
-def made(output: str | Path) -> Manifest:
-    """The manifest of a directory that a command has just made or found made."""
+def manifest_of(output: str | Path) -> Manifest:
+    """The manifest of a finished directory. Raises FocusError if it has none."""
     manifest = read_manifest(output)
     if manifest is None:
         raise FocusError(f"{output}: has lost its {FILE}.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from focus_plugin.files import whole_directory
-from focus_plugin.manifest import Manifest, already_made, made, write_manifest
+from focus_plugin.manifest import Manifest, already_made, manifest_of, write_manifest
 
 
 def make_directory(output: Path, manifest: Manifest, build: Callable[[Path], Mapping[str, object]]) -> Manifest:
@@ -16,4 +16,4 @@ def make_directory(output: Path, manifest: Manifest, build: Callable[[Path], Map
     if not already_made(output, manifest):
         with whole_directory(output) as directory:
             write_manifest(directory, manifest, build(directory))
-    return made(output)
+    return manifest_of(output)

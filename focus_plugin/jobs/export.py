@@ -19,7 +19,7 @@ from focus_plugin.files import existing_file, sha256, whole_directory
 from focus_plugin.jobs.finetune import LABELS
 from focus_plugin.jobs.reduction import Reduction, write_reduced
 from focus_plugin.jobs.served import Served, read_head, serve, write_served
-from focus_plugin.manifest import Manifest, already_made, describe, made, write_manifest
+from focus_plugin.manifest import Manifest, already_made, describe, manifest_of, write_manifest
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 
@@ -76,7 +76,7 @@ def export_onnx(job: Export, output: Path, phase: Phase = no_phase) -> Manifest:
             with whole_directory(output) as directory:
                 for path in chosen.iterdir():
                     path.rename(directory / path.name)
-    return made(output)
+    return manifest_of(output)
 
 
 def _describe(job: Export) -> Manifest:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from focus_plugin.files import sha256
-from focus_plugin.manifest import Manifest, already_made, describe, made
+from focus_plugin.manifest import Manifest, already_made, describe, manifest_of
 from focus_plugin.outputs import make_directory
 from focus_plugin.training.checkpoints import BEST, LAST
 from focus_plugin.training.commands import Training, train_command
@@ -63,7 +63,7 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher) -> Manifest:
     directory = unfinished_directory(output)
     if already_made(output, manifest):
         remove_leftovers(directory, manifest)
-        return made(output)
+        return manifest_of(output)
     with resumable(directory, manifest) as lock:
         command = train_command(_prepared(job, directory), directory)
         watcher.command(command)

@@ -9,7 +9,7 @@ import fairseq
 import pytest
 from fairseq_models import make_world
 
-from focus_plugin.manifest import made
+from focus_plugin.manifest import manifest_of
 
 INSTEAD = """
 import sys
@@ -42,4 +42,4 @@ def test_prepare_asks_for_the_module(tmp_path: Path, distribution: str | None, v
     command = ("prepare", "--vocab", world.source, *texts, "--output", tmp_path / "data")
     done = subprocess.run([sys.executable, "-c", INSTEAD, here, site, *command], stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr
-    assert made(tmp_path / "data").made_by["fairseq"] == version
+    assert manifest_of(tmp_path / "data").made_by["fairseq"] == version

@@ -10,7 +10,7 @@ import pytest
 from commands import run
 from fairseq_models import World, make_world
 
-from focus_plugin.manifest import describe, made
+from focus_plugin.manifest import describe, manifest_of
 from focus_plugin.outputs import make_directory
 from focus_plugin.training.resume import State, remove_leftovers, resumable, unfinished_directory, unfinished_state
 
@@ -112,9 +112,9 @@ def test_a_kill_between_a_release_and_the_end(world: World, tmp_path: Path) -> N
     killed = run("python", "-c", KILLED_BEFORE_REMOVAL, *train, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert {"out", "out.unfinished", "out.unfinished.lock"} < {path.name for path in tmp_path.iterdir()}
-    before = made(output)
+    before = manifest_of(output)
     inspected = run("focus", "inspect", left).stdout.splitlines()[0]
     assert inspected.endswith("left by a run that was killed when it was done; the same command removes it")
     assert "fairseq-train" not in run("focus", *train).stdout
     assert {path.name for path in tmp_path.iterdir()} == {"data", "out"}
-    assert made(output) == before
+    assert manifest_of(output) == before
