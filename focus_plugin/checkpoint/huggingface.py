@@ -24,6 +24,7 @@ from focus_plugin.files import write_json
 from focus_plugin.vocabulary.files import TOKENIZER_JSON
 from focus_plugin.vocabulary.huggingface import hugging_face_unigram
 from focus_plugin.vocabulary.readers import read_json
+from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, Vocabulary
 
 CONFIG = "config.json"
@@ -37,11 +38,25 @@ _ROWS = (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS)
 def read_huggingface(directory: Path) -> Checkpoint:
     """Read an XLM-R, RoBERTa or CamemBERT directory. Raises FocusError for what fairseq cannot represent exactly."""
     config = same_architecture(path := directory / CONFIG, read_json(path))
-    tensors = from_hugging_face(weights := _read_weights(directory))
+    weights = _read_weights(directory)
+    return from_weights(path, config, weights, *read_tokenizer(directory, config.kind))
+
+
+def from_weights(
+    path: Path,
+    config: HuggingFaceConfig,
+    weights: Mapping[str, Tensor],
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer | None,
+) -> Checkpoint:
+    """The encoder with ``weights`` under transformers' names; ``path``, where ``config`` is from, is named in errors.
+
+    Raises FocusError for what fairseq cannot represent exactly.
+    """
+    tensors = from_hugging_face(weights)
     _require_sizes(path, config, tensors)
     _take_output(path, config, weights, tensors)
-    _take_positions(directory, config, weights, tensors)
-    vocabulary, tokenizer = read_tokenizer(directory, config.kind)
+    _take_positions(path.parent, config, weights, tensors)
     if vocabulary.ids.get(PAD, config.pad) != config.pad:
         raise FocusError(
             f"{path}: pad_token_id is {config.pad}, but {PAD} has the id {vocabulary.ids[PAD]} in the "
@@ -50,7 +65,7 @@ def read_huggingface(directory: Path) -> Checkpoint:
     rows = len(tensors.get(EMBEDDING, ()))
     if rows % 8 == 0 and 0 < rows - len(vocabulary) < 128:  # rows without a token, to make the size a round number
         tensors.update({name: tensors[name][: len(vocabulary)] for name in _ROWS if name in tensors})
-    return assemble(directory, tensors, vocabulary, tokenizer, config.attention_heads)
+    return assemble(path.parent, tensors, vocabulary, tokenizer, config.attention_heads)
 
 
 def write_huggingface(

@@ -74,5 +74,7 @@ def _from_ids(tokens: Sequence[str], ids: Callable[[list[str]], list[list[int]]]
 
 def piece_ids(tokenizer: Tokenizer, vocabulary: Vocabulary) -> np.ndarray:
     """The vocabulary's id of every id of the tokenizer, ``<unk>`` where it lacks the token; shape (ids,), int32."""
-    unknown = vocabulary.ids[UNKNOWN]
-    return np.array([vocabulary.ids.get(token, unknown) for token in tokenizer.tokens], dtype=np.int32)
+    ids = np.array([vocabulary.ids.get(token, -1) for token in tokenizer.tokens], dtype=np.int32)
+    if (ids < 0).any():  # else there may be no <unk>, as in GPT-2's vocabulary
+        ids[ids < 0] = vocabulary.ids[UNKNOWN]
+    return ids

@@ -1,0 +1,186 @@
+"""A conversion in memory: from embeddings, two tokenizers and text, or vectors, to new embeddings.
+
+new = new_embeddings(model, source_tokenizer, target_tokenizer, corpus="sw.txt")
+new.put_into(model)
+"""
+
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from focus_plugin.checkpoint.architecture import SAME, same_architecture
+from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.huggingface import CONFIG, from_weights
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.errors import FocusError
+from focus_plugin.mixing.declaration import Need
+from focus_plugin.mixing.discovery import find_method
+from focus_plugin.options import Option
+from focus_plugin.transfer.initialize import Target, check_finite, initialize, require_device
+from focus_plugin.transfer.options import (
+    DEFAULT_METHOD,
+    initialization,
+    method_options,
+    shared_options,
+    without_effect,
+)
+from focus_plugin.transfer.origins import Origins
+from focus_plugin.vocabulary.tokenizer_objects import ReadTokenizer, read_object
+
+_HEAD = "lm_head.dense.weight"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEmbeddings:
+    """Embeddings of the target's tokens, in the order of the target tokenizer's ids.
+
+    embedding: (target, width), float32. output_embedding: the same of the masked-LM head, None if it is tied or was
+    not given. bias: (target,), the head's, None if it was not given. origins: where each row came from.
+    """
+
+    embedding: Tensor
+    output_embedding: Tensor | None
+    bias: Tensor | None
+    origins: Origins
+
+    def put_into(self, model: Any) -> None:
+        """Give a transformers model the new vocabulary: its embeddings, and the bias of its head."""
+        model.resize_token_embeddings(len(self.embedding), mean_resizing=False)
+        head = model.get_output_embeddings()
+        with torch.no_grad():
+            model.get_input_embeddings().weight.copy_(self.embedding)
+            if head is not None and self.output_embedding is not None:
+                head.weight.copy_(self.output_embedding)
+            if head is not None and self.bias is not None:
+                head.bias.copy_(self.bias)
+
+
+def new_embeddings(
+    source: Any,
+    source_tokenizer: Any,
+    target_tokenizer: Any,
+    *,
+    method: str = DEFAULT_METHOD,
+    paper: bool = False,
+    vectors: Any = None,
+    **options: Any,
+) -> NewEmbeddings:
+    """What ``focus convert`` computes, from and to memory.
+
+    ``source``: the input embeddings, a tensor (source, width), or a model of transformers. The output bias is fitted to
+    the corpus if it is a masked LM that the program can convert; of other models only embeddings and bias are taken.
+    ``source_tokenizer``, ``target_tokenizer``: of transformers, of tokenizers or a SentencePieceProcessor, or a path:
+    a file of one of these, or a directory with one. SentencePiece's ids are taken for XLM-R's, with ``<s> <pad> </s>
+    <unk>`` before the pieces and ``<mask>`` behind. ``vectors``: auxiliary vectors of the target's tokens, an array
+    (target, dimension), zeros for a token without. ``options``: those of ``focus convert`` and of the method, by the
+    names of their fields, such as ``corpus`` (a path, or lines of text), ``auxiliary``, ``match_fuzzy`` or ``seed``.
+
+    Raises FocusError for any fault of the input.
+    """
+    found = find_method(method)
+    known = {entry.name: entry for entry in (*shared_options(), *method_options(found.method))}
+    if unknown := [name for name in options if name not in known]:
+        raise FocusError(f"There is no option {unknown[0]}; the method {found.method.name!r} takes {', '.join(known)}.")
+    with tempfile.TemporaryDirectory(prefix="focus-") as directory:
+        scratch = Path(directory)
+        given = {name: _value(known[name], value, scratch) for name, value in options.items() if value is not None}
+        if vectors is not None:
+            given["auxiliary"] = _saved(vectors, scratch)
+        if sentence := without_effect(found.method, given, ""):
+            raise FocusError(sentence)
+        old, new = read_object(source_tokenizer, scratch / "source"), read_object(target_tokenizer, scratch / "target")
+        encoder = _encoder(source, old)
+        if not encoder.config.layers:
+            _require_no_model(found.method.needs, given)
+            given["calibrate"] = 0
+        how = initialization(found, given, paper=paper, prefix="")
+        require_device(how.options.device)
+        check_finite(Path("source"), encoder)
+        target = Target(vocabulary=new.vocabulary, tokenizer=new.tokenizer, language=new.directory)
+        done = initialize(encoder, target, how)
+    head = getattr(source, "get_output_embeddings", lambda: None)()
+    biased = encoder.config.layers or getattr(head, "bias", None) is not None
+    tied = done.tensors[OUTPUT_EMBEDDING] is done.tensors[EMBEDDING]
+    return NewEmbeddings(
+        embedding=done.tensors[EMBEDDING],
+        output_embedding=None if tied else done.tensors[OUTPUT_EMBEDDING],
+        bias=done.tensors[OUTPUT_BIAS] if biased else None,
+        origins=done.origins,
+    )
+
+
+def _value(entry: Option, value: Any, scratch: Path) -> Any:
+    """An option as it is declared; lines of a corpus become a file."""
+    if entry.kind is not Path or isinstance(value, Path):
+        return value
+    if isinstance(value, str):
+        return Path(value)
+    path = scratch / f"{entry.name}.txt"
+    path.write_text("".join(f"{line}\n" for line in _lines(entry, value)), encoding="utf-8")
+    return path
+
+
+def _lines(entry: Option, value: Any) -> Iterable[str]:
+    if entry.name != "corpus" or not isinstance(value, Iterable):
+        raise FocusError(f"{entry.name} is {type(value).__name__}; expected a path.")
+    return value
+
+
+def _saved(vectors: Any, scratch: Path) -> Path:
+    array = np.asarray(vectors.detach().cpu() if isinstance(vectors, Tensor) else vectors)
+    np.savez(path := scratch / "vectors.npz", vectors=array)
+    return path
+
+
+def _encoder(source: Any, tokenizer: ReadTokenizer) -> Checkpoint:
+    """The source as a checkpoint, one without layers if no more than its embeddings can be had."""
+    if not hasattr(source, "get_input_embeddings"):
+        return _without_layers(torch.as_tensor(source), None, None, tokenizer)
+    weights = {name: tensor.detach().cpu() for name, tensor in source.state_dict().items()}
+    if source.config.model_type in SAME and _HEAD in weights:
+        path = Path(source.config.name_or_path or type(source).__name__) / CONFIG
+        config = same_architecture(path, source.config.to_dict())
+        return from_weights(path, config, weights, tokenizer.vocabulary, tokenizer.tokenizer)
+    head = source.get_output_embeddings()
+    output, bias = (None, None) if head is None else (head.weight, head.bias)
+    return _without_layers(source.get_input_embeddings().weight, output, bias, tokenizer)
+
+
+def _without_layers(
+    embedding: Tensor, output: Tensor | None, bias: Tensor | None, tokenizer: ReadTokenizer
+) -> Checkpoint:
+    size = len(tokenizer.vocabulary)
+    if embedding.ndim != 2 or len(embedding) < size:
+        raise FocusError(
+            f"The source embeddings have shape {tuple(embedding.shape)}; expected a row for each of the {size} tokens "
+            "of the source tokenizer."
+        )
+    rows, width = _plain(embedding[:size]), embedding.shape[1]
+    tied = output is None or output is embedding
+    tensors = {
+        EMBEDDING: rows,
+        OUTPUT_EMBEDDING: rows if tied or output is None else _plain(output[:size]),
+        OUTPUT_BIAS: torch.zeros(size) if bias is None else _plain(bias[:size]),
+    }
+    config = EncoderConfig(0, width, 0, 1, 0, untied=not tied)
+    return Checkpoint(config, tensors, tokenizer.vocabulary, tokenizer.tokenizer, {})
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", torch.float32)
+
+
+def _require_no_model(needs: Collection[Need], given: Mapping[str, Any]) -> None:
+    """Raise FocusError for what needs a whole encoder."""
+    kinds = ", ".join(SAME)
+    if Need.MODEL in needs:
+        raise FocusError(f"The method needs the source model: a masked LM of transformers of the types {kinds}.")
+    if given.get("calibrate"):
+        raise FocusError(f"calibrate needs the source model: a masked LM of transformers of the types {kinds}.")

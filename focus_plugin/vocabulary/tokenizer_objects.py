@@ -1,0 +1,67 @@
+"""Tokenizers as a Python program has them: objects of several libraries, or paths."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import existing_file
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON, tokenizer_file, vocabulary_files
+from focus_plugin.vocabulary.readers import read_dictionary, read_vocabulary
+from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
+from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadTokenizer:
+    """vocabulary: its tokens, in the order of its ids. directory: has a ``dict.txt`` and the tokenizer's file."""
+
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer
+    directory: Path
+
+
+def read_object(tokenizer: Any, scratch: Path) -> ReadTokenizer:
+    """A fast tokenizer of transformers, a Tokenizer of tokenizers, a SentencePieceProcessor, or a path.
+
+    A path is a file of one of these or a directory with one. Unless that has a ``dict.txt``, the tokenizer and one are
+    written into ``scratch``, which is made. Raises FocusError for anything else.
+    """
+    if isinstance(tokenizer, str | Path) and (Path(tokenizer) / DICTIONARY).is_file():
+        dictionary, file = vocabulary_files(tokenizer)
+        return ReadTokenizer(
+            vocabulary=read_dictionary(dictionary), tokenizer=load_tokenizer(file), directory=file.parent
+        )
+    scratch.mkdir()
+    if isinstance(tokenizer, str | Path):
+        path = _file(Path(tokenizer))
+        (scratch / (TOKENIZER_JSON if path.suffix == ".json" else SENTENCEPIECE)).write_bytes(path.read_bytes())
+    else:
+        path = _written(tokenizer, scratch)
+    vocabulary = read_vocabulary(path)
+    with open(scratch / DICTIONARY, "w", encoding="utf-8") as lines:
+        for token, special in zip(vocabulary.tokens, vocabulary.special, strict=True):
+            if not special and token.split() == [token]:  # others have no line in such a file
+                lines.write(f"{token} 0\n")
+    return ReadTokenizer(vocabulary=vocabulary, tokenizer=load_tokenizer(path), directory=scratch)
+
+
+def _file(path: Path) -> Path:
+    found = tokenizer_file(path) if path.is_dir() else existing_file(path)
+    if found is None:
+        raise FocusError(f"{path}: has no tokenizer; looked for {SENTENCEPIECE} and {TOKENIZER_JSON}.")
+    return found
+
+
+def _written(tokenizer: Any, directory: Path) -> Path:
+    library = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if hasattr(library, "to_str"):
+        (path := directory / TOKENIZER_JSON).write_text(library.to_str(), encoding="utf-8")
+        return path
+    if hasattr(tokenizer, "serialized_model_proto"):
+        (path := directory / SENTENCEPIECE).write_bytes(tokenizer.serialized_model_proto())
+        return path
+    raise FocusError(
+        f"A tokenizer is {type(tokenizer).__name__}; expected a fast one of transformers, a Tokenizer of tokenizers, a "
+        "SentencePieceProcessor or a path."
+    )
