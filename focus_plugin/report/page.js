@@ -142,12 +142,13 @@ function recipe(id) {
   let rest = 1000;
   for (let i = 0; i < pairs.length; i += 2) {
     rest -= pairs[i + 1];
-    const weight = pairs[i + 1] ? percent(pairs[i + 1], 1000) : convex ? "< 0.1 %" : "0.0 %";
+    const share = pairs[i + 1] ? percent(pairs[i + 1], 1000) : "< 0.1 %";
+    const weight = convex ? share : (pairs[i + 1] / 1000).toFixed(3);
     cell.append(element("span", { class: "part" }, shown(pairs[i]), " ", element("span", {}, weight)), " ");
   }
   const hidden = support - pairs.length / 2;
-  const share = convex ? " " + percent(Math.max(rest, 0), 1000) : "";
-  if (hidden) cell.append(element("span", { class: "none" }, `and ${number(hidden)} more${share}`));
+  const others = convex ? " " + percent(Math.max(rest, 0), 1000) : "";
+  if (hidden) cell.append(element("span", { class: "none" }, `and ${number(hidden)} more${others}`));
   return cell;
 }
 

@@ -237,6 +237,37 @@ def test_a_conversion_without_mixtures_says_so():
     assert "2 (66.7 %) were filled (mean)" in " ".join(summary(found, "mean"))
 
 
+def test_learned_rows_are_told_of_and_not_warned_of():
+    origins = random_origins([COPIED, LEARNED, LEARNED, FILLED], 1, 9)
+    found = figures(origins, Vocabulary.of(["a", "b", "c", "d"]), np.array([1, 3, 0, 4]), {})
+    part = "The method made nothing for 1 (25.0 %) of the tokens, 50.0 % of the tokens of the corpus; they were filled."
+    assert warnings(found) == [part]
+    said = " ".join(summary(found, "mean"))
+    assert "0 (0.0 %) are mixtures, 2 (50.0 %) were learned by the method, and 1 (25.0 %) were filled (mean)" in said
+    assert "12.5 % are copied, 0.0 % are mixed, 50.0 % are filled, 37.5 % are learned" in said
+
+
+def test_mixtures_of_a_method_that_compares_no_vectors_are_not_judged_by_similarity(tmp_path):
+    """Its weights may have either sign; what counts is their size."""
+    origins = random_origins([COPIED] * 10 + [MIXED] * 40, 1, 20)
+    origins.similarity[:] = np.nan
+    origins.support[10:] = 9
+    origins.weights[10:] *= -1
+    source, target = (Vocabulary.of([f"{name}{i}" for i in range(50)]) for name in "st")
+    found = figures(origins, target, None, {})
+    assert found.similarities == ()
+    assert warnings(found) == []
+    sizes = [abs(float(origins.weights[i, 0])) for i in found.most_trusted]
+    assert sizes == sorted(np.abs(origins.weights[10:, 0]).tolist(), reverse=True)[: len(sizes)]
+    given = {"title": "signed", "origins": origins, "source": source, "target": target, "uses": None}
+    write_report(tmp_path / "x.html", Report(**given, manifest=manifest(), fill="normal", convex=False))
+    data = embedded(tmp_path / "x.html")
+    assert not data["convex"]
+    for row, (support, similarity, *pairs) in zip(range(10, 50), data["tokens"]["mixtures"], strict=True):
+        assert (support, similarity) == (9, None)
+        np.testing.assert_allclose(pairs[1::2], 1000 * origins.weights[row][origins.anchors[row] >= 0], atol=0.501)
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path):
     first, second = write(tmp_path / "1.html", HOSTILE), write(tmp_path / "2.html", HOSTILE)
     assert first.read_bytes() == second.read_bytes()
