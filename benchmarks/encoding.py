@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "pieces.txt"
         turns = [
-            (seconds(alone), seconds(lambda: write_pieces(arguments.text, tokenizer, output)))
+            (seconds(alone), seconds(lambda: write_pieces(read_lines(arguments.text), tokenizer, output)))
             for _ in range(arguments.turns)
         ]
     for first, second in turns:

@@ -48,6 +48,7 @@ SOURCE, TARGET, OVERLAP, WIDTH, DIMENSION = 250_002, 50_000, 18_145, 768, 300
 SHARE = OVERLAP / TARGET  # of the target's tokens that overlap, at any size
 LARGE = 4096  # rows of a block of the bare product: 300 MB of similarities
 TURNS = 3
+FASTTEXT = ("--trainer", "fasttext", "--dim", 300, "--sample-mb", 0)
 PAGE = 4096
 
 
@@ -98,7 +99,7 @@ def trained(text: Path, work: Path) -> tuple[Vocabulary, np.ndarray]:
     run("focus", "vocab", "--input", text, "--size", TARGET + 3, "--sample-mb", 16, "--output", work / "vocab")
     vectors = work / "vectors.safetensors"
     if not vectors.exists():
-        run("focus", "auxiliary", "--corpus", text, "--vocab", work / "vocab", "--output", vectors)
+        run("focus", "auxiliary", "--corpus", text, "--vocab", work / "vocab", *FASTTEXT, "--output", vectors)
     dictionary = work / "vocab" / "dict.txt"
     read = read_dictionary(dictionary)
     used = [int(line.rpartition(" ")[2]) for line in dictionary.read_text(encoding="utf-8").splitlines()]

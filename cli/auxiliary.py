@@ -4,28 +4,29 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import interactive, phases, quiet_option, tell
+from focus_cli.common import given, interactive, phases, quiet_option, tell
 from focus_cli.declared import options_of
 
-from focus_plugin.auxiliary.options import FastTextOptions
+from focus_plugin.auxiliary.options import VectorInput, VectorOptions, require_effect
 from focus_plugin.options import build
 
 
 @click.command("auxiliary")
-@click.option("--corpus", required=True, type=Path, help="Text of the target language, UTF-8.")
-@click.option("--vocab", required=True, type=Path, help="Directory made by focus vocab.")
+@options_of(VectorInput)
 @click.option(
     "--output",
     required=True,
     type=Path,
-    help="X.bin for a fastText model, X.safetensors for the tokens' vectors alone.",
+    help="X.safetensors for the vectors of the tokens, X.bin for a whole model of fastText.",
 )
-@options_of(FastTextOptions)
+@options_of(VectorOptions)
 @quiet_option
-def command(corpus: Path, vocab: Path, output: Path, quiet: bool, **fasttext: Any) -> None:
-    """Train the auxiliary fastText vectors of the target tokens."""
+@click.pass_context
+def command(context: click.Context, /, output: Path, quiet: bool, **values: Any) -> None:
+    """Train auxiliary vectors of the target tokens."""
     from focus_plugin.jobs.auxiliary import make_auxiliary
 
-    options = build(FastTextOptions, fasttext)
-    known, total = make_auxiliary(corpus, vocab, output, options, phases(quiet), interactive(quiet))
+    made_of, options = build(VectorInput, values), build(VectorOptions, values)
+    require_effect(options, given(context))
+    known, total = make_auxiliary(made_of, options, output, phases(quiet), interactive(quiet))
     tell(quiet, f"{output}: vectors for {known} of {total} tokens.")

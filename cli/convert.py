@@ -8,7 +8,7 @@ import click
 from focus_cli.common import given, interactive, phases, quiet_option, tell
 from focus_cli.declared import click_option, options_of
 
-from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
+from focus_plugin.auxiliary.options import ReadingOptions, VectorOptions
 from focus_plugin.mixing.declaration import Method
 from focus_plugin.mixing.discovery import find_method, installed_names, shipped_methods
 from focus_plugin.options import Option, build
@@ -74,7 +74,7 @@ class MethodCommand(click.Command):
     metavar="NAME|FILE",
     help="How new rows are made: a method by name, or a .py file that declares one.",
 )
-@options_of(InitializationOptions, ReadingOptions, FastTextOptions)
+@options_of(InitializationOptions, ReadingOptions, VectorOptions)
 @click.option("--paper", is_flag=True, help="Do what the software of the method's authors does, with its defaults.")
 @quiet_option
 @click.pass_context

@@ -12,7 +12,7 @@ from focus_plugin.errors import FocusError
 
 COMMANDS = {
     "vocab": "Train a SentencePiece vocabulary for the target language, or take a published tokenizer.",
-    "auxiliary": "Train the auxiliary fastText vectors of the target tokens.",
+    "auxiliary": "Train auxiliary vectors of the target tokens.",
     "convert": "Give a multilingual encoder the target vocabulary.",
     "explain": "Say which source tokens a target token is made of.",
     "prepare": "Encode text for masked-LM training with fairseq.",

@@ -1,19 +1,19 @@
-"""fastText vectors kept by what they were made from: the same input is never trained on twice, another never reused."""
+"""Trained vectors kept by what they were made from: the same input is never trained on twice, another never reused."""
 
 import hashlib
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 from focus_plugin import __version__
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
-from focus_plugin.auxiliary.options import FastTextOptions
-from focus_plugin.auxiliary.training import train_vectors
+from focus_plugin.auxiliary.options import VectorInput, VectorOptions
+from focus_plugin.auxiliary.trainers import train_vectors
+from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.errors import FocusError
-from focus_plugin.files import sha256
+from focus_plugin.files import scratch_directory, sha256
 from focus_plugin.manifest import installed_version
 from focus_plugin.progress import Phase
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
@@ -29,35 +29,42 @@ def cache_directory() -> Path:
 
 
 def cached_vectors(
-    corpus: Path,
+    made_of: VectorInput,
     digest: str,
-    vocabulary: Path,
     target: Vocabulary,
-    options: FastTextOptions,
+    options: VectorOptions,
     phase: Phase,
     verbose: bool = False,
 ) -> TokenVectors:
     """The vectors that ``train_vectors`` gives, from the cache if they are there.
 
-    ``digest``: the SHA-256 of ``corpus``. ``vocabulary``: the directory that ``target`` was read from. Raises
-    FocusError if the cache cannot be written.
+    ``digest``: the SHA-256 of the corpus. ``target``: the vocabulary of ``made_of``. Raises FocusError if the cache
+    cannot be written, and what ``train_vectors`` raises.
     """
-    files = vocabulary_files(vocabulary)
-    packages = ("fasttext", tokenizer_package(files[1]))
+    files = vocabulary_files(made_of.vocabulary)
+    packages = ("fasttext", "numpy", "scipy", tokenizer_package(files[1]))
     made_from = {
         "corpus": digest,
         "vocabulary": [sha256(path) for path in files],
-        "options": asdict(options),
+        "options": options.effective(),
+        "seed": made_of.seed,
         "versions": [__version__, *map(installed_version, packages)],
     }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     path = cache_directory() / f"{key}.safetensors"
     if not path.is_file():
         _require_writable(path.parent)
-        tokenizer = load_tokenizer(files[1])
-        with phase("Encoding for fastText", corpus.stat().st_size) as progress:
-            vectors = train_vectors(corpus, tokenizer, target, options, progress, verbose=verbose)
-        save_vectors(path, vectors, target)
+        with scratch_directory(path) as scratch:
+            job = VectorTraining(
+                corpus=made_of.corpus,
+                tokenizer=load_tokenizer(files[1]),
+                target=target,
+                options=options,
+                seed=made_of.seed,
+                scratch=scratch,
+                verbose=verbose,
+            )
+            save_vectors(path, train_vectors(job, phase), target)
     return load_vectors(path, target)
 
 

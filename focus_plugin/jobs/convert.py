@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def convert(
         with phase("Reading the source checkpoint", 1):
             source = read_checkpoint(what.source)
             check_finite(what.source, source)
-        with _target_files(what, source.vocabulary) as (dictionary, tokenizer_file):
+        with _target_files(what, source.vocabulary, directory) as (dictionary, tokenizer_file):
             vocabulary, tokenizer = read_dictionary(dictionary), load_tokenizer(tokenizer_file)
             target = Target(
                 vocabulary=vocabulary,
@@ -97,12 +97,12 @@ def convert(
 
 
 @contextmanager
-def _target_files(what: ConversionOptions, source: Vocabulary) -> Iterator[tuple[Path, Path]]:
-    """``dict.txt`` and the tokenizer's file of the target vocabulary."""
+def _target_files(what: ConversionOptions, source: Vocabulary, beside: Path) -> Iterator[tuple[Path, Path]]:
+    """``dict.txt`` and the tokenizer's file of the target vocabulary; made for now in ``beside`` if that extends."""
     if not what.extend:
         yield vocabulary_files(what.vocabulary)
         return
-    with tempfile.TemporaryDirectory(prefix="focus-") as directory:
+    with tempfile.TemporaryDirectory(dir=beside) as directory:
         yield extend_vocabulary(what.source, source, what.vocabulary, Path(directory))
 
 
@@ -119,7 +119,7 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
         options |= {"method": method.name, "of_method": settings(how.of_method)}
         named |= {"method": how.found.file, **{f"method/{name}": path for name, path in how.files.items()}}
     if trains_vectors(how):
-        options["fasttext"] = asdict(how.fasttext)
+        options["vectors"] = how.vectors.effective()
     parts |= {name: [existing_file(path)] for name, path in named.items() if path}
     with phase("Reading the input", sum(path.stat().st_size for paths in parts.values() for path in paths)) as progress:
         inputs = {

@@ -75,6 +75,8 @@ METHOD = Method(
     options=FocusOptions,
     needs=(Need.VECTORS,),
     published={
+        "trainer": "fasttext",
+        "sample_mb": 0,
         "dimension": 100,
         "epochs": 3,
         "minimum_count": 10,

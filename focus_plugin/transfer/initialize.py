@@ -11,6 +11,7 @@ from torch import Tensor
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.cache import cached_vectors
+from focus_plugin.auxiliary.options import VectorInput
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.checkpoint.checkpoint import Checkpoint
@@ -140,7 +141,8 @@ def _vectors(target: Target, language: Vocabulary, how: Initialization, phase: P
         return load_word_vectors(options.word_vectors, language)
     assert options.corpus is not None
     digest = target.corpus or sha256(options.corpus)
-    return cached_vectors(options.corpus, digest, target.language, language, how.fasttext, phase, verbose)
+    made_of = VectorInput(corpus=options.corpus, vocabulary=target.language, seed=options.seed)
+    return cached_vectors(made_of, digest, language, how.vectors, phase, verbose)
 
 
 def _bias(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
+from focus_plugin.auxiliary.options import ReadingOptions, VectorOptions, require_effect
 from focus_plugin.errors import FocusError
 from focus_plugin.mixing.declaration import Method, Need
 from focus_plugin.mixing.discovery import FoundMethod
@@ -66,7 +66,7 @@ class Initialization:
     files: Mapping[str, Path] = field(default_factory=dict)
     options: InitializationOptions
     reading: ReadingOptions
-    fasttext: FastTextOptions
+    vectors: VectorOptions
 
     @property
     def method(self) -> Method:
@@ -104,7 +104,7 @@ def method_options(method: Method) -> tuple[Option, ...]:
 
 def shared_options() -> tuple[Option, ...]:
     """The options of every initialization, whatever the method."""
-    return (*declared(InitializationOptions), *declared(ReadingOptions), *declared(FastTextOptions))
+    return (*declared(InitializationOptions), *declared(ReadingOptions), *declared(VectorOptions))
 
 
 def initialization(
@@ -129,9 +129,10 @@ def initialization(
         files={file.name: Path(values[file.name]) for file in method.files if values.get(file.name)},
         options=build(InitializationOptions, values),
         reading=build(ReadingOptions, values),
-        fasttext=build(FastTextOptions, values),
+        vectors=build(VectorOptions, values),
     )
     _require_enough(made, prefix)
+    require_effect(made.vectors, given, prefix)
     return made
 
 
@@ -148,14 +149,14 @@ def without_effect(method: Method, given: Mapping[str, Any], prefix: str = "--")
     ``given``: the options that the user gave, by name. ``prefix``: that of options where the user gave them.
     """
     flags = {entry.name: entry.flag for entry in (*shared_options(), *method_options(method))}
-    fasttext = [entry.name for entry in declared(FastTextOptions)]
+    of_training = [entry.name for entry in declared(VectorOptions)]
     of_method = [entry.name for entry in method_options(method)]
     rules: dict[str, Collection[str]] = {}
     if given.get("matrix"):
-        rules[f"{prefix}matrix"] = ("method", *of_method, *fasttext)
-    rules |= {f"{prefix}{flags[name]}": fasttext for name in _VECTORS if given.get(name)}
+        rules[f"{prefix}matrix"] = ("method", *of_method, *of_training)
+    rules |= {f"{prefix}{flags[name]}": of_training for name in _VECTORS if given.get(name)}
     if Need.VECTORS not in method.needs:
-        rules[f"{prefix}method {method.name}"] = (*_VECTORS, *fasttext)
+        rules[f"{prefix}method {method.name}"] = (*_VECTORS, *of_training)
     for reason, unused in rules.items():
         if wrong := [name for name in unused if name in given]:
             return f"{prefix}{flags.get(wrong[0], wrong[0])} has no effect with {reason}; leave it out."

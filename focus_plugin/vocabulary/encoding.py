@@ -74,14 +74,14 @@ def tokens_per_word(lines: Iterable[str], tokenizer: Tokenizer) -> float:
     return tokens / max(words, 1)
 
 
-def write_pieces(corpus: str | Path, tokenizer: Tokenizer, output: Path, progress: Progress = silent) -> None:
-    """Write a text with its pieces separated by spaces, one line a line: what fastText trains on."""
+def write_pieces(lines: Iterable[str], tokenizer: Tokenizer, output: Path) -> None:
+    """Write lines with their pieces separated by spaces, one line a line: what fastText trains on."""
 
     def encoded(lines: list[str]) -> bytes:
         return b"".join([b" ".join(line) + b"\n" for line in tokenizer.pieces(lines) if line])
 
     # A tokenizer's own threads would leave the cores idle while the pieces are joined and written.
     with open(output, "wb") as file, ThreadPoolExecutor(available_cores()) as threads:
-        for batch in batches(read_lines(corpus, progress)):
+        for batch in batches(lines):
             parts = (batch[i : i + PART_LINES] for i in range(0, len(batch), PART_LINES))
             file.writelines(threads.map(encoded, parts))

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from focus_plugin.auxiliary.alignment import LARGEST_UNKNOWN_SHARE, TokenVectors
 from focus_plugin.auxiliary.matrices import save_vectors
-from focus_plugin.auxiliary.options import FastTextOptions, ReadingOptions
+from focus_plugin.auxiliary.options import ReadingOptions, VectorInput, VectorOptions
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.errors import FocusError
@@ -31,8 +31,12 @@ from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary,
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
-OPTIONS = FastTextOptions(dimension=16, minimum_count=5)
+OPTIONS = VectorOptions(trainer="fasttext", dimension=16, minimum_count=5)
 SMALL = Vocabulary.of(["<s>", "<pad>", "</s>", "<unk>", "▁a", "▁b", "ab", "<mask>"])
+
+
+def train(corpus: Path, vocabulary: Path, output: Path) -> None:
+    make_auxiliary(VectorInput(corpus=corpus, vocabulary=vocabulary), OPTIONS, output)
 
 
 def write_vec(path: Path, model: fasttext.FastText._FastText) -> Path:
@@ -50,7 +54,7 @@ def target(vocabulary: Path) -> Vocabulary:
 
 @pytest.fixture(scope="module")
 def token_model(directory: Path, vocabulary: Path, target_text: Path) -> Path:
-    make_auxiliary(target_text, vocabulary, directory / "tokens.bin", OPTIONS)
+    train(target_text, vocabulary, directory / "tokens.bin")
     return directory / "tokens.bin"
 
 
@@ -69,15 +73,10 @@ def smaller_vocabulary(directory: Path, target_text: Path) -> Path:
 
 def test_pieces_are_written_as_sentencepiece_cuts_them(vocabulary, target_text, tmp_path):
     lines = [*target_text.read_text().splitlines(), "", "   ", "ꙮ babo ꙮꙮ", "\u2028"] * (BATCH_LINES // 3000 + 1)
-    (tmp_path / "text.txt").write_text("\n".join(lines))
     processor = load_sentencepiece(vocabulary / SENTENCEPIECE)
-    progress: list[int] = []
-    write_pieces(
-        tmp_path / "text.txt", load_tokenizer(vocabulary / SENTENCEPIECE), tmp_path / "pieces.txt", progress.append
-    )
+    write_pieces(iter(lines), load_tokenizer(vocabulary / SENTENCEPIECE), tmp_path / "pieces.txt")
     cut = (processor.encode(line, out_type=str) for line in lines)
     assert (tmp_path / "pieces.txt").read_text() == "".join(" ".join(pieces) + "\n" for pieces in cut if pieces)
-    assert sum(progress) == (tmp_path / "text.txt").stat().st_size
 
 
 def test_a_model_gives_fasttexts_own_vectors(token_model, target):
@@ -225,9 +224,9 @@ def test_vectors_of_another_tokenizer_are_refused(
 ):
     other_text = write_text(tmp_path / "other.txt", lines=3000, seed=5)
     make_vocabulary(other_text, 400, tmp_path / "other.vocab", sample_bytes=1 << 28, seed=1)
-    make_auxiliary(other_text, tmp_path / "other.vocab", tmp_path / "other.bin", OPTIONS)
+    train(other_text, tmp_path / "other.vocab", tmp_path / "other.bin")
     for suffix in ("safetensors", "bin"):
-        make_auxiliary(target_text, smaller_vocabulary, tmp_path / f"smaller.{suffix}", OPTIONS)
+        train(target_text, smaller_vocabulary, tmp_path / f"smaller.{suffix}")
     write_vec(tmp_path / "larger.vec", fasttext.load_model(str(token_model)))
     cases = (
         (vocabulary, tmp_path / "other.bin", "it seems to be made with another tokenizer"),
@@ -249,8 +248,8 @@ def test_only_the_right_tokenizer_is_accepted_on_less_text(
     and without such counts both are accepted."""
     (tmp_path / "less.txt").write_text("".join(target_text.read_text().splitlines(keepends=True)[::10]))
     right, smaller = tmp_path / "right.bin", tmp_path / "smaller.bin"
-    make_auxiliary(tmp_path / "less.txt", vocabulary, right, OPTIONS)
-    make_auxiliary(tmp_path / "less.txt", smaller_vocabulary, smaller, OPTIONS)
+    train(tmp_path / "less.txt", vocabulary, right)
+    train(tmp_path / "less.txt", smaller_vocabulary, smaller)
     uses = read_counts(vocabulary / "dict.txt", target)
     words = set(fasttext.load_model(str(right)).get_words())
     assert any(uses[target.ids[token]] for token in target.tokens if token not in words), "less text has fewer tokens"
@@ -268,7 +267,7 @@ def test_only_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(
     """Words in letters that the target lacks are no sign of another tokenizer; words in its letters are."""
     foreign = [f"{first}{second} babo" for first in "абвгдежзик" for second in "лмнопрстуф"]
     (tmp_path / "text.txt").write_text(target_text.read_text() + "\n".join(foreign * 5))
-    make_auxiliary(tmp_path / "text.txt", vocabulary, tmp_path / "v.bin", OPTIONS)
+    train(tmp_path / "text.txt", vocabulary, tmp_path / "v.bin")
     words = fasttext.load_model(str(tmp_path / "v.bin")).get_words()
     assert sum(word not in target.ids for word in words) >= len(foreign) > LARGEST_UNKNOWN_SHARE * len(words)
     assert load_vectors(tmp_path / "v.bin", target).vectors.any()
@@ -279,7 +278,7 @@ def test_only_the_right_tokenizer_is_accepted_on_text_that_it_cannot_spell(
 def test_a_refusal_is_overridden_by_the_option_that_it_names(
     release, vocabulary, smaller_vocabulary, token_model, target, target_text, tmp_path
 ):
-    make_auxiliary(target_text, smaller_vocabulary, tmp_path / "smaller.bin", OPTIONS)
+    train(target_text, smaller_vocabulary, tmp_path / "smaller.bin")
     uses = read_counts(vocabulary / "dict.txt", target)
     with pytest.raises(FocusError, match="--skip-tokenizer-check"):  # by check_counts
         load_vectors(tmp_path / "smaller.bin", target, uses)
@@ -302,7 +301,7 @@ def test_a_lack_of_memory_is_told(vocabulary, target_text, tmp_path):
         resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))
 
     program = [str(Path(sys.executable).parent / "focus"), "auxiliary", "--corpus", str(target_text)]
-    given = ["--vocab", str(vocabulary), "--dim", "5000", "--output", str(tmp_path / "v.bin")]
+    given = ["--vocab", str(vocabulary), "--trainer", "fasttext", "--dim", "5000", "--output", str(tmp_path / "v.bin")]
     done = subprocess.run([*program, *given], capture_output=True, text=True, preexec_fn=limit)
     assert done.returncode == 1
     assert "fastText could not train on it" in done.stderr

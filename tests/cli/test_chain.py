@@ -314,7 +314,7 @@ def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
     """From another directory, with a fastText model; one update at a learning rate of 0 saves what was built."""
     text, vocabulary = chain / "swa.train.txt", chain / "vocab"
     made = ("--corpus", text, "--vocab", vocabulary, "--dim", 20)
-    run("focus", "auxiliary", *made, "--output", tmp_path / "v.bin")
+    run("focus", "auxiliary", *made, "--trainer", "fasttext", "--output", tmp_path / "v.bin")
     source = ("--source", SAMPLE / "source", "--vocab", vocabulary, "--auxiliary", tmp_path / "v.bin")
     run("focus", "convert", *source, "--output", tmp_path / "converted")
     plugin = ("--user-dir", "focus_plugin", "--task", "focus_masked_lm", "--arch", "focus_roberta")

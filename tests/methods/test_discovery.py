@@ -68,7 +68,7 @@ def test_what_a_method_declares_as_published_are_options():
     for method in shipped_methods():
         if method.published:
             how = initialization(find_method(method.name), {"auxiliary": Path("x")}, paper=True)
-            values = {**vars(how.of_method), **vars(how.options), **vars(how.fasttext)}
+            values = {**vars(how.of_method), **vars(how.options), **vars(how.vectors)}
             assert {name: values[name] for name in method.published} == method.published
 
 

@@ -19,7 +19,7 @@ from focus_plugin.checkpoint.release import write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.mixing.matrix import load_matrix, save_matrix
 
-SMALL = ("--dim", 16, "--epochs", 2, "--min-count", 5)
+SMALL = ("--dim", 16, "--min-count", 5)
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     run("focus", "convert", *given, "--output", root / "extended")
     run("focus", "prepare", "--vocab", root / "extended", *text, "--output", root / "extended.data")
     given = ("--corpus", root / "target.txt", "--vocab", root / "vocabulary", "--dim", 8, "--min-count", 3)
-    run("focus", "auxiliary", *given, "--output", root / "tokens.bin")
+    run("focus", "auxiliary", *given, "--trainer", "fasttext", "--output", root / "tokens.bin")
     words = fasttext.train_unsupervised(str(root / "target.txt"), dim=8, minCount=1, thread=1, verbose=0)
     words.save_model(str(root / "words.bin"))
     return world
@@ -57,14 +57,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def options(root: Path) -> dict[str, list[object]]:
     """The options of each conversion, as ``focus convert`` takes them."""
-    corpus, fasttext = ["--corpus", root / "target.txt"], ["--dim", 8, "--min-count", 2, "--epochs", 2]
+    corpus, small = ["--corpus", root / "target.txt"], ["--dim", 8, "--min-count", 2]
+    fasttext = ["--trainer", "fasttext", "--epochs", 2, "--sample-mb", 1]
     return {
-        "corpus": [*corpus, *fasttext, "--match-fuzzy", "--fill", "mean", "--calibrate", 3000, "--seed", 5],
+        "corpus": [*corpus, *small, *fasttext, "--match-fuzzy", "--fill", "mean", "--calibrate", 3000, "--seed", 5],
         "paper": ["--auxiliary", root / "tokens.bin", "--paper"],
         "words": ["--word-vectors", root / "words.bin", *corpus, "--rank-bias"],
         "matrix": ["--matrix", root / "corpus" / "mixing.safetensors"],
         "pieces": ["--method", "pieces", "--norm", "source", "--pieces", "last"],
-        "extend": ["--extend", *corpus, *fasttext, "--special-anchors", "--rare", "fill"],
+        "extend": ["--extend", *corpus, *small, "--special-anchors", "--rare", "fill"],
     }
 
 

@@ -67,7 +67,12 @@ def test_manifest_says_what_happened(converted, release, vocabulary):
     assert counts["overlap"] == len(set(source.tokens) & set(target.tokens))
     assert counts["mixed"] > 50
     assert counts["target_tokens_per_word"] < counts["source_tokens_per_word"]
-    assert manifest["options"]["fasttext"]["minimum_count"] == 5
+    assert manifest["options"]["vectors"] == {
+        "trainer": "neighbors",
+        "sample_mb": 256,
+        "dimension": 16,
+        "minimum_count": 5,
+    }
     assert set(manifest["inputs"]) >= {"source/model.pt", "vocabulary/dict.txt", "corpus"}
     assert "torch" in manifest["made_by"]
 
@@ -130,12 +135,13 @@ def test_vectors_are_cached_by_content(release, vocabulary, target_text, tmp_pat
     first = cached(target_text, "one")
     stamp = (tmp_path / "cache" / next(iter(first))).stat().st_mtime_ns
     moved = shutil.copy(target_text, tmp_path / "moved.txt")
-    assert cached(moved, "two", "--seed", 2) == first
+    assert cached(moved, "two", "--calibrate", 0) == first
     assert (tmp_path / "cache" / next(iter(first))).stat().st_mtime_ns == stamp
     with open(moved, "a") as file:
         file.write("One more line.\n")
     assert len(cached(moved, "three")) == 2
     assert len(cached(target_text, "four", "--dim", 17)) == 3
+    assert len(cached(target_text, "five", "--seed", 2)) == 4
 
 
 def test_the_seed_decides_the_bytes(release, vocabulary, target_text, tmp_path, monkeypatch):
@@ -149,8 +155,9 @@ def test_the_seed_decides_the_bytes(release, vocabulary, target_text, tmp_path, 
 
 
 def test_given_vectors_are_used(release, vocabulary, target_text, tmp_path):
+    base = ("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *SMALL, "--trainer", "fasttext")
     for name in ("v.bin", "v.safetensors"):
-        run("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, "--output", tmp_path / name, *SMALL)
+        run(*base, "--output", tmp_path / name)
     import fasttext
 
     model = fasttext.load_model(str(tmp_path / "v.bin"))
@@ -252,7 +259,7 @@ def test_outputs_that_cannot_be_made_are_told_before_the_work(target_text, tmp_p
 
 def test_vectors_that_could_not_be_written_are_told_before_the_work(vocabulary, target_text, tmp_path):
     (tmp_path / "file").touch()
-    base = ("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *SMALL, "--epochs", 100_000)
+    base = ("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *SMALL)
     refuse(*base, "--output", tmp_path / "file" / "v.safetensors", says="is no directory that can be written")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -345,7 +352,8 @@ def test_a_training_in_another_language_can_be_interrupted(vocabulary, target_te
         (tmp_path / "words.txt").write_text("\n".join(words))
         given = ("--input", tmp_path / "words.txt", "--size", 8000, "--output", tmp_path / "out")
     else:
-        given = ("--corpus", target_text, "--vocab", vocabulary, "--epochs", 100_000, "--output", tmp_path / "out.bin")
+        given = ("--corpus", target_text, "--vocab", vocabulary, "--output", tmp_path / "out.bin")
+        given += ("--trainer", "fasttext", "--epochs", 100_000)
     program = [str(Path(sys.executable).parent / "focus"), command, *map(str, given)]
     process = subprocess.Popen(
         program,

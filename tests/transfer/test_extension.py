@@ -42,7 +42,19 @@ def extend(source: Path, vocabulary: Path, output: Path, *options: object) -> Pa
 @pytest.fixture(scope="module")
 def vectors(directory, vocabulary, target_text) -> Path:
     path = directory / "extension.bin"
-    run("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, "--output", path, *SMALL)
+    run(
+        "focus",
+        "auxiliary",
+        "--corpus",
+        target_text,
+        "--vocab",
+        vocabulary,
+        "--output",
+        path,
+        *SMALL,
+        "--trainer",
+        "fasttext",
+    )
     return path
 
 
