@@ -42,7 +42,7 @@ class Target:
 
     vocabulary: of the model to be. tokenizer: how text is cut into its tokens, if that is known. language: the
     directory with the vocabulary of the language, by which ``vocabulary`` extends the source's if ``extends``, and
-    which is ``vocabulary`` itself if not. corpus: the SHA-256 of the corpus, where somebody computed it already.
+    which is ``vocabulary`` itself if not. corpus: the SHA-256 of the corpus, if it is known.
     """
 
     vocabulary: Vocabulary
