@@ -156,7 +156,8 @@ def _bias(
         return tensors[OUTPUT_BIAS]
     if target.tokenizer is None:
         raise FocusError("Fitting the output bias needs the target's tokenizer beside dict.txt; give --calibrate 0.")
-    text = text_ids(options.corpus, target.tokenizer, vocabulary, options.seed)
+    with phase("Reading text for the output bias", options.corpus.stat().st_size) as progress:
+        text = text_ids(options.corpus, target.tokenizer, vocabulary, options.seed, progress)
     calibration = Calibration(tokens=options.calibrate, kept=kept, seed=options.seed, device=options.device)
     with phase("Fitting the output bias", options.calibrate) as progress:
         return calibrated_bias(source.config, tensors, vocabulary, text, calibration, progress)
