@@ -82,8 +82,8 @@ def make(arguments: argparse.Namespace, work: Path) -> np.ndarray:
     write_batch(work, tokenizer)
     onnx, int8 = ("focus", "export", "--onnx"), ("--precision", "int8", "--max-loss", 1)
     run(*onnx, "--model", encoder, "--output", work / "fp32")
-    run(*onnx, "--model", encoder, *int8, "--validation", work / "texts.txt", "--output", work / "int8")
-    table = ("--validation", arguments.table, "--text-column", arguments.text_column)
+    run(*onnx, "--model", encoder, *int8, "--valid", work / "texts.txt", "--output", work / "int8")
+    table = ("--valid", arguments.table, "--text-column", arguments.text_column)
     run(*onnx, "--model", arguments.classifier, *int8, *table, "--output", work / "classifier")
     run("focus", "export", "--hf", "--model", encoder, "--output", work / "hf")
     if not (work / "optimum").exists():

@@ -1,7 +1,7 @@
 """Serving on a GPU: our fp16 and bf16 beside optimum's level O4 and PyTorch's scaled_dot_product_attention in bf16.
 
-    focus export --onnx --precision fp16 --validation texts.txt --model DIR/encoder --output DIR/fp16
-    focus export --onnx --precision bf16 --validation texts.txt --model DIR/encoder --output DIR/bf16
+    focus export --onnx --precision fp16 --valid texts.txt --model DIR/encoder --output DIR/fp16
+    focus export --onnx --precision bf16 --valid texts.txt --model DIR/encoder --output DIR/bf16
     python benchmarks/serving_gpu.py --work DIR
 
 `--work` is the directory of serving.py. Needs optimum-onnx, transformers, PyTorch for the GPU and onnxruntime-gpu, but

@@ -71,9 +71,7 @@ def authors(source: Path, vocabulary: Path, text: Path, output: Path) -> None:
 
     checkpoint = read_checkpoint(source)
     old, new = tokenizer(source), tokenizer(vocabulary)
-    rows = FOCUS(
-        new, old, checkpoint.tensors[EMBEDDING], target_training_data_path=str(text), processes=1, verbosity="silent"
-    )
+    rows = FOCUS(new, old, checkpoint.tensors[EMBEDDING], target_training_data_path=str(text), processes=1)
     bias = checkpoint.tensors[OUTPUT_BIAS][: len(rows)]
     bias = torch.nn.functional.pad(bias, (0, len(rows) - len(bias)))
     output.mkdir(parents=True)

@@ -1,18 +1,29 @@
 """``focus export``"""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import phases, quiet_option, refuse, tell
+from focus_cli.common import given, phases, quiet_option, refuse, tell
+from focus_cli.declared import click_option, options_of
+
+from focus_plugin.jobs.export_options import OnnxExport, column_options, head_options
+from focus_plugin.options import build, declared
 
 FORMS = ("onnx", "hf", "triton")
-JUDGING = ("label_column", "text_column", "max_loss")
-OF_ONNX = ("precision", "validation", *JUDGING, "calibration", "keep_tokens_of", "hidden_states", "tolerance")
-USELESS = {"onnx": (), "hf": OF_ONNX, "triton": ("pooling", *OF_ONNX)}
+OF_ONNX = tuple(entry.name for entry in declared(OnnxExport))
 
 
-@click.command("export")
+class Export(click.Command):
+    """The options of the tasks' heads are known when they are needed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the command, and those of all heads."""
+        return [*super().get_params(ctx), *map(click_option, head_options())]
+
+
+@click.command("export", cls=Export)
 @click.option("--onnx", is_flag=True, help="As an ONNX graph for ONNX Runtime.")
 @click.option("--hf", is_flag=True, help="As a directory that transformers loads.")
 @click.option("--triton", is_flag=True, help="As a model repository for Triton Inference Server.")
@@ -20,46 +31,29 @@ USELESS = {"onnx": (), "hf": OF_ONNX, "triton": ("pooling", *OF_ONNX)}
     "--model",
     required=True,
     type=Path,
-    help="Encoder or classification model: a directory. For --triton one made by --onnx.",
+    help="Encoder, or a model made by focus finetune: a directory. For --triton one made by --onnx.",
 )
 @click.option("--output", required=True, type=Path, help="Directory to make.")
-@click.option("--pooling", type=click.Choice(["mean", "first"]), help="For encoders without a head; mean unless given.")
-@click.option(
-    "--precision",
-    default="fp32",
-    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
-    help="ONNX: of the matrix products; fp16 and bf16 are for GPUs, int8 for CPUs.",
-)
-@click.option(
-    "--validation",
-    type=Path,
-    help="ONNX: a table with labels, or texts, to judge by what less precision or fewer tokens lose.",
-)
-@click.option("--label-column", default="label", help="Of the validation table.")
-@click.option("--text-column", default="text", help="Of the validation table.")
-@click.option(
-    "--max-loss",
-    default=0.01,
-    type=click.FloatRange(min=0),
-    help="ONNX: relative loss of accuracy, or of embeddings' cosine, above which nothing is written.",
-)
-@click.option("--calibration", type=Path, help="ONNX, int8: text to fix scales by, unless that loses more.")
-@click.option("--keep-tokens-of", type=Path, help="ONNX: leave out the tokens that this text has no use for.")
-@click.option("--hidden-states", is_flag=True, help="ONNX: have the model give the hidden states of all tokens too.")
-@click.option("--tolerance", default=1e-4, type=click.FloatRange(min=0), help="ONNX: largest difference to PyTorch.")
+@options_of(OnnxExport)
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, model: Path, output: Path, quiet: bool, **options: Any) -> None:
-    """Export a model: for serving, verified against PyTorch, for transformers, or for Triton."""
+    """Export a model: for serving, verified against PyTorch, for transformers, or for Triton.
+
+    Options that are not of every form or task are refused where they would do nothing.
+    """
     forms = [form for form in FORMS if options.pop(form)]
     if len(forms) != 1:
         raise click.UsageError("Say as what: --onnx, --hf or --triton, one of them.")
-    refuse(context, USELESS[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
+    heads = {entry.name for entry in head_options()}
+    useless = {"onnx": (), "hf": OF_ONNX, "triton": (*OF_ONNX, *sorted(heads))}
+    refuse(context, useless[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
+    head = {name: options[name] for name in heads & given(context)}
     if forms == ["hf"]:
         from focus_plugin.jobs.export_huggingface import export_huggingface
 
         with phases(quiet)("Exporting", 1):
-            found = export_huggingface(model, output, options["pooling"]).counts
+            found = export_huggingface(model, output, head).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
     elif forms == ["triton"]:
         from focus_plugin.jobs.export_triton import export_triton
@@ -68,52 +62,41 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
             models = export_triton(model, output).counts["models"]
         tell(quiet, f"{output}: the models {' and '.join(models)}, for Triton.")
     else:
-        _onnx(context, model, output, quiet, **options)
+        _check(context, **options)
+        _onnx(build(OnnxExport, {**options, "model": model, "head": head}), output, quiet)
 
 
-def _onnx(
-    context: click.Context,
-    model: Path,
-    output: Path,
-    quiet: bool,
-    pooling: str | None,
-    precision: str,
-    validation: Path | None,
-    label_column: str,
-    text_column: str,
-    max_loss: float,
-    calibration: Path | None,
-    keep_tokens_of: Path | None,
-    hidden_states: bool,
-    tolerance: float,
+def _check(
+    context: click.Context, precision: str, valid: Path | None, keep_tokens_of: Path | None, **options: Any
 ) -> None:
+    """Raise UsageError for options that need others."""
     if precision != "int8":
-        refuse(context, ["calibration"], "fixes the scales of --precision int8.")
+        refuse(context, ["activation_ranges_of"], "fixes the ranges of --precision int8.")
     if precision == "fp32" and not keep_tokens_of:
-        refuse(context, ["validation"], "judges what --precision or --keep-tokens-of lose; give one of these.")
-    if precision != "fp32" and not validation:
-        raise click.UsageError(
-            f"--precision {precision} loses something; say with --validation on what to measure how much."
-        )
-    if not validation:
-        refuse(context, JUDGING, "is about --validation; give that, too.")
-    from focus_plugin.jobs.export import Export, export_onnx
-    from focus_plugin.jobs.reduction import Reduction
+        refuse(context, ["valid"], "measures what --precision or --keep-tokens-of lose; give one of these.")
+    if precision != "fp32" and not valid:
+        raise click.UsageError(f"--precision {precision} requires --valid, on which its loss is measured.")
+    if not valid:
+        refuse(context, ["max_loss", *(entry.name for entry in column_options())], "is about --valid; give that, too.")
 
-    reduction = None
-    if validation:
-        reduction = Reduction(precision, validation, label_column, text_column, max_loss, calibration)
-    job = Export(model, pooling, tolerance, hidden_states, keep_tokens_of, reduction)
+
+def _onnx(job: OnnxExport, output: Path, quiet: bool) -> None:
+    from focus_plugin.jobs.export import export_onnx
+
     found = export_onnx(job, output, phases(quiet)).counts
     lines = [f"{output}: largest difference to PyTorch {found['largest_difference_to_pytorch']:.1e}."]
-    if keep_tokens_of:
+    if job.keep_tokens_of:
         lines.append(f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept.")
-    if reduction:
-        exact = "fp32 with all tokens" if keep_tokens_of else "fp32"
-        lines += [
-            f"{name.replace('_', '-')} as {precision} {100 * reduced:.1f} % ({exact}: {100 * whole:.1f} %)"
+    tell(quiet, *lines, *(_judged(job, found) if job.valid else ()))
+
+
+def _judged(job: OnnxExport, found: Mapping[str, Any]) -> list[str]:
+    exact = "fp32 with all tokens" if job.keep_tokens_of else "fp32"
+    return [
+        *(
+            f"{name.replace('_', '-')} as {job.precision} {reduced:.3f} ({exact}: {whole:.3f})"
             for name, (whole, reduced) in found["scores"].items()
-        ]
-        lines.append(f"Judged by {found['validation_texts']} texts on {found['judged_on']}.")
-        lines.append(f"{found['bytes'] / 1e6:.1f} MB ({exact}: {found['fp32_bytes'] / 1e6:.1f} MB).")
-    tell(quiet, *lines)
+        ),
+        f"Judged by {found['valid_samples']} samples on {found['judged_on']}.",
+        f"{found['bytes'] / 1e6:.1f} MB ({exact}: {found['fp32_bytes'] / 1e6:.1f} MB).",
+    ]

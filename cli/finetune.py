@@ -1,73 +1,66 @@
 """``focus finetune``"""
 
 from pathlib import Path
+from typing import Any
 
 import click
-from focus_cli.common import quiet_option, seed_option, tell
-from focus_cli.training import cpu_option, extra_argument, learning_rate_option, watching
+from focus_cli.common import quiet_option, tell
+from focus_cli.declared import options_of
+from focus_cli.training import extra_argument, watching
+
+from focus_plugin.finetuning.declaration import Finetuning, TaskHead
+from focus_plugin.finetuning.discovery import TASKS, all_tasks, find_task
+from focus_plugin.options import build
 
 
-@click.group("finetune")
+class Tasks(click.Group):
+    """A subcommand for each task that can be trained, made of its declaration."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the tasks."""
+        return [task.name for task in all_tasks() if task.finetuning]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The subcommand of a task, or None if there is none of that name."""
+        if name not in TASKS.names():
+            return None
+        task = find_task(name)
+        return _command(task, task.finetuning) if task.finetuning else None
+
+
+@click.command("finetune", cls=Tasks)
 def command() -> None:
     """Fine-tune an encoder for a task."""
 
 
-@command.command("classification")
-@click.option("--model", required=True, type=Path, help="Encoder directory.")
-@click.option("--train", required=True, type=Path, help="Tab-separated table with a header.")
-@click.option("--valid", required=True, type=Path, help="Another such table; the best checkpoint is chosen on it.")
-@click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release with labels.txt.")
-@click.option("--label-column", default="label", help="Column with the labels.")
-@click.option("--text-column", default="text", help="Column with the texts.")
-@click.option("--truncate", is_flag=True, help="Cut texts longer than the encoder reads, instead of refusing them.")
-@click.option("--epochs", default=10, type=click.IntRange(min=1), help="Passes over the table.")
-@click.option("--batch-size", default=32, type=click.IntRange(min=1), help="Texts of one update.")
-@learning_rate_option(2e-5)
-@cpu_option
-@seed_option
-@quiet_option
-@extra_argument
-def classification(
-    model: Path,
-    train: Path,
-    valid: Path,
-    output: Path,
-    label_column: str,
-    text_column: str,
-    truncate: bool,
-    epochs: int,
-    batch_size: int,
-    lr: float,
-    cpu: bool,
-    seed: int,
-    quiet: bool,
-    extra: tuple[str, ...],
-) -> None:
-    """Fine-tune an encoder to classify texts.
+def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
+    @click.command(task.name, help=_help(task))
+    @options_of(finetuning.options, task.columns)
+    @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release with head.json.")
+    @quiet_option
+    @extra_argument
+    def run(output: Path, quiet: bool, **options: Any) -> None:
+        from focus_plugin.jobs.finetune import FinetuningJob, finetune
 
-    Options after -- go to fairseq-train and override what is chosen here. An interrupted training goes on when the
-    same command is given again.
-    """
-    from focus_plugin.jobs.finetune import Classification, finetune_classification
+        job = FinetuningJob(
+            task=task.name,
+            options=build(finetuning.options, options),
+            columns=build(task.columns, options),
+        )
+        with watching(quiet) as watcher:
+            counts = finetune(job, output, watcher).counts
+        metrics = {name: value for name, value in counts.items() if name.startswith("valid_")}
+        samples = metrics.pop("valid_samples")
+        found = ", ".join(
+            f"{name.removeprefix('valid_').replace('_', '-')} {value:.3f}" for name, value in metrics.items()
+        )
+        tell(quiet, f"{output}: {found} on {samples} validation samples.")
 
-    job = Classification(
-        model=model,
-        train=train,
-        valid=valid,
-        label_column=label_column,
-        text_column=text_column,
-        truncate=truncate,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=lr,
-        seed=seed,
-        cpu=cpu,
-        extra=extra,
-    )
-    with watching(quiet) as watcher:
-        counts = finetune_classification(job, output, watcher).counts
-    tell(
-        quiet,
-        f"{output}: accuracy {100 * counts['valid_accuracy']:.1f} %, macro-F1 {100 * counts['valid_macro_f1']:.1f} % "
-        f"on {counts['valid_texts']} validation texts.",
+    return run
+
+
+def _help(task: TaskHead) -> str:
+    return (
+        f"{task.summary}\n\nOptions after -- go to fairseq-train and override what is chosen here. An interrupted "
+        "training goes on when the same command is given again."
     )

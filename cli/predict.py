@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from focus_cli.common import interactive, quiet_option, tell
+from focus_cli.declared import options_of
+from focus_export.run_options import RunOptions
 
 
 @click.command("predict")
@@ -21,48 +24,20 @@ from focus_cli.common import interactive, quiet_option, tell
     help="Texts, one a line, UTF-8, also .gz, .xz, .zst or .bz2; a quoted pattern or several --input stand for several "
     "files, - for standard input.",
 )
-@click.option("--output", required=True, help="File to write, .jsonl or .txt (also .gz), .npy, .parquet; - is stdout.")
+@click.option("--output", required=True, help="File to write, such as out.jsonl or out.parquet; - is standard output.")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "txt", "npy", "parquet"]),
-    help="JSON Lines, labels one a line, or tables of numbers; by the name of --output unless given.",
+    help="jsonl, npy, parquet, or a format of the model's task, such as txt; by default the end of --output's name.",
 )
-@click.option("--truncate", is_flag=True, help="Cut texts longer than the model reads, instead of refusing them.")
-@click.option(
-    "--provider",
-    default="auto",
-    type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
-    help="Where to run; auto: CUDA where it starts, else the CPU.",
-)
-@click.option("--require-gpu", is_flag=True, help="Refuse to run on the CPU.")
-@click.option("--threads", type=click.IntRange(min=1), help="Cores to use on a CPU; all unless given.")
-@click.option("--batch-tokens", type=click.IntRange(min=1), help="At most so many run together; by provider.")
+@options_of(RunOptions)
 @quiet_option
-def command(
-    model: Path,
-    texts: tuple[str, ...],
-    output: str,
-    form: str | None,
-    truncate: bool,
-    provider: str,
-    require_gpu: bool,
-    threads: int | None,
-    batch_tokens: int | None,
-    quiet: bool,
-) -> None:
+def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, quiet: bool, **options: Any) -> None:
     """Run an exported model over a file of texts. Killed, it goes on when the same command is repeated."""
     from focus_export.predict_file import predict_file
     from focus_export.runtime import Predictor
 
-    predictor = Predictor(
-        model,
-        provider=provider,
-        require_gpu=require_gpu,
-        threads=threads,
-        token_budget=batch_tokens,
-        truncate=truncate,
-    )
+    predictor = Predictor(model, **options)
     start, count = time.perf_counter(), 0
 
     def rate() -> str:
@@ -85,7 +60,7 @@ def command(
         if count and Path(f"{output}.unfinished").exists():
             tell(quiet, f"{output}.unfinished has what is done; the same command goes on from there.", err=True)
         raise
-    where = predictor.encoder.provider.removesuffix("ExecutionProvider")
+    where = predictor.model.provider.removesuffix("ExecutionProvider")
     tell(quiet, f"{output}: {total} predictions, {rate()} a second on {where}.", err=output == "-")
 
 

@@ -1,8 +1,9 @@
 """The export directory: all that serving a model needs, in files that are checked when they are read."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +12,33 @@ import numpy as np
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory, write_json
 
-FORMAT_VERSION = 2
+from .head import LENGTH, Output, ServingHead
+from .served_heads import head_from_json, head_to_json
+
+FORMAT_VERSION = 3
 MODEL = "model.onnx"
-MODEL_DATA = "model.onnx.data"  # its weights
+MODEL_DATA = "model.onnx.data"
 SENTENCEPIECE = "sentencepiece.model"
 PIECE_IDS = "piece_ids.npy"
 CONFIG = "config.json"
-POOLINGS = ("mean", "first")
 INPUTS = ("input_ids", "lengths")
-OUTPUTS = {"classification": "logits", "embedding": "embedding"}
 HIDDEN_STATES = "hidden_states"
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+# How an ONNX file names a file that holds a weight: the key "location" and its value, in protobuf's encoding.
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportConfig:
     """What ``config.json`` tells about an exported model.
 
-    kind: "classification" or "embedding". precision: of the matrix products, "fp32", "fp16", "bf16" or "int8". labels:
-    of a classifier, in the order of its logits; else None. pooling: of an embedding, "mean" or "first"; else None.
-    vocabulary: number of token ids. width: size of a hidden state. max_positions: most tokens in one text, ``<s>`` and
-    ``</s>`` included. bos, pad, eos, unk: special tokens' ids. hidden_states: whether the model gives those too; what
-    was exported by older versions does not say so.
+    head: what it computes of a text. precision: of the matrix products, "fp32", "fp16", "bf16" or "int8". vocabulary:
+    number of token ids. width: size of a hidden state. max_positions: most tokens in one text, ``<s>`` and ``</s>``
+    included. bos, pad, eos, unk: special tokens' ids. hidden_states: whether the model gives those too.
     """
 
-    kind: str
+    head: ServingHead
     precision: str
-    labels: tuple[str, ...] | None
-    pooling: str | None
     vocabulary: int
     width: int
     max_positions: int
@@ -46,21 +46,16 @@ class ExportConfig:
     pad: int
     eos: int
     unk: int
-    hidden_states: bool = False
+    hidden_states: bool
 
     @property
-    def output(self) -> str:
-        """The model's name for the result of its head; beside it, it may have ``hidden_states``."""
-        return OUTPUTS[self.kind]
-
-    @property
-    def size(self) -> int:
-        """How many numbers the result has for a text."""
-        return self.width if self.labels is None else len(self.labels)
+    def outputs(self) -> tuple[Output, ...]:
+        """The outputs of the model."""
+        return graph_outputs(self.head, self.width, self.hidden_states)
 
 
-@dataclass(frozen=True)
-class Export:
+@dataclass(frozen=True, kw_only=True)
+class ExportDirectory:
     """An export directory. piece_ids: int32, the token id of every SentencePiece id. sha256: of the model's files."""
 
     model: Path
@@ -68,6 +63,15 @@ class Export:
     piece_ids: np.ndarray
     config: ExportConfig
     sha256: Mapping[str, str]
+
+
+_PLAIN = tuple(field.name for field in fields(ExportConfig) if field.name != "head")
+
+
+def graph_outputs(head: ServingHead, width: int, hidden_states: bool) -> tuple[Output, ...]:
+    """The outputs of a model: its head's and, if it gives them, the hidden states."""
+    states = (Output(HIDDEN_STATES, (LENGTH, width)),) if hidden_states else ()
+    return (*head.outputs(width), *states)
 
 
 def write_export(
@@ -95,11 +99,13 @@ def write_export(
         files = {
             file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(temporary.iterdir())
         }
-        names = {"inputs": INPUTS, "output": config.output}
-        write_json(temporary / CONFIG, {"version": FORMAT_VERSION, **asdict(config), **names, "files": files})
+        values = {name: getattr(config, name) for name in _PLAIN}
+        names = {"inputs": INPUTS, "outputs": [output.name for output in config.outputs]}
+        head = head_to_json(config.head)
+        write_json(temporary / CONFIG, {"version": FORMAT_VERSION, **head, **values, **names, "files": files})
 
 
-def read_export(directory: str | Path) -> Export:
+def read_export(directory: str | Path) -> ExportDirectory:
     """Read an export directory and check it, but for the bytes of the model: that is for :func:`check_model`.
 
     Raises FocusError, naming the file and its fault, if a file is missing or is not the exported one, if the format is
@@ -112,10 +118,16 @@ def read_export(directory: str | Path) -> Export:
     digests = _check_files(directory, values)
     config = _parse_config(directory / CONFIG, values)
     piece_ids = _read_piece_ids(directory / PIECE_IDS, config)
-    return Export(directory / MODEL, directory / SENTENCEPIECE, piece_ids, config, digests)
+    return ExportDirectory(
+        model=directory / MODEL,
+        sentencepiece=directory / SENTENCEPIECE,
+        piece_ids=piece_ids,
+        config=config,
+        sha256=digests,
+    )
 
 
-def check_model(export: Export) -> None:
+def check_model(export: ExportDirectory) -> None:
     """Raise FocusError if the model's files have other bytes than the exported ones; a second or two a gigabyte."""
     for name, digest in export.sha256.items():
         if sha256(export.model.with_name(name)) != digest:
@@ -165,17 +177,27 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
             model[name] = entry["sha256"]
         elif sha256(path) != entry["sha256"]:
             raise _changed(path)
+    if strange := sorted(_weight_files(directory / MODEL) - model.keys()):
+        raise FocusError(f"{directory / MODEL}: has weights in {strange[0]!r}, which is no file of this export.")
     return model
 
 
+def _weight_files(model: Path) -> set[str]:
+    """The files beside it that an ONNX file says its weights are in; onnx itself need not be installed here."""
+    content = model.read_bytes()
+    ends = ((match.end(), match[1][0]) for match in _LOCATION.finditer(content))
+    return {content[end : end + length].decode("utf-8", "replace") for end, length in ends}
+
+
 def _parse_config(path: Path, values: dict[str, object]) -> ExportConfig:
-    known = fields(ExportConfig)
-    if absent := [field.name for field in known if field.default is MISSING and field.name not in values]:
+    if absent := [name for name in _PLAIN if name not in values]:
         raise FocusError(f'{path}: has no "{absent[0]}".')
-    parts: dict[str, Any] = {field.name: values[field.name] for field in known if field.name in values}
-    if isinstance(parts["labels"], list):
-        parts["labels"] = tuple(parts["labels"])
-    config = ExportConfig(**parts)
+    try:
+        head = head_from_json(values)
+    except FocusError as error:
+        raise FocusError(f"{path}: {error}") from error
+    parts: dict[str, Any] = {name: values[name] for name in _PLAIN}
+    config = ExportConfig(head=head, **parts)
     if fault := _config_fault(config):
         raise FocusError(f"{path}: {fault}.")
     return config
@@ -195,18 +217,7 @@ def _config_fault(config: ExportConfig) -> str | None:
         return f'"precision" is {config.precision!r}, not one of {", ".join(PRECISIONS)}'
     if config.max_positions < 2:
         return f'"max_positions" is {config.max_positions}, too few for <s> and </s>'
-    if config.kind == "classification":
-        labels = config.labels
-        if not isinstance(labels, tuple) or not labels or not all(isinstance(label, str) for label in labels):
-            return 'a classification model needs its list of labels under "labels"'
-        if len(set(labels)) < len(labels):
-            return '"labels" has a label twice'
-    elif config.kind == "embedding":
-        if config.pooling not in POOLINGS:
-            return f'"pooling" is {config.pooling!r}, not one of {", ".join(POOLINGS)}'
-    else:
-        return f'"kind" is {config.kind!r}, not one of {", ".join(OUTPUTS)}'
-    return None
+    return config.head.fault()
 
 
 def _read_piece_ids(path: Path, config: ExportConfig) -> np.ndarray:

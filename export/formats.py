@@ -1,10 +1,10 @@
-"""The files that predictions are written to: JSON Lines, labels, NumPy and Parquet."""
+"""The files that predictions are written to: JSON Lines, NumPy, Parquet, and the text formats of a head."""
 
 import gzip
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,69 +14,83 @@ import numpy as np
 
 from focus_plugin.errors import FocusError
 
-from .directory import ExportConfig
-from .progress import Phase
+from .head import RowHead, ServingHead
+from .pipeline import Results
+from .text_progress import TextPhase
 
-FORMATS = ("jsonl", "txt", "npy", "parquet")
 PARQUET_ROWS = 65_536
-Labels = Sequence[str] | None
-Encode = Callable[[int, np.ndarray], bytes]
+Encode = Callable[[int, Results], bytes]
 
 
 @dataclass(frozen=True)
 class Format:
     """How predictions become a file that grows at its end.
 
-    start: its first bytes. encode: of the number of the first text (from 1) and rows (texts, size), the bytes to
-    append. finish: makes the finished file of the grown one, in its place or beside it, tells of itself if that takes
-    time, and returns the path.
+    start: its first bytes. encode: of the number of the first text (from 1) and the results of a window, the bytes to
+    append. finish: makes the finished file of the grown one, in its place or beside it, shows its progress if that
+    takes time, and returns the path.
     """
 
     start: bytes
     encode: Encode
-    finish: Callable[[Path, Phase], Path]
+    finish: Callable[[Path, TextPhase], Path]
 
 
-def format_name(output: str | Path, given: str | None) -> str:
+def format_names(head: ServingHead) -> tuple[str, ...]:
+    """The formats that a head's results can be written in."""
+    return ("jsonl", *head.lines(), *(["npy"] if isinstance(head, RowHead) else []), "parquet")
+
+
+def format_name(output: str | Path, given: str | None, head: ServingHead) -> str:
     """The format ``given``, or that of the file name's end; without any end, and for standard output, JSON Lines.
 
-    Raises FocusError if the end is that of no format.
+    Raises FocusError if the head's results cannot be written in it.
     """
-    suffix = Path(Path(output).name.removesuffix(".gz")).suffix
-    name = given or suffix.removeprefix(".") or "jsonl"
-    if name not in FORMATS:
-        raise FocusError(f"{output}: {suffix} is none of {', '.join(FORMATS)}; give one of these as --format.")
+    suffix = Path(Path(output).name.removesuffix(".gz")).suffix.removeprefix(".")
+    name, known = given or suffix or "jsonl", format_names(head)
+    if name not in known:
+        advice = "give one of these as --format" if not given else "choose one of these"
+        raise FocusError(
+            f"{output}: {name} is none of the formats of this model, which is for {head.name}: {', '.join(known)}; "
+            f"{advice}."
+        )
     return name
 
 
-def make_format(name: str, compressed: bool, config: ExportConfig, size: int) -> Format:
-    """The format ``name`` for the predictions of a model with results of ``size`` numbers; gzip if ``compressed``.
+def make_format(name: str, compressed: bool, head: ServingHead, width: int) -> Format:
+    """The format ``name``, one of :func:`format_names`, for the results of a model; gzip if ``compressed``.
 
-    Raises FocusError if a model or a compression cannot be written so, or Parquet without pyarrow.
+    Raises FocusError if the format is not written compressed, or for Parquet without pyarrow.
     """
-    labels = config.labels
     if name == "jsonl":
-        return _growing_lines(partial(_json_lines, labels), compressed)
-    if name == "txt":
-        if labels is None:
-            raise FocusError("The format txt holds labels, and this model makes embeddings; choose another format.")
-        return _growing_lines(partial(_label_lines, labels), compressed)
+        return _growing_lines(partial(_json_lines, head), compressed)
+    if name in (lines := head.lines()):
+        return _growing_lines(partial(_text_lines, head, lines[name]), compressed)
     if compressed:
         raise FocusError(f"The format {name} is not written compressed; leave out the .gz.")
     if name == "npy":
+        assert isinstance(head, RowHead)
+        size = head.size(width)
         return Format(_npy_header(0, size), _numbers, partial(_finish_npy, size))
     _pyarrow()
-    return Format(b"", _numbers, partial(_finish_parquet, labels, size))
+    if isinstance(head, RowHead):
+        return Format(b"", _numbers, partial(_finish_parquet, head, width, partial(_row_tables, head, width)))
+    return Format(b"", partial(_json_lines, head), partial(_finish_parquet, head, width, _record_tables))
+
+
+def _objects(head: ServingHead, results: Results) -> Iterable[Any]:
+    """The results of a window one by one."""
+    return head.results(results) if isinstance(head, RowHead) else results
 
 
 def _growing_lines(encode: Encode, compressed: bool) -> Format:
     """A gzip file is a row of members, of which each is compressed by itself."""
     if not compressed:
         return Format(b"", encode, _finish_lines)
-    return Format(_compress(b""), lambda first, rows: _compress(encode(first, rows)), _finish_lines)
+    return Format(_compress(b""), lambda first, results: _compress(encode(first, results)), _finish_lines)
 
 
-def _finish_lines(grown: Path, _: Phase) -> Path:
+def _finish_lines(grown: Path, _: TextPhase) -> Path:
     return grown
 
 
@@ -84,20 +98,16 @@ def _compress(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
 
 
-def _json_lines(labels: Labels, first: int, rows: np.ndarray) -> bytes:
-    lines = []
-    for number, (best, values) in enumerate(zip(rows.argmax(1), rows.tolist(), strict=True), first):
-        line: dict[str, object] = {"line": number}
-        if labels is None:
-            line |= {"embedding": values}
-        else:
-            line |= {"label": labels[best], "scores": dict(zip(labels, values, strict=True))}
-        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+def _json_lines(head: ServingHead, first: int, results: Results) -> bytes:
+    lines = [
+        json.dumps({"line": number, **head.record(result)}, ensure_ascii=False, allow_nan=False) + "\n"
+        for number, result in enumerate(_objects(head, results), first)
+    ]
     return "".join(lines).encode()
 
 
-def _label_lines(labels: Sequence[str], _: int, rows: np.ndarray) -> bytes:
-    return "".join(f"{labels[best]}\n" for best in rows.argmax(1)).encode()
+def _text_lines(head: ServingHead, line: Callable[[Any], str], _: int, results: Results) -> bytes:
+    return "".join(map(line, _objects(head, results))).encode()
 
 
 def _numbers(_: int, rows: np.ndarray) -> bytes:
@@ -112,7 +122,7 @@ def _npy_header(count: int, size: int) -> bytes:
     return header.getvalue()
 
 
-def _finish_npy(size: int, grown: Path, _: Phase) -> Path:
+def _finish_npy(size: int, grown: Path, _: TextPhase) -> Path:
     with open(grown, "r+b") as file:
         count = (file.seek(0, os.SEEK_END) - len(_npy_header(0, size))) // (4 * size)
         file.seek(0)
@@ -130,36 +140,48 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _finish_parquet(labels: Labels, size: int, grown: Path, phase: Phase) -> Path:
+# Tables of the results in a grown file, with the bytes that each is of.
+_Tables = Callable[[Path, Any], Iterator[tuple[Any, int]]]
+
+
+def _finish_parquet(head: ServingHead, width: int, tables: _Tables, grown: Path, phase: TextPhase) -> Path:
     path = grown.with_name(f"{grown.name}.parquet")
+    arrow = _pyarrow()
+    schema = head.parquet(arrow, width)
+    strings = [field.name for field in schema if field.type == arrow.string()]
     try:
-        _write_parquet(labels, size, grown, path, phase)
+        with phase("Writing Parquet", grown.stat().st_size) as progress, open(path, "wb") as file:
+            with arrow.parquet.ParquetWriter(file, schema, use_dictionary=strings) as writer:
+                for table, size in tables(grown, schema):
+                    writer.write_table(table)
+                    progress(0, size)
+            file.flush()
+            os.fsync(file.fileno())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return path
 
 
-def _write_parquet(labels: Labels, size: int, grown: Path, path: Path, phase: Phase) -> None:
-    arrow = _pyarrow()
-    vectors = arrow.list_(arrow.float32(), size)
-    fields = {"embedding": vectors} if labels is None else {"label": arrow.string(), "scores": vectors}
-    metadata = {} if labels is None else {"labels": json.dumps(labels, ensure_ascii=False)}
-    schema = arrow.schema(fields, metadata)
-    with phase("Writing Parquet", grown.stat().st_size) as progress, open(path, "wb") as file:
-        with arrow.parquet.ParquetWriter(file, schema, use_dictionary=["label"]) as writer:
-            for rows in _blocks(grown, size):
-                columns = [arrow.FixedSizeListArray.from_arrays(arrow.array(rows.ravel()), size)]
-                if labels is not None:
-                    columns.insert(0, arrow.array([labels[best] for best in rows.argmax(1)]))
-                writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
-                progress(0, rows.nbytes)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _blocks(path: Path, size: int) -> Iterator[np.ndarray]:
-    """The rows of a file of float32 numbers, some at a time: (rows, size)."""
-    with open(path, "rb") as file:
+def _row_tables(head: RowHead, width: int, grown: Path, schema: Any) -> Iterator[tuple[Any, int]]:
+    """Of a file of float32 rows."""
+    arrow, size = _pyarrow(), head.size(width)
+    with open(grown, "rb") as file:
         while numbers := file.read(4 * size * PARQUET_ROWS):
-            yield np.frombuffer(numbers, "<f4").reshape(-1, size)
+            columns = head.table(np.frombuffer(numbers, "<f4").reshape(-1, size))
+            arrays = [_arrow_column(arrow, columns[name]) for name in schema.names]
+            yield arrow.Table.from_arrays(arrays, schema=schema), len(numbers)
+
+
+def _arrow_column(arrow: Any, column: np.ndarray) -> Any:
+    if column.ndim == 1:
+        return arrow.array(column)
+    return arrow.FixedSizeListArray.from_arrays(arrow.array(column.ravel()), column.shape[1])
+
+
+def _record_tables(grown: Path, schema: Any) -> Iterator[tuple[Any, int]]:
+    """Of a file of JSON Lines."""
+    arrow = _pyarrow()
+    with open(grown, "rb") as file:
+        while lines := file.readlines(PARQUET_ROWS * 256):
+            yield arrow.Table.from_pylist([json.loads(line) for line in lines], schema=schema), sum(map(len, lines))

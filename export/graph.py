@@ -10,7 +10,8 @@ from onnx import TensorProto, helper
 
 from focus_plugin.checkpoint.config import EncoderConfig
 
-from .directory import HIDDEN_STATES, INPUTS, OUTPUTS, POOLINGS
+from .directory import HIDDEN_STATES, INPUTS, graph_outputs
+from .head import LENGTH, ServingHead
 from .int8 import Int8Nodes, Ranges
 from .nodes import Nodes
 from .onnx_file import Graph
@@ -19,31 +20,29 @@ EPSILON = 1e-5
 # fairseq counts positions on from the padding id, 1; the rows before are never a real token's.
 FIRST_POSITION = 2
 _ENCODER = "encoder.sentence_encoder"
-_BATCH = ("batch", "length")
+_BATCH = ("batch", LENGTH)
 _FLOATS: dict[str, type[Any]] = {"fp32": np.float32, "fp16": np.float16, "bf16": ml_dtypes.bfloat16}
 
 
 def build_graph(
     config: EncoderConfig,
     tensors: Mapping[str, np.ndarray],
-    head: str,
+    head: ServingHead,
     precision: str = "fp32",
     hidden_states: bool = False,
     ranges: Ranges | None = None,
 ) -> Graph:
     """The encoder with one head, on those of ONNX Runtime's fused operators that are the fastest.
 
-    ``tensors`` has fairseq's names (``encoder.sentence_encoder...``, ``classification_heads.{name}...``), linear
-    weights as (out, in). ``head`` is a pooling, ``"mean"`` (over the real tokens) or ``"first"`` (the hidden state of
-    ``<s>``), or else the name of a classification head. ``precision`` is ``"fp32"``, ``"fp16"`` or
-    ``"bf16"`` (pooling and head in float32) or ``"int8"`` (see :class:`Int8Nodes`, also for ``ranges``).
+    ``tensors`` has fairseq's names (``encoder.sentence_encoder...``), and ``head.`` before those of the head's own;
+    linear weights are (out, in). ``precision`` is ``"fp32"``, ``"fp16"`` or ``"bf16"`` (head in float32) or ``"int8"``
+    (see :class:`Int8Nodes`, also for ``ranges``).
 
     Inputs: ``input_ids`` int32 (batch, length), rows padded on the right with any id of the vocabulary; ``lengths``
-    int32 (batch,), the real tokens of each row, at least 1. Outputs, float32: ``embedding`` (batch, width) or
-    ``logits`` (batch, classes); and, if asked for, ``hidden_states`` (batch, length, width), zero at padding. If not,
-    a head that reads ``<s>`` alone has no other token computed in the last layer. What stands at padding influences
-    no output but by an int8 graph's measured scales. Raises FocusError if a tensor is missing or has another shape
-    than ``config`` says.
+    int32 (batch,), the real tokens of each row, at least 1. Outputs, float32: the head's, and, if asked for,
+    ``hidden_states`` (batch, length, width), zero at padding. If not, a head that reads ``<s>`` alone has no other
+    token computed in the last layer. What stands at padding influences no output but by an int8 graph's measured
+    scales. Raises FocusError if a tensor is missing or has another shape than ``config`` or the head says.
     """
     nodes = Int8Nodes(tensors, ranges) if precision == "int8" else Nodes(tensors, _FLOATS[precision])
     positions = nodes.read(f"{_ENCODER}.embed_positions.weight", config.max_positions + FIRST_POSITION, config.width)
@@ -54,17 +53,21 @@ def build_graph(
         terms, f"{_ENCODER}.layernorm_embedding", config.width, f"{_ENCODER}.embeddings", EPSILON
     )
     for layer in range(config.layers):
-        only_first = layer == config.layers - 1 and head != "mean" and not hidden_states
+        only_first = layer == config.layers - 1 and head.first_token_only and not hidden_states
         hidden = _layer(nodes, config, f"{_ENCODER}.layers.{layer}", hidden, only_first)
     if nodes.dtype != np.float32:
         hidden = nodes.cast(hidden, "float_hidden", np.float32)
         nodes.dtype = np.float32
-    if head == "mean" or hidden_states:
-        _real(nodes, config.max_positions)
-    outputs = [_head(nodes, config, hidden, head)]
+    if hidden_states or not head.first_token_only:
+        nodes.real_tokens(config.max_positions)
+    head.add_nodes(nodes, hidden, config.width)
     if hidden_states:
-        outputs.append(_hidden_states(nodes, hidden, config.width))
+        nodes.without_padding(hidden, HIDDEN_STATES)
     inputs = [_value(name, TensorProto.INT32, *shape) for name, shape in zip(INPUTS, (_BATCH, _BATCH[:1]), strict=True)]
+    outputs = [
+        _value(output.name, TensorProto.FLOAT, _BATCH[0], *output.shape)
+        for output in graph_outputs(head, config.width, hidden_states)
+    ]
     return Graph(nodes.nodes, nodes.weights, inputs, outputs)
 
 
@@ -74,14 +77,14 @@ def _layer(nodes: Nodes, config: EncoderConfig, prefix: str, hidden: str, only_f
     ``only_first``: of the first token alone, (batch, 1, width), which still attends to all.
     """
     linears = [f"{prefix}.self_attn.{part}_proj" for part in "qkv"]
-    into = (linears, f"{prefix}.self_attn.heads", config.width)
+    into = (linears, f"{prefix}.self_attn.attended", config.width)
     finfo: Any = ml_dtypes.finfo  # untyped
-    heads: dict[str, Any] = {"num_heads": config.attention_heads, "mask_filter_value": float(finfo(nodes.dtype).min)}
+    settings: dict[str, Any] = {"num_heads": config.attention_heads, "mask_filter_value": float(finfo(nodes.dtype).min)}
     if only_first:
         first = nodes.first(hidden)
-        attended, hidden = nodes.attention(first, hidden, *into, **heads), first
+        attended, hidden = nodes.attention(first, hidden, *into, **settings), first
     else:
-        attended = nodes.self_attention(hidden, *into, **heads)
+        attended = nodes.self_attention(hidden, *into, **settings)
     attended = nodes.product(attended, f"{prefix}.self_attn.out_proj", config.width, config.width)
     norm = f"{prefix}.self_attn_layer_norm"
     hidden = _add_and_norm(nodes, config, attended, hidden, f"{prefix}.self_attn.out_proj.bias", norm)
@@ -95,59 +98,6 @@ def _add_and_norm(nodes: Nodes, config: EncoderConfig, values: str, skip: str, b
     """Layer normalisation of ``values`` + ``skip`` + ``bias``."""
     terms = [values, skip, nodes.weight(bias, config.width)]
     return nodes.normalized_sum(terms, norm, config.width, norm, EPSILON)
-
-
-def _head(nodes: Nodes, config: EncoderConfig, hidden: str, head: str) -> onnx.ValueInfoProto:
-    """``embedding`` or ``logits``; of ``hidden``, a head that is not the mean reads the first token."""
-    if head == "mean":
-        size = _mean(nodes, hidden, config.width)
-    elif head == "first":
-        nodes.node("Squeeze", [nodes.first(hidden), nodes.constant("token_axis", np.array([1]))], OUTPUTS["embedding"])
-        size = config.width
-    else:
-        size = _logits(nodes, config, hidden, f"classification_heads.{head}")
-    name = OUTPUTS["embedding" if head in POOLINGS else "classification"]
-    return _value(name, TensorProto.FLOAT, *_BATCH[:1], size)
-
-
-def _mean(nodes: Nodes, hidden: str, width: int) -> int:
-    """``embedding``, the mean of the real tokens; a product with a row of ones and zeros adds them up."""
-    axis = nodes.constant("token_axis", np.array([1]))
-    ones = nodes.node("Unsqueeze", [nodes.cast("real", "ones", np.float32), axis], "row_of_ones")
-    total = nodes.node("Squeeze", [nodes.node("MatMul", [ones, hidden], "totals"), axis], "total")
-    lengths = nodes.node("Unsqueeze", [nodes.cast("lengths", "float_lengths", np.float32), axis], "counts")
-    nodes.node("Div", [total, lengths], OUTPUTS["embedding"])
-    return width
-
-
-def _logits(nodes: Nodes, config: EncoderConfig, hidden: str, prefix: str) -> int:
-    """``logits`` of a classification head; the number of its classes."""
-    axis = nodes.constant("token_axis", np.array([1]))
-    first = nodes.node("Squeeze", [nodes.first(hidden), axis], "first")
-    weight = nodes.weight(f"{prefix}.dense.weight", config.width, config.width)
-    bias = nodes.weight(f"{prefix}.dense.bias", config.width)
-    dense = nodes.node("Gemm", [first, weight, bias], f"{prefix}.dense", transB=1)
-    dense = nodes.node("Tanh", [dense], f"{prefix}.tanh")
-    classes = len(nodes.read(f"{prefix}.out_proj.weight", None, config.width))
-    weight = nodes.weight(f"{prefix}.out_proj.weight", classes, config.width)
-    bias = nodes.weight(f"{prefix}.out_proj.bias", classes)
-    nodes.node("Gemm", [dense, weight, bias], OUTPUTS["classification"], transB=1)
-    return classes
-
-
-def _hidden_states(nodes: Nodes, hidden: str, width: int) -> onnx.ValueInfoProto:
-    """``hidden_states``: ``hidden`` with zeros at the positions beyond each row's length."""
-    column = nodes.constant("width_axis", np.array([2]))
-    real = nodes.node("Unsqueeze", ["real", column], "real_tokens")
-    nodes.node("Where", [real, hidden, nodes.constant("nothing", np.array(0, np.float32))], HIDDEN_STATES)
-    return _value(HIDDEN_STATES, TensorProto.FLOAT, *_BATCH, width)
-
-
-def _real(nodes: Nodes, max_positions: int) -> str:
-    """``real``: whether a token is one, bool (batch, length)."""
-    numbers = nodes.columns("column_numbers", np.arange(max_positions, dtype=np.int32))
-    ends = nodes.node("Unsqueeze", ["lengths", nodes.constant("token_axis", np.array([1]))], "ends")
-    return nodes.node("Less", [numbers, ends], "real")
 
 
 def _value(name: str, kind: int, *shape: str | int) -> onnx.ValueInfoProto:

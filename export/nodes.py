@@ -85,6 +85,40 @@ class Nodes:
         """The first token of every row, (batch, 1, width)."""
         return self.node("Gather", [hidden, self.constant("first_column", np.array([0]))], f"{hidden}.first", axis=1)
 
+    def first_token(self, hidden: str, output: str | None = None) -> str:
+        """The first token of every row, (batch, width)."""
+        return self.node("Squeeze", [self.first(hidden), self._token_axis()], output or f"{hidden}.first_token")
+
+    def mean(self, hidden: str, output: str) -> str:
+        """The mean of every row's real tokens, (batch, width); a product with a row of ones and zeros adds them up."""
+        ones = self.node("Unsqueeze", [self.cast("real", "ones", np.float32), self._token_axis()], "row_of_ones")
+        total = self.node("Squeeze", [self.node("MatMul", [ones, hidden], "totals"), self._token_axis()], "total")
+        lengths = self.cast("lengths", "float_lengths", np.float32)
+        return self.node("Div", [total, self.node("Unsqueeze", [lengths, self._token_axis()], "counts")], output)
+
+    def linear(self, values: str, name: str, outputs: int, inputs: int, output: str | None = None) -> str:
+        """A linear layer with the checkpoint's ``name.weight`` and ``name.bias``, in float32.
+
+        ``values``: (batch, inputs) or (batch, length, inputs).
+        """
+        weight = self.constant(f"{name}.weight", self.read(f"{name}.weight", outputs, inputs).T)
+        product = self.node("MatMul", [values, weight], f"{name}.product")
+        return self.node("Add", [product, self.weight(f"{name}.bias", outputs)], output or name)
+
+    def real_tokens(self, max_positions: int) -> str:
+        """``real``: whether a token is one, bool (batch, length)."""
+        numbers = self.columns("column_numbers", np.arange(max_positions, dtype=np.int32))
+        ends = self.node("Unsqueeze", ["lengths", self._token_axis()], "ends")
+        return self.node("Less", [numbers, ends], "real")
+
+    def without_padding(self, hidden: str, output: str) -> str:
+        """``hidden`` (batch, length, size) with zeros at the positions beyond each row's length."""
+        real = self.node("Unsqueeze", ["real", self.constant("width_axis", np.array([2]))], f"{output}.real")
+        return self.node("Where", [real, hidden, self.constant("nothing", np.array(0, np.float32))], output)
+
+    def _token_axis(self) -> str:
+        return self.constant("token_axis", np.array([1]))
+
     def attention(
         self, queries: str, hidden: str, linears: list[str], output: str, width: int, **attributes: Any
     ) -> str:

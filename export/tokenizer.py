@@ -1,54 +1,108 @@
 """From a text to the token ids the model reads."""
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import sentencepiece
 
 from focus_plugin.errors import FocusError
 
-from .directory import Export
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces of a text. ids: int32 (pieces,). starts, ends: where each stands in the text, int64 (pieces,).
+
+    ``text[starts[i]:ends[i]]`` is what piece i was made of, in characters of the text as it was given, the white space
+    before it included.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
 
 
-class Tokenizer:
+class TextTokenizer(ABC):
+    """Texts to token ids, and these to what a model reads at once.
+
+    bos, eos: the ids of ``<s>`` and ``</s>``. max_positions: most tokens in one row, these two included.
+    """
+
+    def __init__(self, bos: int, eos: int, max_positions: int) -> None:
+        self.bos = bos
+        self.eos = eos
+        self.max_positions = max_positions
+
+    @abstractmethod
+    def ids(self, text: str) -> np.ndarray:
+        """The token ids of the pieces of a text, int32 (pieces,). Raises FocusError for what is no valid text."""
+
+    @abstractmethod
+    def pieces(self, text: str) -> Pieces:
+        """As :meth:`ids`, with where each piece stands in the text."""
+
+    def row(self, ids: np.ndarray, truncate: bool) -> np.ndarray:
+        """``<s>``, the ids and ``</s>``: int32 (length,).
+
+        Raises FocusError for more than ``max_positions`` tokens; with ``truncate`` it keeps ``<s>``, the first ids and
+        ``</s>`` instead.
+        """
+        length = len(ids) + 2
+        if length > self.max_positions and not truncate:
+            raise FocusError(
+                f"{length} tokens, but the model takes at most {self.max_positions}; split the text, or allow it to be "
+                "truncated."
+            )
+        ids = ids[: self.max_positions - 2]
+        row = np.empty(len(ids) + 2, np.int32)
+        row[0], row[-1] = self.bos, self.eos
+        row[1:-1] = ids
+        return row
+
+
+class SentencePieceTokenizer(TextTokenizer):
     """The SentencePiece model of an export, with its table of token ids."""
 
-    def __init__(self, export: Export) -> None:
-        """Raises FocusError if the file is no SentencePiece model or does not fit the table."""
-        path = export.sentencepiece
-        self._config = export.config
-        self._piece_ids = export.piece_ids
+    def __init__(
+        self, path: Path, content: bytes, piece_ids: np.ndarray, *, bos: int, eos: int, max_positions: int
+    ) -> None:
+        """``content`` is what is or will be in ``path``, which is named in errors.
+
+        Raises FocusError if it is no SentencePiece model or does not fit the table.
+        """
+        super().__init__(bos, eos, max_positions)
+        self._piece_ids = piece_ids
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
-            self._processor.load(str(path))
-        except (RuntimeError, OSError) as error:
-            raise FocusError(f"{path}: not a SentencePiece model ({error}).") from error
-        if len(self._processor) != len(self._piece_ids):
-            raise FocusError(
-                f"{path}: {len(self._processor)} pieces, but piece_ids.npy beside it has {len(self._piece_ids)}."
-            )
-
-    def encode(self, text: str, truncate: bool, name: str) -> np.ndarray:
-        """``<s>``, the token ids of the pieces, ``</s>``: int32 (length,).
-
-        Raises FocusError, which calls the text ``name``, if it is not a string, not valid Unicode, or has more than
-        ``max_positions`` tokens; with ``truncate`` it keeps ``<s>``, its first pieces and ``</s>`` instead.
-        """
-        if not isinstance(text, str):
-            raise FocusError(f"{name}: is a {type(text).__name__}, not text.")
-        config = self._config
-        try:
-            pieces = self._processor.encode(text)
+            self._processor.LoadFromSerializedProto(content)
         except RuntimeError as error:
+            raise FocusError(f"{path}: not a SentencePiece model ({error}).") from error
+        if len(self._processor) != len(piece_ids):
             raise FocusError(
-                f"{name}: is not valid Unicode; it has a lone surrogate, which UTF-8 cannot hold."
-            ) from error
-        length = len(pieces) + 2
-        if length > config.max_positions and not truncate:
-            raise FocusError(
-                f"{name}: {length} tokens, but the model takes at most {config.max_positions}; "
-                "split the text, or allow it to be truncated."
+                f"{path}: {len(self._processor)} pieces, but piece_ids.npy beside it has {len(piece_ids)}."
             )
-        pieces = pieces[: config.max_positions - 2]
-        ids = np.empty(len(pieces) + 2, np.int32)
-        ids[0], ids[-1] = config.bos, config.eos
-        ids[1:-1] = self._piece_ids[pieces]
-        return ids
+
+    def ids(self, text: str) -> np.ndarray:
+        """As :meth:`TextTokenizer.ids`."""
+        return np.asarray(self._piece_ids[self._encode(text, int)])
+
+    def pieces(self, text: str) -> Pieces:
+        """As :meth:`TextTokenizer.pieces`."""
+        found = self._encode(text, "offset_mapping")
+        starts, ends = np.array(found["offsets"], np.int64).reshape(-1, 2).T
+        return Pieces(self._piece_ids[found["ids"]], starts, ends)
+
+    def _encode(self, text: str, return_type: Any) -> Any:
+        require_text(text)
+        try:
+            return self._processor.encode(text, return_type=return_type)
+        except RuntimeError as error:
+            raise FocusError("is not valid Unicode; it has a lone surrogate, which UTF-8 cannot hold.") from error
+
+
+def require_text(text: object) -> None:
+    """Raise FocusError if ``text`` is no string."""
+    if not isinstance(text, str):
+        raise FocusError(f"is a {type(text).__name__}, not text.")

@@ -4,48 +4,71 @@ Triton batches requests of one shape, and one of another shape ends a batch. Tok
 text always has. So Triton batches texts, and the model that takes them sorts these by length and asks for the encoder.
 """
 
+import inspect
+import json
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
-from .directory import HIDDEN_STATES, INPUTS, PIECE_IDS, SENTENCEPIECE, Export
+from .directory import INPUTS, PIECE_IDS, SENTENCEPIECE, ExportDirectory
+from .head import LENGTH, Output, RowHead
 from .providers import CUDA_SETTINGS
 from .runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
 
 LABELS = "labels.txt"
+RESULT = "result"  # of a head whose results are no rows of numbers: a JSON object for each sample
 MAX_BATCH_SIZE = 256
 QUEUE_DELAY_MICROSECONDS = 1000
 _CONFIG = "config.pbtxt"
 _VERSION = "1"
-_PROGRAMS = {"triton_model.py": "model.py", "batching.py": "batching.py"}
+# What model.py and a head's file import.
+_MODULES = (
+    *("focus_export.batching", "focus_export.head", "focus_export.served_heads", "focus_export.tokenizer"),
+    *("focus_plugin.discovery", "focus_plugin.errors", "focus_plugin.options"),
+)
 
 
-def write_repository(directory: Path, export: Export, name: str) -> None:
+def write_repository(directory: Path, export: ExportDirectory, name: str) -> None:
     """Write two models into ``directory``: ``name``, which takes texts, and ``name`` + "_encoder", which it asks.
 
     Triton knows them by their directories' names.
     """
     text, encoder = directory / name, directory / f"{name}_encoder"
+    head = export.config.head
     for model, configuration in ((text, _text_configuration(export)), (encoder, _encoder_configuration(export))):
         (model / _VERSION).mkdir(parents=True)
         (model / _CONFIG).write_text(configuration, encoding="utf-8")
-        if export.config.labels:
-            (model / LABELS).write_text("".join(f"{label}\n" for label in export.config.labels), encoding="utf-8")
+        if isinstance(head, RowHead) and head.row_labels():
+            (model / LABELS).write_text("".join(f"{label}\n" for label in head.row_labels()), encoding="utf-8")
     exported = export.model.parent
     for names, model in (((SENTENCEPIECE, PIECE_IDS), text), (export.sha256, encoder)):
-        for name in names:
-            shutil.copyfile(exported / name, model / _VERSION / name)
-    for program, copy in _PROGRAMS.items():
-        shutil.copyfile(Path(__file__).with_name(program), text / _VERSION / copy)
+        for file in names:
+            shutil.copyfile(exported / file, model / _VERSION / file)
+    _write_programs(text / _VERSION, inspect.getfile(type(head)))
 
 
-def _encoder_configuration(export: Export) -> str:
+def _write_programs(directory: Path, head: str) -> None:
+    """``model.py``, the file of the head, and copies of the modules that they import, in packages of the same names."""
+    shutil.copyfile(Path(__file__).with_name("triton_model.py"), directory / "model.py")
+    shutil.copyfile(head, directory / "served_head.py")
+    for module in _MODULES:
+        package, _, file = module.partition(".")
+        spec = find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        (directory / package).mkdir(exist_ok=True)
+        (directory / package / "__init__.py").touch()
+        shutil.copyfile(spec.origin, directory / package / f"{file}.py")
+
+
+def _encoder_configuration(export: ExportDirectory) -> str:
     """Inputs and outputs as the ONNX model has them. Triton adds a dimension to each row's length, and takes it off."""
-    config = export.config
-    inputs = [_tensor(name, "TYPE_INT32", shape, export) for name, shape in zip(INPUTS, ([-1], []), strict=True)]
-    outputs = [_tensor(config.output, "TYPE_FP32", [config.size], export)]
-    if config.hidden_states:
-        outputs.append(_tensor(HIDDEN_STATES, "TYPE_FP32", [-1, config.width], export))
+    config, head = export.config, export.config.head
+    inputs = [_tensor(name, "TYPE_INT32", shape) for name, shape in zip(INPUTS, ([-1], []), strict=True)]
+    named = head.outputs(config.width) if isinstance(head, RowHead) and head.row_labels() else ()
+    outputs = [_output(output, labelled=output in named) for output in config.outputs]
     settings = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in CUDA_SETTINGS.items())
     accelerators = f'gpu_execution_accelerator: [ {{ name: "cuda" {settings} }} ]'
     return _configuration(
@@ -60,10 +83,11 @@ def _encoder_configuration(export: Export) -> str:
     )
 
 
-def _text_configuration(export: Export) -> str:
-    config = export.config
+def _text_configuration(export: ExportDirectory) -> str:
+    config, head = export.config, export.config.head
     parameters = {
-        "encoder_output": config.output,
+        "head": json.dumps(asdict(head)),  # type: ignore[call-overload]  # its classes are dataclasses
+        "width": config.width,
         "max_positions": config.max_positions,
         "bos": config.bos,
         "pad": config.pad,
@@ -71,16 +95,23 @@ def _text_configuration(export: Export) -> str:
         "token_budget": TOKEN_BUDGET,
         "truncate": "false",
     }
+    if isinstance(head, RowHead):
+        result = _tensor(head.row_name, "TYPE_FP32", [head.size(config.width)], labelled=bool(head.row_labels()))
+    else:
+        result = _tensor(RESULT, "TYPE_STRING", [1])
     return _configuration(
         "python",
-        [_tensor("text", "TYPE_STRING", [1], export)],
-        [_tensor("scores" if config.labels else config.output, "TYPE_FP32", [config.size], export)],
+        [_tensor(name, "TYPE_STRING", [1]) for name in head.inputs],
+        [result],
         "# A second instance tokenizes while the first waits for the encoder.",
         "instance_group [ { kind: KIND_CPU count: 2 } ]",
         f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_DELAY_MICROSECONDS} }}",
         f"# token_budget: most tokens that go through the encoder together; {GPU_TOKEN_BUDGET} on a GPU.",
         '# truncate: "true" cuts texts that are longer than max_positions tokens, instead of refusing them.',
-        *(f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}' for key, value in parameters.items()),
+        *(
+            f'parameters {{ key: "{key}" value {{ string_value: {json.dumps(str(value))} }} }}'
+            for key, value in parameters.items()
+        ),
     )
 
 
@@ -92,9 +123,14 @@ def _configuration(backend: str, inputs: Iterable[str], outputs: Iterable[str], 
     return "\n".join([*lines, *settings]) + "\n"
 
 
-def _tensor(name: str, kind: str, shape: Sequence[int], export: Export) -> str:
+def _output(output: Output, labelled: bool) -> str:
+    shape = [-1 if size == LENGTH else int(size) for size in output.shape]
+    return _tensor(output.name, "TYPE_FP32", shape, labelled)
+
+
+def _tensor(name: str, kind: str, shape: Sequence[int], labelled: bool = False) -> str:
     """An input or output; ``shape`` is without the batch, -1 is a free dimension."""
     dimensions = ", ".join(map(str, shape)) or "1"
     reshape = "" if shape else " reshape { shape: [ ] }"
-    labels = f' label_filename: "{LABELS}"' if export.config.labels and name in ("logits", "scores") else ""
+    labels = f' label_filename: "{LABELS}"' if labelled else ""
     return f'{{ name: "{name}" data_type: {kind} dims: [ {dimensions} ]{reshape}{labels} }}'

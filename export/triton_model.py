@@ -1,19 +1,28 @@
 """The model of a Triton repository that takes texts: it tokenizes, batches by length and asks the encoder beside it.
 
-Triton's Python backend runs a copy of this file, with batching.py beside it and NumPy and SentencePiece installed.
+Triton's Python backend runs a copy of this file. Beside it are copies of the head's file and of the few modules that
+both import; NumPy and SentencePiece have to be installed.
 """
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencepiece
 import triton_python_backend_utils as pb_utils
 
-from .batching import batches_by_length, padded
+sys.path.insert(0, str(Path(__file__).parent))
+from focus_export.batching import batches_by_length, padded
+from focus_export.head import Encoded, RowHead
+from focus_export.served_heads import make_head
+from focus_export.tokenizer import SentencePieceTokenizer
+
+from focus_plugin.errors import FocusError
+
+from .served_head import HEAD
 
 
 class TritonPythonModel:
@@ -23,73 +32,96 @@ class TritonPythonModel:
         """Read the tokenizer beside this file and the parameters of ``args["model_config"]``, Triton's JSON."""
         config = json.loads(args["model_config"])
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
-        self._bos, self._pad, self._eos = (int(parameters[name]) for name in ("bos", "pad", "eos"))
-        self._max_positions = int(parameters["max_positions"])
+        self._pad = int(parameters["pad"])
         self._token_budget = int(parameters["token_budget"])
         self._truncate = parameters["truncate"] == "true"
-        (output,) = config["output"]
-        self._output, self._size = output["name"], int(output["dims"][0])
-        self._encoder, self._encoder_output = f"{args['model_name']}_encoder", parameters["encoder_output"]
+        self._inputs = [entry["name"] for entry in config["input"]]
+        (self._result,) = (entry["name"] for entry in config["output"])
+        self._encoder = f"{args['model_name']}_encoder"
+        self._head = make_head(HEAD, json.loads(parameters["head"]))
+        self._outputs = self._head.outputs(int(parameters["width"]))
         directory = Path(__file__).parent
-        self._tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(directory / "sentencepiece.model"))
-        self._piece_ids = np.load(directory / "piece_ids.npy", allow_pickle=False)
+        self._tokenizer = SentencePieceTokenizer(
+            directory / "sentencepiece.model",
+            (directory / "sentencepiece.model").read_bytes(),
+            np.load(directory / "piece_ids.npy", allow_pickle=False),
+            bos=int(parameters["bos"]),
+            eos=int(parameters["eos"]),
+            max_positions=int(parameters["max_positions"]),
+        )
 
     async def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """A response for each request: the results of its texts, or the error of its first text that has one."""
+        """A response for each request: the results of its samples, or the error of its first sample that has one."""
         encoded = [self._encode_request(request) for request in requests]
-        results = await self._results([row for rows in encoded if isinstance(rows, list) for row in rows])
-        responses, start = [], 0
-        for rows in encoded:
-            if isinstance(rows, list):
-                tensor = pb_utils.Tensor(self._output, results[start : start + len(rows)])
-                responses.append(pb_utils.InferenceResponse([tensor]))
-                start += len(rows)
-            else:
-                responses.append(pb_utils.InferenceResponse(error=rows))
-        return responses
+        rows = [row for samples in encoded if isinstance(samples, list) for sample in samples for row in sample.rows]
+        outputs = iter(await self._run(rows))
+        return [
+            self._response(samples, [[next(outputs) for _ in sample.rows] for sample in samples])
+            if isinstance(samples, list)
+            else pb_utils.InferenceResponse(error=samples)
+            for samples in encoded
+        ]
 
     def _encode_request(self, request: Any) -> Any:
-        """The token ids of each text of a request, or a TritonError."""
-        texts = pb_utils.get_input_tensor_by_name(request, "text").as_numpy()
-        try:
-            return [self._encode(text, number) for number, text in enumerate(texts[:, 0], 1)]
-        except ValueError as error:
-            return pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+        """Each sample of a request encoded, or a TritonError."""
+        texts = [pb_utils.get_input_tensor_by_name(request, name).as_numpy()[:, 0] for name in self._inputs]
+        encoded = []
+        for number, sample in enumerate(zip(*texts, strict=True), 1):
+            try:
+                decoded = tuple(text.decode() for text in sample)
+                whole = decoded if len(decoded) > 1 else decoded[0]
+                encoded.append(self._head.encode(self._tokenizer, whole, self._truncate))
+            except UnicodeDecodeError as error:
+                return _refused(f"Text {number}: not valid UTF-8 (byte {error.start}).")
+            except FocusError as error:
+                return _refused(f"Text {number}: {error}")
+        return encoded
 
-    def _encode(self, text: bytes, number: int) -> np.ndarray:
-        """``<s>``, the token ids of the pieces, ``</s>``: int32 (length,). ValueError if the text cannot be had."""
-        try:
-            pieces = self._tokenizer.encode(text.decode())
-        except UnicodeDecodeError as error:
-            raise ValueError(f"Text {number}: not valid UTF-8 (byte {error.start}).") from error
-        length, longest = len(pieces) + 2, self._max_positions
-        if length > longest and not self._truncate:
-            raise ValueError(f"Text {number}: {length} tokens, but the model takes at most {longest}.")
-        return np.array([self._bos, *self._piece_ids[pieces[: longest - 2]], self._eos], np.int32)
-
-    async def _results(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeddings (rows, width), or the probabilities of the labels (rows, labels), float32."""
+    async def _run(self, rows: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """The encoder's outputs for each row of token ids, without padding."""
         batches = list(batches_by_length([len(row) for row in rows], self._token_budget))
-        outputs = await asyncio.gather(*(self._encoder_run([rows[index] for index in batch]) for batch in batches))
-        results: np.ndarray = np.empty((len(rows), self._size), np.float32)
-        for batch, output in zip(batches, outputs, strict=True):
-            results[batch] = output
-        if self._encoder_output == "logits":
-            powers = np.exp(results - results.max(1, keepdims=True))
-            results = powers / powers.sum(1, keepdims=True)
-        return results
+        outputs = await asyncio.gather(*(self._run_batch([rows[index] for index in batch]) for batch in batches))
+        found: list[dict[str, np.ndarray]] = [{} for _ in rows]
+        for batch, arrays in zip(batches, outputs, strict=True):
+            for output, array in zip(self._outputs, arrays, strict=True):
+                for index, values in zip(batch, array, strict=True):
+                    found[index][output.name] = output.without_padding(values, len(rows[index]))
+        return found
 
-    async def _encoder_run(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """What the encoder says of one batch of token ids: float32 (rows, size)."""
+    async def _run_batch(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What the encoder says of one batch: an array (rows, ...) for each output."""
+        names = [output.name for output in self._outputs]
         ids, lengths = padded(rows, self._pad)
         request = pb_utils.InferenceRequest(
             model_name=self._encoder,
-            requested_output_names=[self._encoder_output],
+            requested_output_names=names,
             inputs=[pb_utils.Tensor("input_ids", ids), pb_utils.Tensor("lengths", lengths[:, None])],
             preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
         )
         response = await request.async_exec()
         if response.has_error():
             raise pb_utils.TritonModelException(response.error().message())
-        output: np.ndarray = pb_utils.get_output_tensor_by_name(response, self._encoder_output).as_numpy()
-        return output
+        return [pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in names]
+
+    def _response(self, samples: Sequence[Encoded], outputs: Sequence[Sequence[dict[str, np.ndarray]]]) -> Any:
+        """The results of a request: rows of numbers, or one JSON object for each sample."""
+        for number, parts in enumerate(outputs, 1):
+            if not all(np.isfinite(array).all() for part in parts for array in part.values()):
+                error = pb_utils.TritonError(f"Text {number}: the model's result is not a finite number.")
+                return pb_utils.InferenceResponse(error=error)
+        if isinstance(self._head, RowHead):
+            names = [output.name for output in self._outputs]
+            rows = self._head.rows({name: np.stack([part[name] for (part,) in outputs]) for name in names})
+            tensor = pb_utils.Tensor(self._result, rows.astype(np.float32))
+        else:
+            records = [
+                self._head.record(self._head.result(sample, parts))
+                for sample, parts in zip(samples, outputs, strict=True)
+            ]
+            lines = [json.dumps(record, ensure_ascii=False).encode() for record in records]
+            tensor = pb_utils.Tensor(self._result, np.array([[line] for line in lines], object))
+        return pb_utils.InferenceResponse([tensor])
+
+
+def _refused(message: str) -> Any:
+    return pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG)

@@ -1,9 +1,10 @@
 """Encoders in a Hugging Face directory: ``config.json``, weights and tokenizer files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from focus_export.head import HuggingFaceHead
 from torch import Tensor
 
 from focus_plugin.checkpoint.architecture import HuggingFaceConfig, same_architecture
@@ -69,30 +70,26 @@ def from_weights(
 
 
 def write_huggingface(
-    directory: Path,
-    config: EncoderConfig,
-    tensors: Mapping[str, Tensor],
-    vocabulary: Vocabulary,
-    tokenizer: Path,
-    labels: Sequence[str] = (),
+    directory: Path, checkpoint: Checkpoint, head: HuggingFaceHead, head_tensors: Mapping[str, Tensor], tokenizer: Path
 ) -> None:
     """Write an encoder as transformers has XLM-R: ``config.json``, ``model.safetensors`` and the tokenizer's files.
 
-    ``tensors``: under fairseq's names. With ``labels`` they hold a head of that many classes and the model is one for
-    classification, which in transformers has no masked-LM head; without, it is a masked LM. ``tokenizer``: the
-    SentencePiece model of ``vocabulary``. Raises FocusError where it is of a kind that transformers lacks.
+    ``head_tensors``: by the names that ``head`` gives those of transformers for. ``tokenizer``: the SentencePiece model
+    of the checkpoint's vocabulary. Raises FocusError where it is of a kind that transformers lacks.
     """
     from safetensors.torch import save_file
 
+    config, vocabulary = checkpoint.config, checkpoint.vocabulary
     library = hugging_face_unigram(tokenizer, vocabulary)
-    unwanted = (() if config.untied else (OUTPUT_EMBEDDING,)) if not labels else ("encoder.lm_head.",)
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(unwanted))}
-    weights = {name: tensor.contiguous() for name, tensor in to_hugging_face(kept).items()}
+    unwanted = (() if config.untied else (OUTPUT_EMBEDDING,)) if head.masked_lm else ("encoder.lm_head.",)
+    kept = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(tuple(unwanted))}
+    renamed = {**to_hugging_face(kept), **{theirs: head_tensors[ours] for ours, theirs in head.tensors.items()}}
+    weights = {name: tensor.contiguous() for name, tensor in renamed.items()}
     weights["roberta.embeddings.token_type_embeddings.weight"] = torch.zeros(1, config.width)
-    if config.untied and not labels:
+    if config.untied and head.masked_lm:
         weights["lm_head.decoder.bias"] = weights["lm_head.bias"].clone()  # another tensor there, where not tied
     save_file(weights, directory / WEIGHTS, {"format": "pt"})
-    write_json(directory / CONFIG, _config(config, vocabulary, labels))
+    write_json(directory / CONFIG, {**_config(config, vocabulary, head.architecture), **head.config})
     library.save(str(directory / TOKENIZER_JSON))
     special = {"bos": BEGIN, "eos": END, "unk": UNKNOWN, "sep": END, "pad": PAD, "cls": BEGIN, "mask": MASK}
     named = {f"{name}_token": token for name, token in special.items()}
@@ -103,10 +100,9 @@ def write_huggingface(
     (directory / tokenizer.name).write_bytes(tokenizer.read_bytes())
 
 
-def _config(config: EncoderConfig, vocabulary: Vocabulary, labels: Sequence[str]) -> dict[str, object]:
-    kind = "SequenceClassification" if labels else "MaskedLM"
-    written: dict[str, object] = {
-        "architectures": [f"XLMRobertaFor{kind}"],
+def _config(config: EncoderConfig, vocabulary: Vocabulary, architecture: str) -> dict[str, object]:
+    return {
+        "architectures": [f"XLMRobertaFor{architecture}"],
         "model_type": "xlm-roberta",
         "vocab_size": len(vocabulary),
         "hidden_size": config.width,
@@ -122,10 +118,6 @@ def _config(config: EncoderConfig, vocabulary: Vocabulary, labels: Sequence[str]
         "eos_token_id": vocabulary.ids[END],
         "tie_word_embeddings": not config.untied,
     }
-    if labels:
-        written["id2label"] = {str(i): label for i, label in enumerate(labels)}
-        written["label2id"] = {label: i for i, label in enumerate(labels)}
-    return written
 
 
 def weight_files(directory: Path) -> list[Path]:

@@ -70,7 +70,7 @@ def from_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The other way round, with the prefix of XLM-R's classes; a head for classification is renamed too."""
+    """The other way round, with the prefix of XLM-R's classes."""
     names = {ours: theirs for theirs, ours in _HUGGING_FACE.items()}
     renamed = {}
     for name, tensor in tensors.items():
@@ -78,7 +78,6 @@ def to_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         number = re.search(r"\.(\d+)\.", name)
         stem, _, part = pattern.rpartition(".")
         target = names.get(pattern) or (f"{names[stem]}.{part}" if stem in names else pattern)
-        target = re.sub(r"^classification_heads\.[^.]+\.", "classifier.", target)
         prefix = "roberta." if target.startswith(("embeddings.", "encoder.")) else ""
         renamed[prefix + target.format(number[1] if number else "")] = tensor
     return renamed

@@ -45,12 +45,12 @@ def convert(
 
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
-    vocabulary_files(what.vocabulary)  # raises if one is missing
+    vocabulary_files(what.vocabulary)  # tells what is missing
     located = locate(what.source, phase, verbose)
     what = replace(what, source=located.directory)
     require_device(how.options.device)
     if how.options.matrix:
-        load_matrix(how.options.matrix)  # raises if it is damaged, before the source is read
+        load_matrix(how.options.matrix)  # tells what is wrong with it, before the source is read
     manifest = _describe(what, how, phase)
 
     def build(directory: Path) -> Mapping[str, object]:
@@ -78,7 +78,7 @@ def convert(
                 "source_bytes": sum(path.stat().st_size for path in model_files(what.source)),
                 "target_bytes": (directory / MODEL).stat().st_size,
                 **({"source_revision": located.revision} if located.revision else {}),
-                **_lengths(how.options.corpus, source.tokenizer, tokenizer, phase),
+                **_lengths(how.options.corpus, source.tokenizer, tokenizer),
             }
             report = Report(
                 title=output.name,
@@ -110,7 +110,7 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
     """The manifest of the output. An option that has no effect with the others is not in it."""
     parts = {"source": checkpoint_files(what.source), "vocabulary": [*vocabulary_files(what.vocabulary)]}
     if not parts["source"]:
-        read_checkpoint(what.source)  # raises, since something is missing
+        read_checkpoint(what.source)  # tells what is missing
     method, given = how.method, how.options
     options = {"extend": what.extend, **settings(given), "calibrate": given.calibrate if given.corpus else 0}
     del options["device"]
@@ -168,15 +168,9 @@ def _matrix(source: Vocabulary, target: Vocabulary, done: Transfer) -> MixingMat
     )
 
 
-def _lengths(corpus: Path | None, old: Tokenizer | None, new: Tokenizer, phase: Phase) -> dict[str, float]:
+def _lengths(corpus: Path | None, old: Tokenizer | None, new: Tokenizer) -> dict[str, float]:
     if not corpus:
         return {}
     tokenizers = {"source_tokens_per_word": old, "target_tokens_per_word": new}
     lines = [*islice(read_lines(corpus), LINES_FOR_LENGTH)]
-    found = {}
-    with phase("Counting tokens per word", len(tokenizers)) as progress:
-        for name, tokenizer in tokenizers.items():
-            if tokenizer:
-                found[name] = tokens_per_word(lines, tokenizer)
-            progress(1)
-    return found
+    return {name: tokens_per_word(lines, tokenizer) for name, tokenizer in tokenizers.items() if tokenizer}

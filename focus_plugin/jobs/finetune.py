@@ -1,83 +1,86 @@
-"""Fine-tuning an encoder to classify texts, by fairseq-train, from directory and tables to directory."""
+"""Fine-tuning an encoder for a task, by fairseq-train, from directory and tables to directory."""
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from focus_plugin.binary_data import Encoder
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
-from focus_plugin.data import count_rows, prepare_classification, read_labels
-from focus_plugin.files import existing_file, whole_directory
-from focus_plugin.finetuning import evaluate_classifier
+from focus_plugin.errors import FocusError
+from focus_plugin.files import existing_file, silent, whole_directory, write_json
+from focus_plugin.finetuning.declaration import Finetuning, Preparation, TaskHead, checked_examples
+from focus_plugin.finetuning.discovery import find_task
+from focus_plugin.finetuning.evaluation import evaluate
+from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
+from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.manifest import Manifest
+from focus_plugin.options import settings
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices
 from focus_plugin.training.release import Trained, TrainingJob, train_release
 from focus_plugin.training.watcher import Watcher
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 
-KIND = "classification model"
-HEAD = "classification"
-LABELS = "labels.txt"
-_NOT_FOR_USERS = {"--classification-head-name": "the head is looked for by the name it has here"}
+_COUNTS = "counts.json"  # in the data directory, beside HEAD_FILE
+_SAMPLES = "samples"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classification:
-    """What to fine-tune and how. truncate: cut texts longer than the encoder reads. batch_size: texts of one
-    update, over all devices. extra: options passed on to fairseq-train."""
+class FinetuningJob:
+    """What to fine-tune and how. task: its name. options: an instance of the class that the task declares for
+    fine-tuning. columns: one of the class that says how its tables are read."""
 
-    model: Path
-    train: Path
-    valid: Path
-    label_column: str
-    text_column: str
-    truncate: bool
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    cpu: bool
-    extra: tuple[str, ...]
+    task: str
+    options: FinetuningOptions
+    columns: Any
 
 
-def finetune_classification(job: Classification, output: Path, watcher: Watcher) -> Manifest:
-    """Fine-tune, and write the checkpoint most accurate on the validation table as a release with a head and
-    ``labels.txt``; see ``train_release``.
+def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
+    """Fine-tune, and write the best checkpoint as a release with the task's head and ``head.json``; see
+    ``train_release``.
 
-    Raises FocusError for faults of the tables (see ``prepare_classification``).
+    The manifest counts the metrics of the release on the validation table as ``valid_METRIC``. Raises FocusError for
+    faults of the tables.
     """
-    require_release(job.model)
-    check_extra(job.extra, job.cpu, _NOT_FOR_USERS)
-    dictionary, tokenizer = vocabulary_files(job.model)
-    files = {f"model/{path.name}": path for path in checkpoint_files(job.model)}
-    files |= {"train": existing_file(job.train), "valid": existing_file(job.valid)}
-    options = {name: value for name, value in asdict(job).items() if name not in ("model", "train", "valid")}
-    source = read_checkpoint(job.model)
+    task, options = find_task(job.task), job.options
+    if task.finetuning is None:
+        raise FocusError(f"The task {task.name} has no training.")
+    require_release(options.model)
+    check_extra(options.extra, options.cpu, task.finetuning.refused)
+    dictionary, tokenizer = vocabulary_files(options.model)
+    files = {f"model/{path.name}": path for path in (*checkpoint_files(options.model), *head_files(options.model))}
+    files |= {"train": existing_file(options.train), "valid": existing_file(options.valid)}
+    source = read_checkpoint(options.model)
+    finetuning = task.finetuning
 
     def prepare(directory: Path) -> Training:
         data = directory / "data"
         if not data.exists():
-            _prepare_data(job, data, source.config.max_positions)
-        return _training(job, data, _init(job.model, source, directory), source)
+            _write_data(task, finetuning, job, source.config.max_positions, data)
+        return _training(finetuning, options, data, _init(options.model, source, directory), source)
 
     def release(trained: Trained, directory: Path) -> Mapping[str, object]:
         data = trained.directory / "data"
-        labels = read_labels(data)
-        scores = evaluate_classifier(trained.best, data, HEAD, cpu=job.cpu)
+        head, prefix = read_head_file(data / HEAD_FILE)
         tensors, _ = load_fairseq(trained.best)
-        heads = sorted(name for name in tensors if name.startswith(f"classification_heads.{HEAD}."))
-        kept = {name: tensors[name] for name in (*source.tensors, *heads)}
+        kept = {name: tensors[name] for name in (*source.tensors, *sorted(tensors)) if _released(name, source, prefix)}
         write_release(directory, source.config, kept, dictionary, tokenizer)
-        (directory / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-        found = {"labels": list(labels), "valid_accuracy": scores.accuracy, "valid_macro_f1": scores.macro_f1}
-        return {**found, "valid_texts": len(scores.expected)}
+        write_head(directory / HEAD_FILE, head, prefix)
+        examples = checked_examples(task, head, options.valid, job.columns)
+        own = kept_head(head, prefix, read_checkpoint(directory))
+        metrics, count = evaluate(directory, task, own, examples, options.truncate, options.cpu)
+        counts = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
+        return {**counts, **{f"valid_{name}": value for name, value in metrics.items()}, "valid_samples": count}
 
     return train_release(
         TrainingJob(
-            kind=KIND,
-            options={**options, "extra": list(job.extra)},
+            kind=f"{task.name} model",
+            options={**settings(options), **settings(job.columns), "extra": list(options.extra)},
             files=files,
             modules=(tokenizer_package(tokenizer),),
             prepare=prepare,
@@ -88,32 +91,31 @@ def finetune_classification(job: Classification, output: Path, watcher: Watcher)
     )
 
 
-def classification_task(head: str, classes: int, batch_size: int) -> tuple[str, ...]:
-    """The options of fairseq-train for a new classification head, with ``batch_size`` texts in a batch on one device.
-
-    The best checkpoint is the latest of those most accurate on the validation set, to a tenth of a percent: fairseq
-    tells it no finer.
-    """
-    return (
-        *("--task", "sentence_prediction", "--criterion", "sentence_prediction"),
-        *("--num-classes", str(classes), "--classification-head-name", head),
-        *("--init-token", "0", "--separator-token", "2", "--batch-size", str(batch_size)),
-        *("--best-checkpoint-metric", "accuracy", "--maximize-best-checkpoint-metric"),
-    )
+def _released(name: str, source: Checkpoint, prefix: str) -> bool:
+    return name in source.tensors or name.startswith(prefix)
 
 
-def _prepare_data(job: Classification, data: Path, max_positions: int) -> None:
+def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_positions: int, data: Path) -> None:
+    """fairseq's data, and beside it the head and what was counted."""
+    options = job.options
     with whole_directory(data) as directory:
-        prepare_classification(
-            job.model,
-            job.train,
-            job.valid,
-            directory,
-            max_positions=max_positions,
-            label_column=job.label_column,
-            text_column=job.text_column,
-            truncate=job.truncate,
+        prepared = finetuning.prepare(
+            Preparation(
+                directory=directory,
+                model=options.model,
+                encoder=Encoder.load(options.model),
+                max_positions=max_positions,
+                tables={"train": options.train, "valid": options.valid},
+                examples=partial(_examples, task, job.columns),
+                options=options,
+            )
         )
+        write_head(directory / HEAD_FILE, prepared.head, finetuning.tensors)
+        write_json(directory / _COUNTS, {_SAMPLES: prepared.samples, **prepared.counts})
+
+
+def _examples(task: TaskHead, columns: Any, path: Path) -> Any:
+    return task.examples(path, columns, silent)
 
 
 def _init(model: Path, source: Checkpoint, running: Path) -> Path:
@@ -127,21 +129,25 @@ def _init(model: Path, source: Checkpoint, running: Path) -> Path:
     return init / MODEL
 
 
-def _training(job: Classification, data: Path, init: Path, source: Checkpoint) -> Training:
-    updates_per_epoch = math.ceil(count_rows(data) / job.batch_size)
+def _training(
+    finetuning: Finetuning, options: FinetuningOptions, data: Path, init: Path, source: Checkpoint
+) -> Training:
+    head, _ = read_head_file(data / HEAD_FILE)
+    samples = json.loads((data / _COUNTS).read_text(encoding="utf-8"))[_SAMPLES]
+    updates_per_epoch = math.ceil(samples / options.batch_size)
     schedule = Schedule(
-        updates=job.epochs * updates_per_epoch,
-        learning_rate=job.learning_rate,
+        updates=options.epochs * updates_per_epoch,
+        learning_rate=options.learning_rate,
         validate_every=updates_per_epoch,
-        seed=job.seed,
+        seed=options.seed,
     )
-    batch_size = max(1, job.batch_size // devices(job.cpu))
+    batch_size = max(1, options.batch_size // devices(options.cpu))
     return Training(
         data=data,
         init=init,
         config=source.config,
         schedule=schedule,
-        task=classification_task(HEAD, len(read_labels(data)), batch_size),
-        cpu=job.cpu,
-        extra=job.extra,
+        task=(*finetuning.fairseq_options(head, options), "--batch-size", str(batch_size)),
+        cpu=options.cpu,
+        extra=options.extra,
     )

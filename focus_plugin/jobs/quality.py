@@ -1,65 +1,41 @@
-"""What a model loses when it computes less exactly, by the measure of its task."""
+"""What a model loses when it computes less exactly, by the metrics of its task."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-import numpy as np
-from focus_export.runtime import Classification, Prediction
-from sklearn.metrics import accuracy_score, f1_score
-
-from focus_plugin.data import Table
-from focus_plugin.errors import FocusError
-from focus_plugin.files import read_lines
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Texts to judge a model by. labels: what each should be classified as; None where embeddings are compared."""
-
-    texts: Sequence[str]
-    labels: Sequence[str] | None
+from focus_plugin.finetuning.declaration import Example, TaskHead
 
 
 @dataclass(frozen=True)
 class Quality:
-    """scores: of the exact and of the reduced model, by the name of the measure. loss: relative, of the first one."""
+    """scores: of the exact and of the reduced model, by the name of the metric. loss: the largest relative loss of one
+    that decides."""
 
     scores: Mapping[str, tuple[float, float]]
     loss: float
 
 
-def read_validation(path: Path, label_column: str, text_column: str, labels: Sequence[str] | None) -> Validation:
-    """Of a classifier with ``labels`` a table with the two columns, of an encoder (None) a text, one sample a line.
+def quality(task: TaskHead, examples: Sequence[Example], exact: Sequence[Any], reduced: Sequence[Any]) -> Quality:
+    """Compare the results of two models for ``examples`` by the task's metrics, of which the first decides.
 
-    Raises FocusError for a malformed table, an unknown label and a file without text.
+    Where nothing is expected of an example, it is the exact result.
     """
-    if labels is None:
-        texts = [line for line in read_lines(path) if line.strip()]
-        if not texts:
-            raise FocusError(f"{path}: the text is empty; it needs at least one line.")
-        return Validation(texts, None)
-    rows = list(Table(path, label_column, text_column).rows())
-    for line, label, _ in rows:
-        if label not in labels:
-            raise FocusError(f"{path}, line {line}: the model has no label {label!r}; it has {', '.join(labels)}.")
-    return Validation([text for _, _, text in rows], [label for _, label, _ in rows])
+    expected = [
+        result if example.expected is None else example.expected
+        for example, result in zip(examples, exact, strict=True)
+    ]
+    whole, less = (task.metrics(expected, results) for results in (exact, reduced))
+    scores = {name: (value, less[name]) for name, value in whole.items()}
+    first, second = next(iter(scores.values()))
+    return Quality(scores, (first - second) / max(first, 1e-9))
 
 
-def quality(validation: Validation, exact: Sequence[Prediction], reduced: Sequence[Prediction]) -> Quality:
-    """Compare the predictions of two models for the texts of ``validation``.
-
-    Classifiers by accuracy and macro-F1; encoders by the mean cosine of their embeddings with the exact ones.
-    """
-    if validation.labels is None:
-        pairs = zip(np.array(exact), np.array(reduced), strict=True)
-        cosine = float(np.mean([a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in pairs]))
-        return Quality({"cosine": (1.0, cosine)}, 1 - cosine)
-    found = [[item.label for item in items if isinstance(item, Classification)] for items in (exact, reduced)]
-    first, second = (float(accuracy_score(validation.labels, labels)) for labels in found)
-    f1 = tuple(float(f1_score(validation.labels, labels, average="macro")) for labels in found)
-    return Quality({"accuracy": (first, second), "macro_f1": (f1[0], f1[1])}, (first - second) / max(first, 1e-9))
+def with_cosine(judged: Quality, name: str, cosine: float) -> Quality:
+    """The same quality, with a mean cosine to the exact model's values, which decides as well."""
+    loss = max(judged.loss, 1 - cosine) if not math.isnan(judged.loss + cosine) else math.nan
+    return Quality({**judged.scores, name: (1.0, cosine)}, loss)
 
 
 def least_loss(judged: Mapping[str, Quality]) -> str:

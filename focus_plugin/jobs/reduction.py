@@ -4,111 +4,164 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import sentencepiece
 from focus_export.batching import batches_by_length, padded
+from focus_export.directory import HIDDEN_STATES, INPUTS, MODEL, SENTENCEPIECE
 from focus_export.int8 import Ranges
+from focus_export.providers import start_session
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
 from focus_export.runtime import TOKEN_BUDGET, Predictor
+from focus_export.tokenizer import SentencePieceTokenizer
+from focus_export.verify import Batch
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import read_lines
-from focus_plugin.jobs.quality import least_loss, quality, read_validation
-from focus_plugin.jobs.served import Served, write_rounded, write_served
+from focus_plugin.finetuning.declaration import Example, TaskHead
+from focus_plugin.jobs.export_options import OnnxExport
+from focus_plugin.jobs.quality import Quality, least_loss, quality, with_cosine
+from focus_plugin.jobs.served_model import ServedModel, write_rounded, write_served
 from focus_plugin.progress import Phase
+from focus_plugin.text import Text
 
-CALIBRATION_TEXTS = 512
+RANGE_TEXTS = 512
 FLOAT16_LARGEST = float(np.finfo(np.float16).max)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reduction:
-    """precision: "fp32", where tokens were left out, "fp16", "bf16" or "int8". validation: what is judged on, a table
-    of ``label_column`` and ``text_column`` for a classifier, else a text. max_loss: the relative loss that is let
-    through. calibration: a text to fix int8 scales by, which are used unless they lose more than scales measured on
-    every batch."""
+    """What is reduced and by what it is judged.
 
-    precision: str
-    validation: Path
-    label_column: str
-    text_column: str
-    max_loss: float
-    calibration: Path | None
-
-
-def write_reduced(
-    job: Reduction, served: Served, hidden_states: bool, exact: Path, whole: Path, phase: Phase
-) -> tuple[Path, Mapping[str, object]]:
-    """Judge what is lost against ``whole``, the float32 export with all tokens; the best export, and what was found.
-
-    ``exact`` is the float32 export of ``served``, beside which those of less precision are written. fp16 is judged on a
-    GPU where there is one, bf16 anywhere by a graph that rounds as it does. Raises FocusError if more than ``max_loss``
-    is lost, or if float16 cannot hold a value that the validation texts lead to.
+    job: precision, the texts of the ranges, and the largest loss. examples: of the file ``valid``. served: what is
+    exported. exact: its float32 export, beside which those of less precision are written. whole: the float32 export of
+    all tokens; where none are left out it is ``exact``.
     """
-    validation = read_validation(job.validation, job.label_column, job.text_column, served.config.labels)
+
+    job: OnnxExport
+    task: TaskHead
+    valid: Path
+    examples: Sequence[Example]
+    served: ServedModel
+    exact: Path
+    whole: Path
+
+    def place(self, number: int) -> str:
+        """The file and line of an example."""
+        return f"{self.valid}, line {self.examples[number - 1].line}"
+
+    def results(self, predictor: Predictor) -> list[Any]:
+        """What a model says of the examples."""
+        return list(predictor.predict((example.sample for example in self.examples), self.place))
+
+    def batches(self) -> list[Batch]:
+        """The examples as batches of the model's inputs."""
+        rows = encoded_rows(self.served, [example.sample for example in self.examples])
+        cuts = batches_by_length([len(row) for row in rows], TOKEN_BUDGET)
+        return [padded([rows[row] for row in cut], self.served.config.pad) for cut in cuts]
+
+
+def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str, object]]:
+    """Judge what is lost against the whole model; the best export, and what was found.
+
+    fp16 is judged on a GPU where there is one, bf16 anywhere by a graph that rounds as it does. Hidden states, where
+    the model gives them, are judged by their mean cosine to those of the float32 model with the same tokens. Raises
+    FocusError if more than ``max_loss`` is lost, or if float16 cannot hold a value that the examples lead to.
+    """
+    job, served, exact = reduction.job, reduction.served, reduction.exact
     candidates: dict[str, Ranges | None] = {}
-    if job.calibration:
-        with phase("Calibrating", 1):
-            candidates["fixed"] = _ranges(served, job.calibration)
+    if job.activation_ranges_of:
+        with phase("Measuring activations", 1):
+            candidates["fixed"] = activation_ranges(served, job.activation_ranges_of)
     candidates[exact.name if job.precision == "fp32" else "measured"] = None
-    judged = {}
+    judged, provider = {}, ""
     with phase("Judging", len(candidates) + 1) as progress:
-        expected = list(Predictor(whole, truncate=True).predict(validation.texts))
+        expected = reduction.results(Predictor(reduction.whole, truncate=True))
         progress(1)
         if job.precision == "fp16":
-            _require_float16(job, served, hidden_states, validation.texts)
+            _require_float16(reduction)
         for name, ranges in candidates.items():
             directory = exact.with_name(name)
             if directory != exact:
-                write_served(served, directory, job.precision, hidden_states, ranges)
+                write_served(served, directory, job.precision, ranges)
             if job.precision == "bf16":
                 directory = exact.with_name("rounded")
                 write_rounded(served, directory)
-            predictor = Predictor(directory, truncate=True)
-            judged[name] = quality(validation, expected, list(predictor.predict(validation.texts)))
+            judged[name], provider = _judged(reduction, expected, directory)
             progress(1)
     best = least_loss(judged)
     loss, scores = judged[best].loss, judged[best].scores
     if not loss <= job.max_loss:
-        of_tokens = "" if whole == exact else " of these tokens"
+        of_tokens = "" if reduction.whole == exact else " of these tokens"
+        lost = max(scores, key=lambda name: (scores[name][0] - scores[name][1]) / max(scores[name][0], 1e-9))
         raise FocusError(
-            f"{job.validation}: as {job.precision}{of_tokens} the model loses {loss:.2%} of its {next(iter(scores))} "
-            f"here, more than --max-loss {job.max_loss:.2%}; nothing written."
+            f"{reduction.valid}: as {job.precision}{of_tokens} the model loses {loss:.2%} of its "
+            f"{lost.replace('_', ' ')} here, more than --max-loss {job.max_loss:.2%}; nothing written."
         )
-    found: dict[str, object] = {"validation_texts": len(validation.texts), "scores": dict(scores), "loss": loss}
-    found["judged_on"] = predictor.encoder.provider.removesuffix("ExecutionProvider")
+    found: dict[str, object] = {"valid_samples": len(reduction.examples), "scores": dict(scores), "loss": loss}
+    found["judged_on"] = provider
     if job.precision == "int8":
         found |= {"scales": best, "losses": {name: quality.loss for name, quality in judged.items()}}
     return exact.with_name(best), found
 
 
-def _ranges(served: Served, text: Path) -> Ranges:
-    """The ranges of activations on the first lines of a text, of which each runs alone, so that no padding counts."""
-    lines = islice((line for line in read_lines(text) if line.strip()), CALIBRATION_TEXTS)
-    encoded = _encoded(served, list(lines))
-    if not encoded:
+def _judged(reduction: Reduction, expected: Sequence[Any], directory: Path) -> tuple[Quality, str]:
+    """The quality of an export, and the provider that it ran on."""
+    predictor = Predictor(directory, truncate=True)
+    judged = quality(reduction.task, reduction.examples, expected, reduction.results(predictor))
+    if reduction.served.config.hidden_states and directory != reduction.exact:
+        cosine = _cosine_of_hidden_states(reduction.exact, directory, reduction.batches())
+        judged = with_cosine(judged, "hidden_states_cosine", cosine)
+    return judged, predictor.model.provider.removesuffix("ExecutionProvider")
+
+
+def _cosine_of_hidden_states(exact: Path, reduced: Path, batches: Sequence[Batch]) -> float:
+    """The mean cosine of two models' hidden states of all real tokens."""
+    sessions = [start_session(directory / MODEL) for directory in (exact, reduced)]
+    total, tokens = 0.0, 0
+    for ids, lengths in batches:
+        feeds = dict(zip(INPUTS, (ids, lengths), strict=True))
+        real = np.arange(ids.shape[1]) < lengths[:, None]
+        one, other = (session.run([HIDDEN_STATES], feeds)[0][real].astype(np.float64) for session in sessions)
+        norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+        total += float(((one * other).sum(1) / norms).sum())
+        tokens += len(one)
+    return total / tokens
+
+
+def activation_ranges(served: ServedModel, text: Path) -> Ranges:
+    """The ranges of activations on the first lines of a text, of which each runs alone, so that no padding counts.
+
+    They are those of the tensors that the int8 graph of ``served`` quantizes, with hidden states if it gives these:
+    its last layer then computes all tokens rather than ``<s>`` alone. Raises FocusError for a text without words.
+    """
+    lines = islice((line for line in Text.of(text).lines() if line.strip()), RANGE_TEXTS)
+    rows = encoded_rows(served, [served.config.head.sample(line) for line in lines])
+    if not rows:
         raise FocusError(f"{text}: the text is empty; it needs at least one line.")
-    batches = [padded([ids], served.config.pad) for ids in encoded]
+    batches = [padded([row], served.config.pad) for row in rows]
     return measured_ranges(served.graph(), quantized_tensors(served.graph("int8")), batches)
 
 
-def _require_float16(job: Reduction, served: Served, hidden_states: bool, texts: Sequence[str]) -> None:
-    """Raise FocusError if a value that ``texts`` lead to is beyond float16."""
-    encoded = _encoded(served, texts)
-    cuts = batches_by_length([len(ids) for ids in encoded], TOKEN_BUDGET)
-    batches = [padded([encoded[text] for text in texts], served.config.pad) for texts in cuts]
-    exact, half = (served.graph(precision, hidden_states) for precision in ("fp32", "fp16"))
-    name, largest = largest_in_float16(exact, half, batches)
+def _require_float16(reduction: Reduction) -> None:
+    """Raise FocusError if a value that the examples lead to is beyond float16."""
+    exact, half = (reduction.served.graph(precision) for precision in ("fp32", "fp16"))
+    name, largest = largest_in_float16(exact, half, reduction.batches())
     if not largest <= FLOAT16_LARGEST:
         raise FocusError(
-            f"{job.validation}: {name} reaches {largest:.3g} here, more than float16 holds, {FLOAT16_LARGEST:.0f}; "
+            f"{reduction.valid}: {name} reaches {largest:.3g} here, more than float16 holds, {FLOAT16_LARGEST:.0f}; "
             "nothing written. Export in another precision."
         )
 
 
-def _encoded(served: Served, texts: Sequence[str]) -> list[np.ndarray]:
-    """Token ids of each text, int32 (length,); long ones are cut."""
-    config, processor = served.config, sentencepiece.SentencePieceProcessor(model_proto=served.sentencepiece)
-    rows = [served.piece_ids[pieces[: config.max_positions - 2]] for pieces in processor.encode(list(texts))]
-    return [np.concatenate([[config.bos], row, [config.eos]]).astype(np.int32) for row in rows]
+def encoded_rows(served: ServedModel, samples: Sequence[Any]) -> list[np.ndarray]:
+    """The rows of token ids that the model reads of samples, int32 (length,); long texts are cut."""
+    config = served.config
+    tokenizer = SentencePieceTokenizer(
+        Path(SENTENCEPIECE),
+        served.sentencepiece,
+        served.piece_ids,
+        bos=config.bos,
+        eos=config.eos,
+        max_positions=config.max_positions,
+    )
+    return [row for sample in samples for row in config.head.encode(tokenizer, sample, True).rows]

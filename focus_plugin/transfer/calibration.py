@@ -1,9 +1,9 @@
 """The bias of the masked-LM head, fitted to how often the target language uses each token.
 
-After the vocabulary has changed, the head's bias is a frequency prior of other languages, and mixed rows are predicted
-more or less often than copied ones, whatever the text. A few forward passes show how often the model predicts each
+After the vocabulary has changed, the head's bias is a frequency prior of other languages, and rows that are mixtures
+win or lose against copied ones for no reason of the text's. A few forward passes tell how often the model says each
 token; the classical correction of a classifier to new prior probabilities (Saerens, Latinne & Decaestecker, Neural
-Computation 2002, equation 2.4) then makes the model predict each as often as it occurs. Nothing but the bias changes.
+Computation 2002, equation 2.4) then makes it say each as often as the text does. Nothing but the bias changes.
 """
 
 from collections.abc import Mapping
@@ -84,16 +84,14 @@ def calibrated_bias(
     return bias
 
 
-def text_ids(
-    corpus: str | Path, tokenizer: Tokenizer, vocabulary: Vocabulary, seed: int, progress: Progress = silent
-) -> np.ndarray:
+def text_ids(corpus: str | Path, tokenizer: Tokenizer, vocabulary: Vocabulary, seed: int) -> np.ndarray:
     """Token ids of a text, ``</s>`` after every line, of a sample of SAMPLE_BYTES if it is larger; shape (any,), int32.
 
-    ``progress`` is called with the bytes read. Raises FocusError for a text that is too short to be of use.
+    Raises FocusError for a text that is too short to be of use.
     """
     table, end = piece_ids(tokenizer, vocabulary), vocabulary.ids[END]
     parts: list[np.ndarray] = [np.empty(0, np.int32)]
-    for batch in batches(sample_lines(corpus, SAMPLE_BYTES, seed, progress)):
+    for batch in batches(sample_lines(corpus, SAMPLE_BYTES, seed)):
         parts += [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
     text: np.ndarray = np.concatenate(parts).astype(np.int32)
     if len(text) < LENGTH:

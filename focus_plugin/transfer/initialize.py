@@ -42,7 +42,7 @@ class Target:
 
     vocabulary: of the model to be. tokenizer: how text is cut into its tokens, if that is known. language: the
     directory with the vocabulary of the language, by which ``vocabulary`` extends the source's if ``extends``, and
-    which is ``vocabulary`` itself if not. corpus: the SHA-256 of the corpus, if it is known.
+    which is ``vocabulary`` itself if not. corpus: the SHA-256 of the corpus, where somebody computed it already.
     """
 
     vocabulary: Vocabulary
@@ -156,8 +156,7 @@ def _bias(
         return tensors[OUTPUT_BIAS]
     if target.tokenizer is None:
         raise FocusError("Fitting the output bias needs the target's tokenizer beside dict.txt; give --calibrate 0.")
-    with phase("Reading text for the output bias", options.corpus.stat().st_size) as progress:
-        text = text_ids(options.corpus, target.tokenizer, vocabulary, options.seed, progress)
+    text = text_ids(options.corpus, target.tokenizer, vocabulary, options.seed)
     calibration = Calibration(tokens=options.calibrate, kept=kept, seed=options.seed, device=options.device)
     with phase("Fitting the output bias", options.calibrate) as progress:
         return calibrated_bias(source.config, tensors, vocabulary, text, calibration, progress)

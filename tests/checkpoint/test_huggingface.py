@@ -28,8 +28,9 @@ from transformers import (
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
-from focus_plugin.jobs.export import Export, export_onnx
+from focus_plugin.jobs.export import export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
+from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.vocabulary.extension import extend_vocabulary
 from focus_plugin.vocabulary.files import write_dictionary
 from focus_plugin.vocabulary.huggingface import hugging_face_unigram
@@ -131,8 +132,8 @@ def test_a_classifier_says_what_fairseq_says(classifier, lines, tmp_path):
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
 def test_sentence_transformers_embeds_as_the_onnx_model_does(release, lines, pooling, tmp_path):
-    export_huggingface(release, tmp_path / "hf", pooling)
-    export_onnx(Export(release, pooling, 1e-4, False, None, None), tmp_path / "onnx")
+    export_huggingface(release, tmp_path / "hf", {"pooling": pooling})
+    export_onnx(OnnxExport(model=release, head={"pooling": pooling}), tmp_path / "onnx")
     model = SentenceTransformer(str(tmp_path / "hf"), device="cpu")
     assert model.max_seq_length == 64
     assert max(map(len, want_ids(release, lines))) > 64, "a text to be cut"

@@ -46,7 +46,8 @@ def chain(tmp_path_factory) -> Path:
     run("focus", "vocab", "--input", text, "--size", 1500, "--output", work / "vocab")
     for method in ("focus", "random"):
         base = ("focus", "convert", "--source", SAMPLE / "source", "--vocab", work / "vocab", "--corpus", text)
-        run(*base, "--dim", 50, "--method", method, "--output", work / method)
+        vectors = ("--dim", 50) if method == "focus" else ()
+        run(*base, *vectors, "--method", method, "--output", work / method)
     prepared = ("--train", text, "--valid", work / "swa.valid.txt", "--output", work / "data")
     run("focus", "prepare", "--vocab", work / "vocab", *prepared)
     return work
@@ -81,7 +82,8 @@ def byte_level_chain(chain, tmp_path_factory) -> Path:
     run("focus", "vocab", "--tokenizer", work / "t.json", "--input", text, "--output", work / "vocab")
     for method in ("focus", "random"):
         base = ("focus", "convert", "--source", SAMPLE / "source", "--vocab", work / "vocab", "--corpus", text)
-        run(*base, "--dim", 50, "--calibrate", 0, "--method", method, "--output", work / method)
+        vectors = ("--dim", 50) if method == "focus" else ()
+        run(*base, *vectors, "--calibrate", 0, "--method", method, "--output", work / method)
     prepared = ("--train", text, "--valid", chain / "swa.valid.txt", "--output", work / "data")
     run("focus", "prepare", "--vocab", work / "vocab", *prepared)
     return work
@@ -187,13 +189,13 @@ def test_finetuning_learns_and_reports_what_it_learned(chain, topic):
     commonest = Counter(label for label, _ in table).most_common(1)[0][1] / len(table)
     assert found["valid_accuracy"] > commonest + 0.1
     assert found["labels"] == sorted({label for label, _ in rows(chain / "topic.swa.train.tsv")})
-    assert (topic / "labels.txt").read_text().split() == found["labels"]
+    assert json.loads((topic / "head.json").read_text())["settings"]["labels"] == found["labels"]
 
 
 def test_fairseq_predicts_the_reported_scores(chain, topic):
     """The scores again, from the written directory and one text at a time."""
     model = XLMRModel.from_pretrained(str(topic)).eval()
-    labels = (topic / "labels.txt").read_text().split()
+    labels = counts(topic)["labels"]
     table = rows(chain / "topic.swa.valid.tsv")
     with torch.inference_mode():
         predicted = [labels[int(model.predict("classification", encode(model, text)).argmax())] for _, text in table]
@@ -210,7 +212,7 @@ def test_predict_says_what_fairseq_says(chain, topic, exported, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [line["line"] for line in lines] == list(range(1, len(texts) + 1))
     model = XLMRModel.from_pretrained(str(topic)).eval()
-    labels = (topic / "labels.txt").read_text().split()
+    labels = counts(topic)["labels"]
     for text, line in zip(texts, lines, strict=True):
         with torch.inference_mode():
             scores = model.predict("classification", encode(model, text)).exp()[0].tolist()

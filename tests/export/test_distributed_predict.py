@@ -52,7 +52,7 @@ def test_it_is_pickled_as_its_arguments(exports, tmp_path, monkeypatch):
     assert len(pickled) < 1000, "not the model"
     monkeypatch.chdir("/")
     again = pickle.loads(pickled)
-    assert again.encoder.token_budget == 50
+    assert again.model.token_budget == 50
     long = " ".join(random_words(30, seed=4))
     assert again({"line": np.array([long, "ka"])})["label"].shape == (2,)
     shutil.rmtree(tmp_path / "model")
@@ -73,7 +73,7 @@ def test_tables_of_every_kind_get_columns(exports, classifier):
     parts = classifier(frame[start : start + 50] for start in (0, 50, 100))
     assert_predicted(pandas.concat(parts).to_dict("records"), classifier)
     embedder = Predictor(exports["mean"][0])
-    np.testing.assert_array_equal(np.stack(embedder(frame)["embedding"]), embedder.encoder.encode(TEXTS))
+    np.testing.assert_array_equal(np.stack(embedder(frame)["embedding"]), embedder.rows(TEXTS))
     empty = classifier(frame[:0])
     assert list(empty) == ["number", "text", "label", "scores"]
     assert empty["label"].dtype == empty["scores"].dtype == classifier(frame)["label"].dtype == object

@@ -6,7 +6,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from export_models import ENCODER, LABELS, PAD, VOCABULARY, export_config, fairseq_tensors, oracle, reference
+from export_models import (
+    ENCODER,
+    LABELS,
+    PAD,
+    VOCABULARY,
+    export_config,
+    fairseq_tensors,
+    oracle,
+    reference,
+    served_head,
+)
 from focus_export.batching import padded
 from focus_export.graph import build_graph
 from focus_export.onnx_file import write_graph
@@ -37,7 +47,7 @@ def graphs(tensors, tmp_path_factory):
     """The files of each head's graph with hidden states."""
     root = tmp_path_factory.mktemp("graphs")
     for head in HEADS:
-        write_graph(build_graph(ENCODER, tensors, head, hidden_states=True), root / f"{head}.onnx")
+        write_graph(build_graph(ENCODER, tensors, served_head(head), hidden_states=True), root / f"{head}.onnx")
     return {head: root / f"{head}.onnx" for head in HEADS}
 
 
@@ -112,7 +122,7 @@ def test_the_graph_is_valid_and_says_its_shapes(graphs):
 @pytest.mark.parametrize("head", HEADS)
 def test_without_hidden_states_the_result_is_the_same(tmp_path, model, tensors, head):
     """Also where the last layer then computes the first token alone."""
-    write_graph(build_graph(ENCODER, tensors, head), tmp_path / "model.onnx")
+    write_graph(build_graph(ENCODER, tensors, served_head(head)), tmp_path / "model.onnx")
     assert require_equal(tmp_path / "model.onnx", cases(model, head), TOLERANCE) > 0
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     assert [output.name for output in session.get_outputs()] == ["logits" if head == "mood" else "embedding"]
@@ -127,12 +137,13 @@ def test_a_text_longer_than_the_position_table_is_refused(sessions):
 def test_a_missing_tensor_is_named(tensors):
     name = "encoder.sentence_encoder.layers.1.fc1.bias"
     with pytest.raises(FocusError, match=name):
-        build_graph(ENCODER, {key: value for key, value in tensors.items() if key != name}, "mean")
+        build_graph(ENCODER, {key: value for key, value in tensors.items() if key != name}, served_head("mean"))
 
 
 def test_an_absent_head_is_named(tensors):
-    with pytest.raises(FocusError, match=r"classification_heads\.topic\.dense\.weight"):
-        build_graph(ENCODER, tensors, "topic")
+    encoder = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+    with pytest.raises(FocusError, match=r"no tensor head\.dense\.weight"):
+        build_graph(ENCODER, encoder, served_head("mood"))
 
 
 @pytest.mark.parametrize(
@@ -145,9 +156,9 @@ def test_an_absent_head_is_named(tensors):
 )
 def test_a_tensor_of_another_shape_is_named(tensors, name):
     with pytest.raises(FocusError, match=f"{name} has shape"):
-        build_graph(ENCODER, {**tensors, name: tensors[name][1:]}, "mean")
+        build_graph(ENCODER, {**tensors, name: tensors[name][1:]}, served_head("mean"))
     with pytest.raises(FocusError, match=f"{name} has shape"):
-        build_graph(ENCODER, {**tensors, name: tensors[name][None]}, "mean")
+        build_graph(ENCODER, {**tensors, name: tensors[name][None]}, served_head("mean"))
 
 
 @pytest.mark.parametrize("name", ["layers.0.fc1.bias", "embed_tokens.weight", "layers.0.fc1.weight"])
@@ -155,19 +166,19 @@ def test_a_tensor_of_more_or_fewer_dimensions_is_named(tensors, name):
     name = f"encoder.sentence_encoder.{name}"
     for wrong in (tensors[name][..., None], tensors[name][..., 0]):
         with pytest.raises(FocusError, match=f"{name} has shape"):
-            build_graph(ENCODER, {**tensors, name: wrong}, "mean")
+            build_graph(ENCODER, {**tensors, name: wrong}, served_head("mean"))
 
 
 def test_half_precision_weights_become_float32(tmp_path, model, tensors):
     halves = {name: array.astype(np.float16) for name, array in tensors.items()}
-    write_graph(build_graph(ENCODER, halves, "mean"), tmp_path / "model.onnx")
+    write_graph(build_graph(ENCODER, halves, served_head("mean")), tmp_path / "model.onnx")
     difference = largest_difference(tmp_path / "model.onnx", cases(model, "mean"))
     assert TOLERANCE < difference < 0.05
 
 
 def test_weights_stand_in_a_file_beside(tmp_path, tensors):
     """Every weight, bit for bit, on a page of its own, and one copy of it."""
-    graph = build_graph(ENCODER, tensors, "mood")
+    graph = build_graph(ENCODER, tensors, served_head("mood"))
     write_graph(graph, tmp_path / "model.onnx")
     assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "model.onnx.data"}
     read = {weight.name: weight for weight in onnx.load(tmp_path / "model.onnx").graph.initializer}
@@ -202,7 +213,7 @@ def test_a_table_of_more_than_two_gigabytes(tmp_path):
     results = []
     for name, weights, inputs in (("large", table, rows[ids]), ("small", table[rows], ids)):
         tensors["encoder.sentence_encoder.embed_tokens.weight"] = weights
-        write_graph(build_graph(shape, tensors, "mean"), tmp_path / f"{name}.onnx")
+        write_graph(build_graph(shape, tensors, served_head("mean")), tmp_path / f"{name}.onnx")
         session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"))
         results += session.run(None, {"input_ids": inputs.astype(np.int32), "lengths": lengths})
         (tmp_path / f"{name}.onnx.data").unlink()  # pytest keeps what tests leave

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from focus_plugin.errors import FocusError
-from focus_plugin.jobs.export import Export, export_onnx
+from focus_plugin.jobs.export import export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
+from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.jobs.export_triton import export_triton
-from focus_plugin.jobs.quality import Quality, least_loss, read_validation
-from focus_plugin.jobs.reduction import Reduction
+from focus_plugin.jobs.quality import Quality, least_loss
 from focus_plugin.vocabulary.restriction import restrict_pieces
 
 
@@ -30,14 +30,14 @@ def lines(source_text):
 
 @pytest.fixture(scope="module")
 def exact(classifier, directory):
-    export_onnx(Export(classifier, None, 1e-4, False, None, None), directory / "classifier.onnx")
+    export_onnx(OnnxExport(model=classifier), directory / "classifier.onnx")
     return directory / "classifier.onnx"
 
 
 @pytest.fixture(scope="module")
 def table(directory, exact, lines):
     """Texts with the label that the float32 model gives them."""
-    path = directory / "validation.tsv"
+    path = directory / "valid.tsv"
     rows = zip(Predictor(exact).predict(lines), lines, strict=True)
     path.write_text("topic\ttitle\n" + "".join(f"{found.label}\t{line}\n" for found, line in rows))
     return path
@@ -47,16 +47,20 @@ def counts(directory):
     return json.loads((directory / "focus.json").read_text())["counts"]
 
 
-def reduced(model, output, precision, validation, max_loss=0.01, calibration=None):
+COLUMNS = {"label_column": "topic", "text_column": "title"}
+
+
+def reduced(model, output, precision, valid, **options):
     """Export in this process; what ``focus.json`` tells."""
-    reduction = Reduction(precision, validation, "topic", "title", max_loss, calibration)
-    return export_onnx(Export(model, None, 1e-4, False, None, reduction), output).counts
+    head = COLUMNS if valid.suffix == ".tsv" else {}
+    job = OnnxExport(model=model, precision=precision, valid=valid, head=head, **options)
+    return export_onnx(job, output).counts
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_a_reduced_classifier_agrees_and_says_how_far(classifier, exact, table, lines, tmp_path, precision):
     columns = ("--label-column", "topic", "--text-column", "title")
-    judged = ("--precision", precision, "--validation", table, "--max-loss", 0.1)
+    judged = ("--precision", precision, "--valid", table, "--max-loss", 0.1)
     command = ("focus", "export", "--onnx", "--model", classifier, "--output", tmp_path / "less", *judged, *columns)
     said = run(*command).stdout
     found = counts(tmp_path / "less")
@@ -66,9 +70,9 @@ def test_a_reduced_classifier_agrees_and_says_how_far(classifier, exact, table, 
     assert found["scores"]["accuracy"] == [1, pytest.approx(agreement)]
     assert found["loss"] == pytest.approx(1 - agreement)
     assert agreement > 0.9
-    assert f"accuracy as {precision} {100 * agreement:.1f} % (fp32: 100.0 %)" in said
-    assert less.config.precision == precision
-    assert f"Judged by {len(lines)} texts on CPU" in said
+    assert f"accuracy as {precision} {agreement:.3f} (fp32: 1.000)" in said
+    assert less.model.config.precision == precision
+    assert f"Judged by {len(lines)} samples on CPU" in said
     assert found["judged_on"] == "CPU"
     assert (tmp_path / "less" / "model.onnx.data").stat().st_size < (exact / "model.onnx.data").stat().st_size
 
@@ -82,7 +86,7 @@ def test_bf16_is_judged_by_what_rounding_loses(release, source_text, tmp_path):
 def test_a_bf16_classifier_is_exported_without_a_gpu(classifier, exact, table, tmp_path):
     """What is written ONNX Runtime has no operators for here."""
     columns = ("--label-column", "topic", "--text-column", "title")
-    judged = ("--precision", "bf16", "--validation", table, "--max-loss", 0.1)
+    judged = ("--precision", "bf16", "--valid", table, "--max-loss", 0.1)
     command = ("focus", "export", "--onnx", "--model", classifier, "--output", tmp_path / "bf16", *judged, *columns)
     said = run(*command).stdout
     found = counts(tmp_path / "bf16")
@@ -106,7 +110,7 @@ def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):
         reduced(release, tmp_path / "int8", "int8", source_text, max_loss=0)
     assert not list(tmp_path.iterdir())
     found = reduced(release, tmp_path / "int8", "int8", source_text)
-    assert found["scores"]["cosine"] == [1, pytest.approx(1 - found["loss"])]
+    assert found["scores"]["cosine"] == [pytest.approx(1), pytest.approx(1 - found["loss"])]
     assert 0 < found["loss"] < 0.01
 
 
@@ -124,29 +128,30 @@ def test_what_overflows_in_float16_is_refused(classifier, table, tmp_path):
 
 
 def test_calibration_keeps_the_scales_that_lose_less(release, source_text, target_text, tmp_path):
-    found = reduced(release, tmp_path / "int8", "int8", source_text, calibration=target_text)
+    found = reduced(release, tmp_path / "int8", "int8", source_text, activation_ranges_of=target_text)
     assert found["losses"].keys() == {"fixed", "measured"}
     assert found["loss"] == min(found["losses"].values()) == found["losses"][found["scales"]]
     graph = (tmp_path / "int8" / "model.onnx").read_bytes()
     assert (b"DynamicQuantizeLinear" in graph) == (found["scales"] == "measured")
 
 
-def test_faults_of_the_validation_file_are_told(classifier, table, tmp_path):
+def test_faults_of_the_file_to_judge_by_are_told(classifier, release, tmp_path):
     (tmp_path / "other.tsv").write_text("topic\ttitle\nsport\tbata\nweather\tchapa\n")
-    (tmp_path / "empty.txt").write_text("\n")
+    for name in ("empty.txt", "empty.tsv"):
+        (tmp_path / name).write_text("\n")
     for model, file, fault in (
         (
             classifier,
             "other.tsv",
-            "other.tsv, line 3: the model has no label 'weather'; it has health, sport, world",
+            "other.tsv, line 3: the model has no label 'weather'; it has 'health', 'sport', 'world",
         ),
-        (classifier, "empty.txt", "the header has no column 'topic'"),
+        (classifier, "empty.tsv", "the header has no column 'topic'"),
         (classifier, "none.tsv", "none.tsv: no such file"),
     ):
         with pytest.raises(FocusError, match=fault):
             reduced(model, tmp_path / "o", "int8", tmp_path / file)
     with pytest.raises(FocusError, match=r"empty\.txt: the text is empty"):
-        read_validation(tmp_path / "empty.txt", "", "", None)
+        reduced(release, tmp_path / "o", "int8", tmp_path / "empty.txt")
     assert not (tmp_path / "o").exists()
 
 
@@ -164,7 +169,7 @@ def with_heads(classifier, output, *names):
 
 def test_a_head_of_any_name_is_exported(classifier, exact, lines, tmp_path):
     model = with_heads(classifier, tmp_path / "model", "sentence-head")
-    export_onnx(Export(model, None, 1e-4, False, None, None), tmp_path / "onnx")
+    export_onnx(OnnxExport(model=model), tmp_path / "onnx")
     for a, b in zip(Predictor(tmp_path / "onnx").predict(lines), Predictor(exact).predict(lines), strict=True):
         assert a == b
     export_huggingface(model, tmp_path / "hf")
@@ -180,13 +185,13 @@ def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
         (tmp_path / name / "labels.txt").write_text(labels)
     (tmp_path / "none" / "labels.txt").unlink()
     for name, fault in (
-        ("two", "two: has the heads tone, topic; a model with one of them can be exported"),
+        ("two", "two: has the heads tone, topic; a model with one of them is needed here"),
         ("none", r"labels\.txt: no such file; it has to name the 3 classes of the head"),
         ("few", r"labels\.txt: has 2 labels, but the model's head 3 classes"),
-        ("twice", r"twice/labels\.txt: has the label 'a' twice"),
+        ("twice", r"twice/labels\.txt: .* the label 'a' twice"),
     ):
         with pytest.raises(FocusError, match=fault):
-            export_onnx(Export(tmp_path / name, None, 1e-4, False, None, None), tmp_path / "o")
+            export_onnx(OnnxExport(model=tmp_path / name), tmp_path / "o")
         with pytest.raises(FocusError, match=fault):
             export_huggingface(tmp_path / name, tmp_path / "o")
         assert not (tmp_path / "o").exists()
@@ -195,11 +200,11 @@ def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--precision", "int8"), "say with --validation on what to measure"),
-        (("--calibration", "text"), "--calibration fixes the scales of --precision int8"),
-        (("--validation", "no.tsv"), "--validation judges what --precision or --keep-tokens-of lose"),
-        (("--keep-tokens-of", "no.txt", "--max-loss", "0.5"), "--max-loss is about --validation"),
-        (("--keep-tokens-of", "no.txt", "--label-column", "label"), "--label-column is about --validation"),
+        (("--precision", "int8"), "--precision int8 requires --valid, on which its loss is measured"),
+        (("--activation-ranges-of", "text"), "--activation-ranges-of fixes the ranges of --precision int8"),
+        (("--valid", "no.tsv"), "--valid measures what --precision or --keep-tokens-of lose"),
+        (("--keep-tokens-of", "no.txt", "--max-loss", "0.5"), "--max-loss is about --valid"),
+        (("--keep-tokens-of", "no.txt", "--label-column", "label"), "--label-column is about --valid"),
         (("--hf",), "--onnx, --hf or --triton, one of them"),
     ],
 )
@@ -231,16 +236,16 @@ def refuse_usage(options, says):
 
 
 def test_a_head_leaves_no_room_for_a_pooling(classifier, tmp_path):
-    fault = "has a classification head, which reads the first token; leave out the pooling"
+    fault = "is a model for classification, which has no option --pooling; leave it out"
     with pytest.raises(FocusError, match=fault):
-        export_onnx(Export(classifier, "mean", 1e-4, False, None, None), tmp_path / "o")
+        export_onnx(OnnxExport(model=classifier, head={"pooling": "mean"}), tmp_path / "o")
     with pytest.raises(FocusError, match=fault):
-        export_huggingface(classifier, tmp_path / "o", "first")
+        export_huggingface(classifier, tmp_path / "o", {"pooling": "first"})
     assert not list(tmp_path.iterdir())
 
 
 def test_hidden_states_come_on_demand(release, exact, tmp_path):
-    export_onnx(Export(release, "mean", 1e-4, True, None, None), tmp_path / "onnx")
+    export_onnx(OnnxExport(model=release, hidden_states=True), tmp_path / "onnx")
     names = [
         [output.name for output in onnxruntime.InferenceSession(str(path / "model.onnx")).get_outputs()]
         for path in (tmp_path / "onnx", exact)
@@ -256,7 +261,7 @@ def pruned(release, directory, source_text):
     corpus.write_text("\n".join(source_text.read_text().splitlines()[:40]))
     command = ("focus", "export", "--onnx", "--model", release, "--output", directory / "pruned.onnx")
     said = run(*command, "--keep-tokens-of", corpus).stdout
-    export_onnx(Export(release, "mean", 1e-4, False, None, None), directory / "whole.onnx")
+    export_onnx(OnnxExport(model=release), directory / "whole.onnx")
     found = counts(directory / "pruned.onnx")
     assert f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept" in said
     assert found["tokens"] < found["checkpoint_tokens"] / 1.5
@@ -277,17 +282,17 @@ def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_p
     few, corpus, whole = pruned
     others = tmp_path / "others.txt"
     others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
-    judged = Reduction(precision, others, "label", "text", 0, None)
+    options = {"precision": precision, "valid": others, "keep_tokens_of": corpus, "max_loss": 0}
     with pytest.raises(FocusError, match=f"as {precision} of these tokens the model loses"):
-        export_onnx(Export(release, "mean", 1e-4, False, corpus, judged), tmp_path / "o")
+        export_onnx(OnnxExport(model=release, **options), tmp_path / "o")
     command = ("focus", "export", "--onnx", "--model", release, "--output", tmp_path / "o", "--keep-tokens-of", corpus)
-    said = run(*command, "--precision", precision, "--validation", others, "--max-loss", 1).stdout
+    said = run(*command, "--precision", precision, "--valid", others, "--max-loss", 1).stdout
     lines = others.read_text().splitlines()
     exact, kept = (np.stack(list(Predictor(path).predict(lines))) for path in (whole, tmp_path / "o"))
     cosines = (exact * kept).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(kept, axis=1)
-    assert counts(tmp_path / "o")["scores"]["cosine"] == [1, pytest.approx(cosines.mean(), abs=1e-4)]
+    assert counts(tmp_path / "o")["scores"]["cosine"] == [pytest.approx(1), pytest.approx(cosines.mean(), abs=1e-4)]
     assert counts(tmp_path / "o")["fp32_bytes"] > sum(path.stat().st_size for path in few.iterdir())
-    assert f"cosine as {precision} {100 * cosines.mean():.1f} % (fp32 with all tokens: 100.0 %)" in said
+    assert f"cosine as {precision} {cosines.mean():.3f} (fp32 with all tokens: 1.000)" in said
 
 
 def test_not_a_number_is_the_greatest_loss():

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from export_models import ENCODER, VOCABULARY, export_config, fairseq_tensors, oracle, reference
+from export_models import ENCODER, VOCABULARY, export_config, fairseq_tensors, oracle, reference, served_head
 from focus_export.batching import padded
 from focus_export.graph import build_graph
 from focus_export.int8 import LIMIT, PRODUCT_LIMIT, activation_scale, quantized_rows
@@ -47,8 +47,10 @@ def texts():
 
 @pytest.fixture(scope="module")
 def ranges(tensors, texts):
-    names = quantized_tensors(build_graph(ENCODER, tensors, "mean", "int8"))
-    return measured_ranges(build_graph(ENCODER, tensors, "mean"), names, [padded([text], 1) for text in texts])
+    names = quantized_tensors(build_graph(ENCODER, tensors, served_head("mean"), "int8"))
+    return measured_ranges(
+        build_graph(ENCODER, tensors, served_head("mean")), names, [padded([text], 1) for text in texts]
+    )
 
 
 def relative_error(path, model, head):
@@ -62,15 +64,15 @@ def relative_error(path, model, head):
 @pytest.mark.parametrize(("precision", "least", "largest"), [("fp16", 1e-5, 0.02), ("int8", 1e-3, 0.4)])
 def test_less_precision_is_near_and_takes_less_room(tmp_path, model, tensors, head, precision, least, largest):
     """Near the float32 results, but not so near that nothing was reduced."""
-    write_graph(build_graph(ENCODER, tensors, head), tmp_path / "fp32.onnx")
-    write_graph(build_graph(ENCODER, tensors, head, precision), tmp_path / "less.onnx")
+    write_graph(build_graph(ENCODER, tensors, served_head(head)), tmp_path / "fp32.onnx")
+    write_graph(build_graph(ENCODER, tensors, served_head(head), precision), tmp_path / "less.onnx")
     assert least < relative_error(tmp_path / "less.onnx", model, head) < largest
     sizes = {name: (tmp_path / f"{name}.onnx.data").stat().st_size for name in ("fp32", "less")}
     assert sizes["less"] < 0.75 * sizes["fp32"]  # pages of 4 KiB are large for weights this small
 
 
 def test_fixed_scales_make_a_row_independent_of_its_batch(tmp_path, model, tensors, ranges):
-    graph = build_graph(ENCODER, tensors, "mean", "int8", ranges=ranges)
+    graph = build_graph(ENCODER, tensors, served_head("mean"), "int8", ranges=ranges)
     assert not any(node.op_type == "DynamicQuantizeLinear" for node in graph.nodes)
     write_graph(graph, tmp_path / "model.onnx")
     assert 1e-3 < relative_error(tmp_path / "model.onnx", model, "mean") < 0.5
@@ -101,14 +103,14 @@ def test_ranges_are_those_of_the_hidden_states(model, texts, ranges):
 @pytest.mark.parametrize("head", HEADS)
 def test_onnx_runtime_accepts_every_type_of_a_bfloat16_graph(tmp_path, tensors, head):
     """It lacks nothing but operators, on a CPU."""
-    write_graph(build_graph(ENCODER, tensors, head, "bf16", hidden_states=True), tmp_path / "model.onnx")
+    write_graph(build_graph(ENCODER, tensors, served_head(head), "bf16", hidden_states=True), tmp_path / "model.onnx")
     onnx.checker.check_model(str(tmp_path / "model.onnx"))
     with pytest.raises(Exception, match="NOT_IMPLEMENTED : Could not find an implementation for"):
         onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
 
 
 def test_a_rounded_graph_is_as_far_from_float32_as_bfloat16_in_pytorch(tmp_path, model, tensors):
-    graph = build_graph(ENCODER, tensors, "mean", "bf16", hidden_states=True)
+    graph = build_graph(ENCODER, tensors, served_head("mean"), "bf16", hidden_states=True)
     write_graph(rounded(graph), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     halved = copy.deepcopy(model).to(torch.bfloat16)
@@ -126,7 +128,7 @@ def test_a_rounded_graph_is_as_far_from_float32_as_bfloat16_in_pytorch(tmp_path,
 
 def test_layer_norms_on_a_gpu_add_up_what_has_one_shape(tmp_path, tensors):
     """CUDA's SkipLayerNormalization in strict mode, without which it overflows up to 1.27, refuses to broadcast."""
-    graph = build_graph(ENCODER, tensors, "mood", "fp16")
+    graph = build_graph(ENCODER, tensors, served_head("mood"), "fp16")
     norms = [node for node in graph.nodes if node.op_type == "SkipLayerNormalization"]
     terms = [name for node in norms for name in node.input[:2]]
     assert terms
@@ -143,7 +145,7 @@ def test_layer_norms_on_a_gpu_add_up_what_has_one_shape(tmp_path, tensors):
     ("layer", "linear", "value"),
     [
         (0, "intermediate.dense", "layers.0.gelu.sum"),
-        (1, "attention.self.value", "layers.1.self_attn.heads.sum"),
+        (1, "attention.self.value", "layers.1.self_attn.attended.sum"),
         (2, "attention.self.key", "layers.2.self_attn.k_proj.product.sum"),
         (2, "output.dense", None),
     ],
@@ -158,7 +160,9 @@ def test_the_largest_value_in_float16_is_that_of_the_linear_layer(texts, layer, 
     with torch.no_grad():
         for text in texts:
             model.roberta(torch.from_numpy(text[None]).long())
-    exact, half = (build_graph(ENCODER, fairseq_tensors(model), "first", precision) for precision in ("fp32", "fp16"))
+    exact, half = (
+        build_graph(ENCODER, fairseq_tensors(model), served_head("first"), precision) for precision in ("fp32", "fp16")
+    )
     name, largest = largest_in_float16(exact, half, [padded([text], 1) for text in texts])
     if value:
         assert name.endswith(value)
@@ -171,9 +175,9 @@ def test_a_weight_beyond_float16_is_told(tensors):
     name = "encoder.sentence_encoder.layers.1.fc2.weight"
     large = {**tensors, name: tensors[name].copy()}
     large[name][0, 0] = -70000
-    build_graph(ENCODER, large, "mean")
+    build_graph(ENCODER, large, served_head("mean"))
     with pytest.raises(FocusError, match=r"layers\.1\.fc2\.weight has a value of 7e\+04, more than float16 holds"):
-        build_graph(ENCODER, large, "mean", "fp16")
+        build_graph(ENCODER, large, served_head("mean"), "fp16")
 
 
 @pytest.mark.parametrize("limit", [LIMIT, PRODUCT_LIMIT])
@@ -189,7 +193,7 @@ def test_rows_are_rounded_to_the_nearest_step(weight, limit):
 
 
 def test_two_products_never_overflow_sixteen_bits(tensors):
-    graph = build_graph(ENCODER, tensors, "mean", "int8")
+    graph = build_graph(ENCODER, tensors, served_head("mean"), "int8")
     products = [node for node in graph.nodes if node.op_type in ("MatMulIntegerToFloat", "QAttention")]
     assert len(products) == 4 * ENCODER.layers
     for node in products:

@@ -1,4 +1,4 @@
-"""The export directory, the encoder and the predictor, on small random models."""
+"""The export directory and the predictor, on small random models."""
 
 import gc
 import itertools
@@ -26,8 +26,10 @@ from export_models import (
 from focus_export.ahead import ahead
 from focus_export.batching import COSTS_PER_BUDGET, batches_by_length, padded
 from focus_export.directory import INPUTS, read_export, write_export
+from focus_export.heads.classification import Classification
+from focus_export.pipeline import WINDOW_BATCHES
 from focus_export.providers import start_session
-from focus_export.runtime import WINDOW_BATCHES, Classification, Encoder, Predictor, run_bound
+from focus_export.runtime import Predictor, run_bound
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,15 +101,17 @@ def test_classifications_of_a_shuffled_mix_come_in_order(exports):
         assert np.abs(np.array(list(result.scores.values())) - powers / powers.sum()).max() <= TOLERANCE
 
 
-def test_an_encoder_gives_the_rows_of_all_texts(exports):
+def test_a_predictor_gives_the_rows_of_all_texts(exports):
+    """Embeddings, or the probabilities of the labels."""
     texts = texts_of_mixed_lengths(100, seed=6)
     for head, size in (("mean", ENCODER.width), ("mood", len(LABELS))):
-        encoder = Encoder(exports[head][0], token_budget=40)
-        rows = encoder.encode(iter(texts))
-        assert rows.dtype == np.float32
-        assert np.abs(rows - [expected(exports, head, text) for text in texts]).max() <= TOLERANCE
-        assert encoder.encode([]).shape == (0, size)
-        assert encoder.size == size
+        predictor = Predictor(exports[head][0], token_budget=40)
+        rows = predictor.rows(iter(texts))
+        want = np.array([expected(exports, head, text) for text in texts], np.float64)
+        if head == "mood":
+            want = np.exp(want) / np.exp(want).sum(1, keepdims=True)
+        assert np.abs(rows - want).max() <= TOLERANCE
+        assert predictor.rows([]).shape == (0, size)
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 31, 32, 33])
@@ -130,8 +134,8 @@ def test_an_endless_stream_is_read_some_windows_ahead(exports):
         finally:
             ended.set()
 
-    encoder = Encoder(exports["mean"][0], token_budget=8)
-    windows = encoder.windows(endless())
+    predictor = Predictor(exports["mean"][0], token_budget=8)
+    windows = predictor.windows(endless())
     window = len(next(windows))
     assert WINDOW_BATCHES * 8 // 5 < window <= WINDOW_BATCHES * 8 // 2
     for done in range(2, 7):
@@ -149,7 +153,7 @@ def test_what_came_before_an_error_comes_first(exports):
 
     results = []
     with pytest.raises(OSError, match="the disk is gone"):
-        results.extend(Encoder(exports["mean"][0], token_budget=8).windows(failing()))
+        results.extend(Predictor(exports["mean"][0], token_budget=8).windows(failing()))
     assert 50 < sum(map(len, results)) < 100
 
 
@@ -186,8 +190,8 @@ def test_binding_gives_what_running_gives(exports):
     session = start_session(exports["mean"][0] / "model.onnx", "cpu")
     ids, lengths = padded([np.array([0, 5, 6, 2], np.int32), np.array([0, 7, 2], np.int32)], 1)
     feeds = dict(zip(INPUTS, (ids, lengths), strict=True))
-    (want,) = session.run(["embedding"], feeds)
-    assert np.array_equal(run_bound(session, feeds, "embedding", "cpu"), want)
+    want = session.run(["embedding"], feeds)
+    assert np.array_equal(run_bound(session, feeds, ["embedding"], "cpu"), want)
 
 
 def test_empty_blank_and_unknown_texts_are_predicted(exports, embedder):
@@ -280,12 +284,12 @@ def test_an_export_is_read_as_it_was_written(exports):
         "piece_ids.npy",
         "config.json",
     }
-    assert export.config.labels == LABELS
-    assert (export.config.output, export.config.precision) == ("logits", "fp32")
+    assert export.config.head.labels == LABELS
+    assert ([output.name for output in export.config.outputs], export.config.precision) == (["logits"], "fp32")
     assert export.piece_ids.dtype == np.int32
     assert np.array_equal(export.piece_ids, piece_ids(tokenizer))
     values = json.loads((directory / "config.json").read_text())
-    assert (values["version"], values["output"]) == (2, "logits")
+    assert (values["version"], values["head"], values["outputs"]) == (3, "classification", ["logits"])
 
 
 def test_a_failed_model_leaves_no_directory(tmp_path, exports):
@@ -323,23 +327,25 @@ def test_a_truncated_or_damaged_file_is_named(copy, name):
     (copy / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert_fault(copy, f"{name}: truncated, damaged or changed")
     (copy / name).write_bytes(content)
-    assert Predictor(copy).config.labels == LABELS
+    assert Predictor(copy).head.labels == LABELS
 
 
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"labels": None}, "needs its list of labels"),
-        ({"labels": []}, "needs its list of labels"),
-        ({"labels": ["a", 2]}, "needs its list of labels"),
-        ({"labels": ["a", "b", "a"]}, "a label twice"),
-        ({"labels": ...}, 'has no "labels"'),
-        ({"labels": ["a", "b"]}, "another size than the number of labels"),
-        ({"version": 1}, "format version 1, but this program reads version 2"),
+        ({"settings": {"labels": None}}, "needs its list of labels"),
+        ({"settings": {"labels": []}}, "needs its list of labels"),
+        ({"settings": {"labels": ["a", 2]}}, "needs its list of labels"),
+        ({"settings": {"labels": ["a", "b", "a"]}}, "the label 'a' twice"),
+        ({"settings": {}}, 'the settings of the head classification have no "labels"'),
+        ({"settings": {"labels": ["a", "b", "c"], "pooling": "mean"}}, 'classification has no setting "pooling"'),
+        ({"settings": ...}, 'has no "head" and its "settings"'),
+        ({"settings": {"labels": ["a", "b"]}}, r"its logits has the shape \(3,\), but config.json .* with \(2,\)"),
+        ({"version": 2}, "format version 2, but this program reads version 3"),
         ({"version": ...}, 'has no "version"'),
-        ({"kind": "translation"}, "\"kind\" is 'translation'"),
-        ({"kind": "embedding"}, '"pooling" is None'),
-        ({"kind": "embedding", "labels": None, "pooling": "mean"}, "are not those"),
+        ({"head": "translation"}, "There is no head 'translation'; give one of classification, embedding"),
+        ({"head": "embedding", "settings": {"pooling": "last"}}, "\"pooling\" is 'last'"),
+        ({"head": "embedding", "settings": {"pooling": "mean"}}, "are not those of the head embedding"),
         ({"vocabulary": 20}, "outside the vocabulary of 20"),
         ({"vocabulary": 2}, '"eos" is token id 2'),
         ({"max_positions": "512"}, "\"max_positions\" is '512', not a whole number"),
@@ -359,7 +365,7 @@ def test_a_fault_of_the_configuration_is_told(copy, changes, fault):
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"), [(b'{"version": 2,', "not valid JSON"), (b"[1]", "has no"), (b"\xff\xfe", "not valid JSON")]
+    ("content", "fault"), [(b'{"version": 3,', "not valid JSON"), (b"[1]", "has no"), (b"\xff\xfe", "not valid JSON")]
 )
 def test_a_configuration_that_is_no_json_object_is_told(copy, content, fault):
     (copy / "config.json").write_bytes(content)
@@ -405,7 +411,7 @@ def test_a_gpu_is_not_done_without_where_it_is_required(exports):
 
 def test_an_int8_model_runs_on_the_cpu_alone(exports, tmp_path):
     write_small_export(tmp_path / "int8", "mean", exports["mean"][0] / "sentencepiece.model", "int8")
-    assert Predictor(tmp_path / "int8").encoder.provider == "CPUExecutionProvider"
+    assert Predictor(tmp_path / "int8").model.provider == "CPUExecutionProvider"
     for options in ({"require_gpu": True}, {"provider": "cuda"}, {"provider": "tensorrt"}):
         with pytest.raises(FocusError, match="int8: is an int8 model, which runs on the CPU alone"):
             Predictor(tmp_path / "int8", **options)
@@ -430,7 +436,7 @@ def test_an_argument_that_makes_no_sense_is_told(exports):
         ({"provider": "gpu"}, "no provider 'gpu'; choose auto, cpu, cuda, tensorrt"),
     ):
         with pytest.raises(FocusError, match=fault):
-            Encoder(exports["mean"][0], **options)
+            Predictor(exports["mean"][0], **options)
 
 
 @pytest.mark.parametrize(("threads", "workers"), [(None, None), (1, 1), (4, 1), (4, 4), (2, 8)])
@@ -440,17 +446,17 @@ def test_threads_workers_and_budget_change_no_result(exports, threads, workers):
     alone = np.stack([expected(exports, "mean", text) for text in texts])
     assert np.abs(alone - alone[::-1]).max() > 100 * TOLERANCE  # a mix-up of texts would show
     for budget in (16, 512):
-        found = Encoder(exports["mean"][0], threads=threads, workers=workers, token_budget=budget).encode(texts)
+        found = Predictor(exports["mean"][0], threads=threads, workers=workers, token_budget=budget).rows(texts)
         assert np.abs(found - alone).max() <= TOLERANCE
 
 
 def test_a_batch_that_fails_ends_the_run_and_no_other_thread_goes_on(exports):
     """A text that is too long for the position table fails in the runtime, since the tokenizer lets it through."""
-    encoder = Encoder(exports["mean"][0], workers=3, token_budget=4)
-    object.__setattr__(encoder.config, "max_positions", 1000)
+    predictor = Predictor(exports["mean"][0], workers=3, token_budget=4)
+    predictor.model.tokenizer.max_positions = 1000
     before = set(threading.enumerate())
     with pytest.raises(FocusError, match="ONNX Runtime failed on a batch of 1 x"):
-        encoder.encode(["ka"] * 50 + ["ka " * 100] + ["ka"] * 50)
+        predictor.rows(["ka"] * 50 + ["ka " * 100] + ["ka"] * 50)
     deadline = time.monotonic() + 20
     while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -467,7 +473,7 @@ def test_what_is_no_text_is_told(embedder):
 def test_a_text_in_the_place_of_texts_is_told(embedder):
     for text in ("kata", b"kata"):
         with pytest.raises(FocusError, match="put it in a list"):
-            embedder.encoder.encode(text)
+            embedder.rows(text)
         with pytest.raises(FocusError, match="put it in a list"):
             list(embedder.predict(text))
 
@@ -489,4 +495,4 @@ def test_the_session_has_the_names_that_the_configuration_tells(exports):
     values = json.loads((exports["first"][0] / "config.json").read_text())
     session = onnxruntime.InferenceSession(str(exports["first"][0] / "model.onnx"))
     assert [model_input.name for model_input in session.get_inputs()] == values["inputs"]
-    assert [output.name for output in session.get_outputs()] == [values["output"]]
+    assert [output.name for output in session.get_outputs()] == values["outputs"]

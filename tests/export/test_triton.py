@@ -79,16 +79,16 @@ def load(repositories, schema, monkeypatch):
         monkeypatch.setattr(triton, "repository", repository)
         monkeypatch.setattr(triton, "batches", [])
         monkeypatch.syspath_prepend(repository / head)
-        for name in ("1", "1.model", "1.batching"):
+        for name in ("1", "1.model", "1.served_head"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         model = importlib.import_module("1.model").TritonPythonModel()
-        assert Path(sys.modules["1.batching"].__file__).is_relative_to(repository)
+        assert Path(sys.modules["1.served_head"].__file__).is_relative_to(repository)
         written = json_format.MessageToJson(configuration, preserving_proto_field_name=True)
         model.initialize({"model_config": written, "model_name": head})
         return model
 
     yield load
-    for name in ("1", "1.model", "1.batching"):
+    for name in ("1", "1.model", "1.served_head"):
         sys.modules.pop(name, None)
 
 

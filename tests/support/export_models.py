@@ -8,6 +8,9 @@ import sentencepiece
 import torch
 from focus_export.directory import ExportConfig, write_export
 from focus_export.graph import build_graph
+from focus_export.head import ServingHead
+from focus_export.heads.classification import ClassificationHead
+from focus_export.heads.embedding import EmbeddingHead
 from focus_export.onnx_file import write_graph
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
@@ -22,8 +25,8 @@ _TOP_NAMES = {
     "roberta.embeddings.word_embeddings": "encoder.sentence_encoder.embed_tokens",
     "roberta.embeddings.position_embeddings": "encoder.sentence_encoder.embed_positions",
     "roberta.embeddings.LayerNorm": "encoder.sentence_encoder.layernorm_embedding",
-    "classifier.dense": "classification_heads.mood.dense",
-    "classifier.out_proj": "classification_heads.mood.out_proj",
+    "classifier.dense": "head.dense",
+    "classifier.out_proj": "head.out_proj",
 }
 _LAYER_NAMES = {
     "attention.self.query": "self_attn.q_proj",
@@ -95,15 +98,17 @@ def reference(
     return {"hidden_states": hidden.numpy(), name: result.numpy()}
 
 
+def served_head(head: str) -> ServingHead:
+    """``mood`` is the classifier; the others are poolings."""
+    return ClassificationHead(LABELS) if head == "mood" else EmbeddingHead(head)
+
+
 def export_config(
     head: str, vocabulary: int = VOCABULARY, precision: str = "fp32", hidden_states: bool = False
 ) -> ExportConfig:
-    pooled = head in ("mean", "first")
     return ExportConfig(
-        kind="embedding" if pooled else "classification",
+        head=served_head(head),
         precision=precision,
-        labels=None if pooled else LABELS,
-        pooling=head if pooled else None,
         vocabulary=vocabulary,
         width=ENCODER.width,
         max_positions=ENCODER.max_positions,
@@ -149,7 +154,7 @@ def write_small_export(
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_model))
     vocabulary = len(tokenizer) + 1
     model = oracle(vocabulary)
-    graph = build_graph(ENCODER, fairseq_tensors(model), head, precision, hidden_states)
+    graph = build_graph(ENCODER, fairseq_tensors(model), served_head(head), precision, hidden_states)
     write_export(
         directory,
         export_config(head, vocabulary, precision, hidden_states),

@@ -18,16 +18,11 @@ import torch
 from commands import heed_interrupts
 from fairseq import options
 from fairseq.data import data_utils
-from fairseq.models.roberta import XLMRModel
 from fairseq.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
 from fairseq_models import CONFIG, USER_DIR, World, make_world, prepare_data
 
 import focus_plugin.tasks.focus_masked_lm  # noqa: F401  registers the task that composed commands name
-from focus_plugin.checkpoint.release_state import release_state
-from focus_plugin.data import prepare_classification
 from focus_plugin.errors import FocusError
-from focus_plugin.finetuning import evaluate_classifier
-from focus_plugin.jobs.finetune import Classification, classification_task, finetune_classification
 from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.manifest import describe, write_manifest
 from focus_plugin.training.checkpoints import BEST
@@ -35,8 +30,6 @@ from focus_plugin.training.commands import Schedule, Training, check_extra, trai
 from focus_plugin.training.log import TrainingStep
 from focus_plugin.training.resume import resumable
 from focus_plugin.training.run import run_training
-from focus_plugin.training.watcher import Watcher
-from focus_plugin.trusted import trusted_globals
 
 
 @pytest.fixture(autouse=True)
@@ -309,51 +302,3 @@ def test_stopping_stops_the_child(world: World, data: Path, tmp_path: Path, numb
     while any(_alive(int(child)) for child in children) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(_alive(int(child)) for child in children)
-
-
-def test_classifier_learns_and_is_loaded_by_stock_fairseq(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first word tells the label; the release made of the best checkpoint predicts what was evaluated."""
-    train, valid, data = tmp_path / "train.tsv", tmp_path / "valid.tsv", tmp_path / "data"
-    lines = world.train.read_text(encoding="utf-8").splitlines()
-    rows = [f"{'high' if line[0] < 'M' else 'low'}\t{line}\n" for line in lines]
-    train.write_text("label\ttext\n" + "".join(rows[:500]), encoding="utf-8")
-    valid.write_text("label\ttext\n" + "".join(rows[500:]), encoding="utf-8")
-    data.mkdir()
-    counts = prepare_classification(world.source, train, valid, data, max_positions=CONFIG.max_positions, truncate=True)
-    training = Training(
-        data=data,
-        init=world.source / "model.pt",
-        config=CONFIG,
-        schedule=Schedule(updates=100, learning_rate=3e-3, validate_every=25),
-        task=classification_task("topic", len(counts.labels), 16),
-        cpu=True,
-    )
-    command = train_command(training, tmp_path / "out")
-    run_training(command, tmp_path / "log", lambda step: None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # which cpu=True is to keep from being used
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, *_: tensor)  # as the loader does where there is one
-    evaluation = evaluate_classifier(tmp_path / "out" / BEST, data, "topic", cpu=True)
-    assert evaluation.expected == tuple(row.split("\t")[0] for row in rows[500:])
-    assert evaluation.accuracy > 0.75
-    assert evaluation.accuracy >= evaluation.macro_f1 - 0.05
-    with trusted_globals():
-        tensors = torch.load(tmp_path / "out" / BEST)["model"]
-    torch.save(release_state(CONFIG, tensors), world.source / "topic.pt")
-    model = XLMRModel.from_pretrained(str(world.source), "topic.pt").eval()
-    classes = [int(model.predict("topic", model.encode(row.split("\t")[1].strip())).argmax()) for row in rows[500:520]]
-    assert tuple(counts.labels[i] for i in classes) == evaluation.predicted[:20]
-
-
-def test_finetuning_starts_with_a_new_head(world: World, tmp_path: Path) -> None:
-    """Also from a classifier of as many labels; without a learning rate the head stays as it was drawn."""
-    (tmp_path / "t.tsv").write_text("label\ttext\nhigh\tBa be bi.\nlow\tGo gu.\n", encoding="utf-8")
-    tables = {"train": tmp_path / "t.tsv", "valid": tmp_path / "t.tsv", "label_column": "label", "text_column": "text"}
-    common = {**tables, "truncate": True, "epochs": 1, "batch_size": 2, "learning_rate": 0.0, "cpu": True, "extra": ()}
-    heads = []
-    for seed, model in ((1, world.source), (2, tmp_path / "1")):
-        output = tmp_path / str(seed)
-        finetune_classification(Classification(model=model, seed=seed, **common), output, Watcher())
-        heads.append(torch.load(output / "model.pt")["model"]["classification_heads.classification.dense.weight"])
-    assert not torch.equal(*heads)

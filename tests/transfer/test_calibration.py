@@ -29,15 +29,6 @@ def text(release, target_text, encoder) -> np.ndarray:
     return text_ids(target_text, load_tokenizer(release / "sentencepiece.bpe.model"), encoder.vocabulary, seed=1)
 
 
-def test_reading_the_text_is_told_by_the_byte(release, target_text, encoder, text):
-    told: list[int] = []
-    tokenizer = load_tokenizer(release / "sentencepiece.bpe.model")
-    again = text_ids(target_text, tokenizer, encoder.vocabulary, seed=1, progress=told.append)
-    np.testing.assert_array_equal(again, text)
-    assert sum(told) == target_text.stat().st_size
-    assert len(told) > 1
-
-
 def calibrated(encoder: Checkpoint, text: np.ndarray, bias: torch.Tensor, **options) -> torch.Tensor:
     tensors = {**encoder.tensors, OUTPUT_BIAS: bias}
     kept = np.zeros(len(encoder.vocabulary), dtype=bool)

@@ -25,7 +25,7 @@ class Done:
     ended: bool = False
 
 
-class Unfinished:
+class GrowingFile:
     """``OUTPUT.unfinished``, and beside it ``OUTPUT.unfinished.json``, which says how much of it counts.
 
     What is appended counts once the second file says so, which happens at once or not at all.
@@ -62,7 +62,7 @@ class Unfinished:
 
 
 @contextmanager
-def unfinished_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[Unfinished]:
+def growing_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[GrowingFile]:
     """The unfinished file of ``output``, as a former run left it, or else holding ``start``.
 
     The first of ``jobs`` is this run's, a former run may have been any of them. The file is locked, and removed in the
@@ -83,16 +83,16 @@ def unfinished_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator
         if output.exists() and (not size or (_state_path(path).exists() and _read_state(path)[1].ended)):
             _remove(path)  # of a run that was killed when it had just ended
         _refuse_existing(output)
-        unfinished = Unfinished(output, descriptor, jobs[0], _former(path, size, jobs))
-        os.truncate(descriptor, unfinished.done.size)
-        os.lseek(descriptor, unfinished.done.size, os.SEEK_SET)
+        grown = GrowingFile(output, descriptor, jobs[0], _former(path, size, jobs))
+        os.truncate(descriptor, grown.done.size)
+        os.lseek(descriptor, grown.done.size, os.SEEK_SET)
         try:
-            if not unfinished.done.texts:
+            if not grown.done.texts:
                 _write_state(path, jobs[0], Done())
-                unfinished.append(start, 0, "")
-            yield unfinished
+                grown.append(start, 0, "")
+            yield grown
         finally:
-            if not unfinished.done.texts:
+            if not grown.done.texts:
                 _remove(path)
     finally:
         os.close(descriptor)

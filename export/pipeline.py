@@ -1,0 +1,193 @@
+"""Texts through a model: encoded ahead, batched by length, and one result for each, in their order."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from focus_plugin.errors import FocusError
+
+from .ahead import ahead
+from .batching import batches_by_length, padded
+from .head import Encoded, Output, RowHead, ServingHead
+from .tokenizer import TextTokenizer
+
+WINDOW_BATCHES = 32
+
+Outputs = Mapping[str, np.ndarray]
+# Of a sample's 1-based number.
+Name = Callable[[int], str]
+# Called with the indices, in their window, of samples that are done.
+OnDone = Callable[[Sequence[int]], object]
+# The results of a window: the rows of a RowHead, an array (samples, size), or a list of another head's results.
+Results = Any
+
+
+def numbered(number: int) -> str:
+    """``Text 1``: what samples are called where they have no other name."""
+    return f"Text {number}"
+
+
+def ignore(done: Sequence[int]) -> None:
+    """Default callback, does nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """How samples become results.
+
+    outputs: the head's. run: the model's outputs for ids int32 (rows, length), padded on the right with ``pad``, and
+    lengths int32 (rows,). token_budget: most tokens of a batch, padding included. workers: batches that run at once.
+    truncate: whether a text that is too long is cut.
+    """
+
+    head: ServingHead
+    outputs: tuple[Output, ...]
+    tokenizer: TextTokenizer
+    run: Callable[[np.ndarray, np.ndarray], Outputs]
+    pad: int
+    token_budget: int
+    workers: int
+    truncate: bool
+
+    def windows(self, samples: Iterable[Any], name: Name = numbered, on_done: OnDone = ignore) -> Iterator[Results]:
+        """Yield the results of ``samples`` in their order, some at a time, as soon as they are known.
+
+        Samples are read a window of some batches ahead and run by similar length; the next window is encoded while the
+        model runs, so that memory does not grow with their number. Where a window ends depends on nothing but the
+        samples in it. Raises FocusError, which calls the sample ``name`` of its number, for one that the head cannot
+        encode and for one whose outputs are not all finite; and for a string in the place of the samples.
+        """
+        if isinstance(samples, str | bytes):
+            raise FocusError("Texts were expected, and one was given; put it in a list.")
+        before = 0
+        with ThreadPoolExecutor(self.workers) as pool, closing(ahead(self._windows(samples, name, pool))) as windows:
+            try:
+                for window in windows:
+                    yield self._results(window, partial(_name_after, name, before), on_done)
+                    before += len(window.encoded)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def results(self, samples: Iterable[Any], name: Name = numbered) -> Iterator[Any]:
+        """Yield the result of every sample, in their order; reads ahead, and raises, as :meth:`windows`."""
+        for results in self.windows(samples, name):
+            yield from self.head.results(results) if isinstance(self.head, RowHead) else results
+
+    def _results(self, window: "_Window", name: Name, on_done: OnDone) -> Results:
+        if isinstance(self.head, RowHead):
+            return _rows(self.head, window, name, on_done)
+        return _objects(self.head, window, name, on_done)
+
+    def _windows(self, samples: Iterable[Any], name: Name, pool: ThreadPoolExecutor) -> Iterator["_Window"]:
+        """Each window, of at least one sample, with the outputs of its batches to come."""
+        window: list[Encoded] = []
+        tokens = 0
+        for number, sample in enumerate(samples, 1):
+            try:
+                encoded = self.head.encode(self.tokenizer, _whole(sample, self.head.inputs), self.truncate)
+            except FocusError as error:
+                raise FocusError(f"{name(number)}: {error}") from error
+            window.append(encoded)
+            tokens += max(1, sum(map(len, encoded.rows)))
+            if tokens >= WINDOW_BATCHES * self.token_budget:
+                yield self._started(window, pool)
+                window, tokens = [], 0
+        if window:
+            yield self._started(window, pool)
+
+    def _started(self, encoded: list[Encoded], pool: ThreadPoolExecutor) -> "_Window":
+        rows = [row for sample in encoded for row in sample.rows]
+        owners = np.repeat(np.arange(len(encoded)), [len(sample.rows) for sample in encoded])
+        batches = []
+        for chosen in batches_by_length([len(row) for row in rows], self.token_budget):
+            ids, lengths = padded([rows[row] for row in chosen], self.pad)
+            batches.append(_Batch(chosen, owners[chosen], lengths, pool.submit(self.run, ids, lengths)))
+        return _Window(encoded, self.outputs, batches)
+
+
+def _name_after(name: Name, before: int, index: int) -> str:
+    """The name of a sample that has ``index`` in a window, before which there were so many samples."""
+    return name(before + index + 1)
+
+
+def _whole(sample: Any, inputs: Sequence[str]) -> Any:
+    """The sample itself. Raises FocusError if it has not as many texts as the head has inputs."""
+    if len(inputs) > 1 and not (isinstance(sample, tuple | list) and len(sample) == len(inputs)):
+        found = f"{len(sample)} texts" if isinstance(sample, tuple | list) else f"a {type(sample).__name__}"
+        raise FocusError(f"is {found}, but the model reads {len(inputs)} together: {', '.join(inputs)}.")
+    return sample
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """rows: indices in the window (rows,). owners: of the sample that each is of. lengths: int32 (rows,)."""
+
+    rows: np.ndarray
+    owners: np.ndarray
+    lengths: np.ndarray
+    result: "Future[Outputs]"
+
+
+@dataclass(frozen=True)
+class _Window:
+    encoded: list[Encoded]
+    outputs: tuple[Output, ...]
+    batches: list[_Batch]
+
+    def results(self, name: Name) -> Iterator[tuple[_Batch, Outputs]]:
+        """Each batch with its outputs. Raises FocusError for a sample that has one that is not finite."""
+        for batch in self.batches:
+            outputs = batch.result.result()
+            for output in self.outputs:
+                array = outputs[output.name]
+                # of padding a head may say anything
+                if not np.isfinite(array).all() and (wrong := _not_finite(output, array, batch.lengths)) is not None:
+                    raise FocusError(
+                        f"{name(int(batch.owners[wrong]))}: the model's {output.name} is not a finite number; the "
+                        "model is damaged, or its precision cannot hold its values."
+                    )
+            yield batch, outputs
+
+
+def _not_finite(output: Output, array: np.ndarray, lengths: np.ndarray) -> int | None:
+    """The first row of a batch with a real value that is not finite."""
+    for row, (values, length) in enumerate(zip(array, lengths.tolist(), strict=True)):
+        if not np.isfinite(output.without_padding(values, length)).all():
+            return row
+    return None
+
+
+def _rows(head: RowHead, window: _Window, name: Name, on_done: OnDone) -> np.ndarray:
+    rows: np.ndarray | None = None
+    for batch, outputs in window.results(name):
+        found = head.rows(outputs)
+        if rows is None:
+            rows = np.empty((len(window.encoded), *found.shape[1:]), found.dtype)
+        rows[batch.owners] = found
+        on_done(batch.owners.tolist())
+    assert rows is not None
+    return rows
+
+
+def _objects(head: ServingHead, window: _Window, name: Name, on_done: OnDone) -> list[Any]:
+    first = np.cumsum([0, *(len(sample.rows) for sample in window.encoded)])
+    found: list[Outputs | None] = [None] * int(first[-1])
+    missing = np.diff(first)
+    for batch, outputs in window.results(name):
+        for place, (row, length) in enumerate(zip(batch.rows.tolist(), batch.lengths.tolist(), strict=True)):
+            found[row] = {
+                output.name: output.without_padding(outputs[output.name][place], length) for output in window.outputs
+            }
+        np.subtract.at(missing, batch.owners, 1)
+        done = np.unique(batch.owners)
+        on_done(done[missing[done] == 0].tolist())
+    parts: Any = found
+    return [
+        head.result(sample, parts[start:end])
+        for sample, start, end in zip(window.encoded, first[:-1].tolist(), first[1:].tolist(), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""What the tasks share: how one declares itself, tables, fine-tuning by fairseq, and results in PyTorch."""

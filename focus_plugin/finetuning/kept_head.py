@@ -1,0 +1,89 @@
+"""The head of a model directory: its tensors in ``model.pt``, and what else has to be known of it in ``head.json``."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from focus_export.head import ServingHead
+from focus_export.served_heads import HEADS, head_from_json, head_to_json
+from torch import Tensor
+
+from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.errors import FocusError
+from focus_plugin.files import write_json
+from focus_plugin.finetuning.discovery import all_tasks
+
+HEAD_FILE = "head.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class KeptHead:
+    """A head beside an encoder. prefix: begins its tensors' names in the checkpoint. tensors: by the rest of their
+    names; an encoder without a head has none."""
+
+    head: ServingHead
+    prefix: str = ""
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def kept_head(head: ServingHead, prefix: str, checkpoint: Checkpoint) -> KeptHead:
+    """A head with those of the checkpoint's tensors that are its own."""
+    own = {
+        name.removeprefix(prefix): tensor for name, tensor in checkpoint.task_heads.items() if name.startswith(prefix)
+    }
+    return KeptHead(head, prefix, own)
+
+
+def write_head(path: Path, head: ServingHead, prefix: str) -> None:
+    """Write ``head.json``."""
+    write_json(path, {"version": _VERSION, **head_to_json(head), "tensors": prefix})
+
+
+def read_head_file(path: Path) -> tuple[ServingHead, str]:
+    """The head in a ``head.json``, and what begins its tensors' names. Raises FocusError if it is damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FocusError(f"{path}: not valid JSON ({error}).") from error
+    if not isinstance(values, dict) or values.get("version") != _VERSION or not isinstance(values.get("tensors"), str):
+        raise FocusError(f'{path}: not what this program writes there: "version" {_VERSION}, "head" and "tensors".')
+    try:
+        return head_from_json(values), values["tensors"]
+    except FocusError as error:
+        raise FocusError(f"{path}: {error}") from error
+
+
+def read_kept_head(model: Path, checkpoint: Checkpoint) -> KeptHead | None:
+    """The head of a model directory, or None if it is an encoder without one.
+
+    It is that of ``head.json``, or else whatever a task finds. Raises FocusError if the head's tensors are missing, or
+    nothing says what they are for.
+    """
+    if (path := model / HEAD_FILE).is_file():
+        kept = kept_head(*read_head_file(path), checkpoint)
+        if not kept.tensors:
+            raise FocusError(f"{path}: the model beside it has no tensors that begin with {kept.prefix!r}.")
+        return kept
+    if not checkpoint.task_heads:
+        return None
+    for task in all_tasks():
+        if task.find and (found := task.find(model, checkpoint)):
+            return found
+    raise FocusError(
+        f"{model}: has tensors of a head, such as {next(iter(checkpoint.task_heads))}, but no {HEAD_FILE} that says "
+        "what they are for."
+    )
+
+
+def head_for_encoders() -> type[ServingHead]:
+    """The head that serves an encoder without one of its own."""
+    kinds = [HEADS.find(name)[0] for name in HEADS.names()]
+    return next(kind for kind in kinds if kind.for_encoder)
+
+
+def head_files(model: Path) -> list[Path]:
+    """The files beside ``model.pt`` that may say what its head is for, for hashing."""
+    names = (HEAD_FILE, *(name for task in all_tasks() for name in task.found_in))
+    return [path for name in names if (path := model / name).is_file()]

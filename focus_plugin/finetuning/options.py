@@ -1,0 +1,26 @@
+"""The options that all tasks have for fine-tuning."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from focus_plugin.options import option
+from focus_plugin.training.options import cpu_option, learning_rate_option, seed_option
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuningOptions:
+    """What to fine-tune and how. A task may have a subclass, with options of its own or with other defaults.
+
+    extra: options passed on to fairseq-train.
+    """
+
+    model: Path = option(help="Encoder directory.")
+    train: Path = option(help="Table to train on.")
+    valid: Path = option(help="Another such table, by which the best checkpoint is chosen.")
+    truncate: bool = option(False, help="Cut texts longer than the encoder reads, instead of refusing them.")
+    epochs: int = option(10, minimum=1, help="Passes over the table.")
+    batch_size: int = option(32, minimum=1, help="Samples of one update, over all devices.")
+    learning_rate: float = learning_rate_option(2e-5)
+    cpu: bool = cpu_option()
+    seed: int = seed_option()
+    extra: tuple[str, ...] = ()

@@ -1,0 +1,55 @@
+"""What ``focus export --onnx`` can be asked to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from focus_export.served_heads import HEADS
+
+from focus_plugin.finetuning.discovery import all_tasks
+from focus_plugin.options import Option, declared, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxExport:
+    """What to export and how.
+
+    head: options of the model's task, by name: those that its head in ``export/heads`` declares, and those that say how
+    its tables are read.
+    """
+
+    model: Path
+    precision: str = option(
+        "fp32",
+        choices=("fp32", "fp16", "bf16", "int8"),
+        help="Precision of the matrix products; fp16 and bf16 are for GPUs, int8 for CPUs.",
+    )
+    valid: Path | None = option(
+        None,
+        help="What to measure the loss of less precision or fewer tokens on: the task's table, or a text for "
+        "embeddings.",
+    )
+    max_loss: float = option(
+        0.01, minimum=0, help="Largest relative loss of the task's metric; a model that loses more is not written."
+    )
+    activation_ranges_of: Path | None = option(
+        None, help="Text that fixes the ranges of int8 activations, unless ranges measured on every batch lose less."
+    )
+    keep_tokens_of: Path | None = option(None, help="Leave out the tokens that this text does not use.")
+    hidden_states: bool = option(False, help="Have the model give the hidden states of all tokens, too.")
+    tolerance: float = option(1e-4, minimum=0, help="Largest difference to PyTorch.")
+    head: Mapping[str, Any] = field(default_factory=dict)
+
+
+def head_options() -> tuple[Option, ...]:
+    """The options of all tasks for ``focus export``, each once: those of their heads, and how their tables are read."""
+    heads = [HEADS.find(name)[0] for name in HEADS.names()]
+    entries = [*(entry for head in heads for entry in declared(head)), *column_options()]
+    return tuple({entry.name: entry for entry in entries}.values())
+
+
+def column_options() -> tuple[Option, ...]:
+    """The options that say how the tasks' tables are read, each once."""
+    entries = [entry for task in all_tasks() for entry in declared(task.columns)]
+    return tuple({entry.name: entry for entry in entries}.values())

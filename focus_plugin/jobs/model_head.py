@@ -1,0 +1,33 @@
+"""The head that a model directory is exported with, and the options that the user gave it."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.discovery import find_task
+from focus_plugin.finetuning.kept_head import KeptHead, head_for_encoders, read_kept_head
+from focus_plugin.options import declared
+
+
+def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) -> KeptHead:
+    """The head of a model, or that of encoders without one, with those of the options ``given`` that are the head's.
+
+    Raises FocusError as :func:`read_kept_head`, and for options that are of other tasks.
+    """
+    kept = read_kept_head(model, checkpoint) or KeptHead(head_for_encoders()())
+    kind = type(kept.head)
+    own = {entry.name for entry in declared(kind)}
+    columns = {entry.name for entry in declared(find_task(kind.name).columns)}
+    if strange := [name for name in given if name not in own | columns]:
+        raise FocusError(
+            f"{model}: is a model for {kind.name}, which has no option --{strange[0].replace('_', '-')}; leave it out."
+        )
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # its classes are dataclasses
+    head: Any = kept.head
+    chosen = replace(head, **{name: value for name, value in given.items() if name in own & known})
+    if fault := chosen.fault():
+        raise FocusError(f"{model}: {fault}.")
+    return replace(kept, head=chosen)

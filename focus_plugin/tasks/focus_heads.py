@@ -1,0 +1,15 @@
+"""What the tasks in ``heads`` and in other packages register with fairseq: criterions and tasks that it lacks."""
+
+import logging
+
+from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.discovery import TASKS, find_task
+
+for name in TASKS.names():
+    try:
+        task = find_task(name)
+    except FocusError as error:  # of another package, which this training need not be about
+        logging.getLogger(__name__).warning("%s", error)
+        continue
+    if task.finetuning and task.finetuning.register:
+        task.finetuning.register()
