@@ -55,7 +55,12 @@ def test_commands_are_shown():
 
 
 @pytest.mark.parametrize(("page", "line"), SHOWN, ids=[f"{page}: {line}"[:80] for page, line in SHOWN])
-def test_shown_commands_parse(page, line):
+def test_shown_commands_parse(page, line, tmp_path, monkeypatch):
+    """In a directory with the files that the page says to save."""
+    monkeypatch.chdir(tmp_path)
+    text = next(path for path in PAGES if path.name == page).read_text(encoding="utf-8")
+    for name, code in re.findall(r"Save it as `([\w.]+)`:\n\n```python\n(.*?)```", text, re.DOTALL):
+        (tmp_path / name).write_text(code, encoding="utf-8")
     words = shlex.split(line, comments=True)
     words = [*(["export"] if words[0] == "focus-export" else []), *words[1:]]
     command: click.Command = main
