@@ -1,33 +1,40 @@
 """``focus vocab``"""
 
-from pathlib import Path
+from typing import Any
 
 import click
-from focus_cli.common import phases, quiet_option, seed_option, tell
+from focus_cli.common import phases, quiet_option, tell
+from focus_cli.declared import options_of
+
+from focus_plugin.options import build
+from focus_plugin.text import Text
+from focus_plugin.vocabulary.options import UnigramTraining, VocabularyOptions
 
 
 @click.command("vocab")
-@click.option("--input", "corpus", required=True, type=Path, help="Text of the target language, UTF-8.")
-@click.option("--size", type=click.IntRange(4, 10_000_000), help="Pieces to train, <unk> <s> </s> included.")
-@click.option("--tokenizer", type=Path, help="Take this SentencePiece model or tokenizer.json instead of training.")
-@click.option("--output", required=True, type=Path, help="Directory to make.")
-@click.option("--sample-mb", default=256, type=click.IntRange(min=1), help="Train on at most this much of the text.")
-@seed_option
+@options_of(VocabularyOptions, UnigramTraining)
 @quiet_option
-def command(
-    corpus: Path, size: int | None, tokenizer: Path | None, output: Path, sample_mb: int, seed: int, quiet: bool
-) -> None:
+def command(quiet: bool, **values: Any) -> None:
     """Train a SentencePiece vocabulary for the target language, or take a published tokenizer."""
     from focus_plugin.jobs.vocabulary import make_vocabulary, take_vocabulary
 
-    if tokenizer and not size:
-        manifest = take_vocabulary(corpus, tokenizer, output, phases(quiet))
-    elif size and not tokenizer:
-        manifest = make_vocabulary(corpus, size, output, sample_bytes=sample_mb << 20, seed=seed, phase=phases(quiet))
+    options: VocabularyOptions = build(VocabularyOptions, values)
+    if not options.output:
+        raise click.UsageError("Missing option '--output'.")
+    if options.tokenizer and not options.size:
+        text = Text.of(*options.text)
+        manifest = take_vocabulary(text, options.tokenizer, options.output, phases(quiet))
+    elif options.size and not options.tokenizer:
+        text = Text.of(*options.text)
+        manifest = make_vocabulary(text, options.size, options.output, build(UnigramTraining, values), phases(quiet))
     else:
         raise click.UsageError("Give either --size, to train a vocabulary, or --tokenizer, to take a published one.")
+    counts = manifest.counts
     tell(
         quiet,
-        f"{output}: {manifest.counts['pieces']} pieces, {manifest.counts['tokens_per_word']:.3f} tokens per word "
-        f"on {manifest.counts['words']:,} words of {corpus}.",
+        f"{options.output}: {counts['pieces']} pieces, {counts['tokens_per_word']:.3f} tokens per word "
+        f"on {counts['words']:,} words of {text}.",
     )
+    if left_out := counts.get("left_out"):
+        some = ", ".join(map(repr, left_out[:5])) + (", ..." if len(left_out) > 5 else "")
+        tell(quiet, f"Tokens left out, since no text is cut into them: {len(left_out)} ({some}).")

@@ -17,6 +17,18 @@ STANDARD = "-"
 
 
 @dataclass(frozen=True)
+class Content:
+    """What a text holds, however its files are called, compressed, and divided.
+
+    digest: SHA-256 of the decompressed bytes of all files, of which each ends with a newline; hexadecimal. bytes: the
+    number of these bytes.
+    """
+
+    digest: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class TextFile:
     """One file of a text. bytes: its size on disk. modified: when it was last written, in nanoseconds."""
 
@@ -94,25 +106,26 @@ class Text:
         for file in self.files:
             yield from file.lines(progress)
 
-    def digest(self, progress: Progress = silent) -> str:
-        """SHA-256 of the text, hexadecimal: of the decompressed bytes of all files, of which each ends with a newline.
+    def content(self, progress: Progress = silent) -> Content:
+        """Read all files through to tell what they hold.
 
-        So it does not depend on names, on compression, or on how a text is divided into files at its line ends.
         Raises FocusError as :meth:`lines` does, but for what is not UTF-8.
         """
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         for file in self.files:
             last = b"\n"
             with file.open(progress) as stream:
                 try:
                     while chunk := stream.read(CHUNK):
                         digest.update(chunk)
+                        size += len(chunk)
                         last = chunk
                 except DecompressionError as error:
                     raise FocusError(f"{file}: {error}") from error
             if not last.endswith(b"\n"):
                 digest.update(b"\n")
-        return digest.hexdigest()
+                size += 1
+        return Content(digest.hexdigest(), size)
 
 
 def named_files(*names: str | Path) -> list[Path]:

@@ -11,6 +11,7 @@ from export_models import train_sentencepiece, write_small_export
 from sources import write_fairseq, write_hugging_face, write_text
 
 from focus_plugin.jobs.vocabulary import make_vocabulary
+from focus_plugin.text import Text
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"focus_plugin": "focus_plugin", "focus_cli": "cli", "focus_export": "export"}
@@ -76,7 +77,7 @@ def classifier(directory: Path, release: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def vocabulary(directory: Path, target_text: Path) -> Path:
-    make_vocabulary(target_text, 500, directory / "target.vocab", sample_bytes=1 << 28, seed=1)
+    make_vocabulary(Text.of(target_text), 500, directory / "target.vocab")
     return directory / "target.vocab"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from focus_plugin.auxiliary.options import VectorOptions
 from focus_plugin.files import Progress
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.training import sample_lines
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -31,7 +32,8 @@ class VectorTraining:
     def lines(self, progress: Progress) -> Iterator[str]:
         """The lines of the corpus that are not empty, or a sample of them; ``progress`` is told the bytes read."""
         sample = self.options.sample_mb * 1_000_000 or sys.maxsize
-        return sample_lines(self.corpus, sample, self.seed, progress)
+        text = Text.of(self.corpus)
+        return sample_lines(text, text.content(), sample, self.seed, progress)
 
     def no_text(self) -> str:
         """What to say of a corpus without text."""

@@ -19,6 +19,7 @@ from focus_plugin.options import settings
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.report.page import Report, write_report
+from focus_plugin.text import Text
 from focus_plugin.transfer.apply import Transfer
 from focus_plugin.transfer.initialize import Target, check_finite, initialize, require_device
 from focus_plugin.transfer.options import ConversionOptions, Initialization, trains_vectors
@@ -153,7 +154,7 @@ def _uses(
         return None
     assert target.tokenizer is not None
     with phase("Counting tokens", corpus.stat().st_size) as progress:
-        counted = count_pieces(corpus, target.tokenizer, progress).pieces
+        counted = count_pieces(Text.of(corpus), target.tokenizer, progress).pieces
     ids, size = piece_ids(target.tokenizer, target.vocabulary), len(target.vocabulary)
     return np.bincount(ids, counted, size).astype(np.int64)
 

@@ -29,7 +29,7 @@ def prepare(job: Preparation, output: Path, phase: Phase = no_phase) -> Manifest
     size = sum(text.bytes for text in texts.values())
     with phase("Reading the input", size) as progress:
         inputs = {"dictionary": sha256(dictionary), "tokenizer": sha256(tokenizer)}
-        inputs |= {split: text.digest(progress) for split, text in texts.items()}
+        inputs |= {split: text.content(progress).digest for split, text in texts.items()}
     manifest = describe(KIND, {}, inputs, (tokenizer_package(tokenizer), "fairseq"))
 
     def build(directory: Path) -> dict[str, object]:

@@ -19,6 +19,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.finetuning.kept_head import KeptHead
 from focus_plugin.progress import Phase
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.restriction import restrict_pieces
 from focus_plugin.vocabulary.tokenizers import load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, PAD, UNKNOWN
@@ -63,7 +64,7 @@ def served_model(
     kept = np.arange(len(checkpoint.vocabulary))
     if corpus:
         with phase("Counting tokens", corpus.stat().st_size) as progress:
-            model, used = restrict_pieces(tokenizer, corpus, progress)
+            model, used = restrict_pieces(tokenizer, Text.of(corpus), progress)
         kept = np.union1d(ids[used], list(special.values()))
         ids = np.where(used, ids, special["unk"])
     tensors = {name: tensor.numpy() for name, tensor in checkpoint.tensors.items()}

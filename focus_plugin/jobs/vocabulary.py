@@ -4,43 +4,47 @@ from pathlib import Path
 
 from focus_plugin.files import existing_file, sha256
 from focus_plugin.manifest import Manifest, describe
+from focus_plugin.options import settings
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import CorpusCounts
 from focus_plugin.vocabulary.importing import import_vocabulary
+from focus_plugin.vocabulary.options import UnigramTraining
 from focus_plugin.vocabulary.training import train_vocabulary
 
 KIND = "vocabulary"
 
 
+DEFAULT = UnigramTraining()
+
+
 def make_vocabulary(
-    corpus: Path, size: int, output: Path, *, sample_bytes: int, seed: int, phase: Phase = no_phase
+    text: Text, size: int, output: Path, options: UnigramTraining = DEFAULT, phase: Phase = no_phase
 ) -> Manifest:
-    """Train a vocabulary into ``output`` unless it is already there; see ``train_vocabulary``."""
-    length = existing_file(corpus).stat().st_size
-    with phase("Reading the input", length) as progress:
-        inputs = {"corpus": sha256(corpus, progress)}
-    options = {"size": size, "sample_bytes": sample_bytes, "seed": seed}
-    manifest = describe(KIND, options, inputs, ("sentencepiece",))
+    """Train a vocabulary of ``size`` pieces into ``output`` unless it is already there; see ``train_vocabulary``."""
+    with phase("Reading the text", text.bytes) as progress:
+        content = text.content(progress)
+    manifest = describe(KIND, {"size": size, **settings(options)}, {"corpus": content.digest}, ("sentencepiece",))
 
     def build(directory: Path) -> dict[str, object]:
-        with phase("Training SentencePiece", 2 * length) as progress:
-            counts = train_vocabulary(corpus, size, directory, sample_bytes=sample_bytes, seed=seed, progress=progress)
-        return _found(counts)
+        with phase("Training SentencePiece", 2 * text.bytes) as progress:
+            return _found(train_vocabulary(text, content, size, options, directory, progress))
 
     return make_directory(output, manifest, build)
 
 
-def take_vocabulary(corpus: Path, tokenizer: Path, output: Path, phase: Phase = no_phase) -> Manifest:
+def take_vocabulary(text: Text, tokenizer: Path, output: Path, phase: Phase = no_phase) -> Manifest:
     """Take a published tokenizer as vocabulary unless ``output`` is already that; see ``import_vocabulary``."""
-    length = existing_file(corpus).stat().st_size
-    with phase("Reading the input", length) as progress:
-        inputs = {"corpus": sha256(corpus, progress), "tokenizer": sha256(existing_file(tokenizer))}
+    inputs = {"tokenizer": sha256(existing_file(tokenizer))}
+    with phase("Reading the text", text.bytes) as progress:
+        inputs["corpus"] = text.content(progress).digest
     manifest = describe(KIND, {}, inputs, ("sentencepiece", "tokenizers"))
 
     def build(directory: Path) -> dict[str, object]:
-        with phase("Counting tokens", length) as progress:
-            return _found(import_vocabulary(corpus, tokenizer, directory, progress))
+        with phase("Counting tokens", text.bytes) as progress:
+            counts, left_out = import_vocabulary(text, tokenizer, directory, progress)
+        return {**_found(counts), "left_out": list(left_out)}
 
     return make_directory(output, manifest, build)
 

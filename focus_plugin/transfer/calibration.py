@@ -19,6 +19,7 @@ from focus_plugin.checkpoint.forward import head_states, hidden_states
 from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import batches
 from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
 from focus_plugin.vocabulary.training import sample_lines
@@ -91,7 +92,8 @@ def text_ids(corpus: str | Path, tokenizer: Tokenizer, vocabulary: Vocabulary, s
     """
     table, end = piece_ids(tokenizer, vocabulary), vocabulary.ids[END]
     parts: list[np.ndarray] = [np.empty(0, np.int32)]
-    for batch in batches(sample_lines(corpus, SAMPLE_BYTES, seed)):
+    lines = Text.of(corpus)
+    for batch in batches(sample_lines(lines, lines.content(), SAMPLE_BYTES, seed)):
         parts += [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
     text: np.ndarray = np.concatenate(parts).astype(np.int32)
     if len(text) < LENGTH:

@@ -24,6 +24,7 @@ from focus_plugin.mixing.matrix import as_mixing, load_matrix
 from focus_plugin.mixing.mixing import Mixing
 from focus_plugin.mixing.rows import Rows
 from focus_plugin.progress import Phase, no_phase
+from focus_plugin.text import Text
 from focus_plugin.transfer.apply import Transfer, apply
 from focus_plugin.transfer.calibration import SAMPLE_BYTES, Calibration, calibrated_bias, text_ids
 from focus_plugin.transfer.check import checked
@@ -60,7 +61,8 @@ class TextSample:
     seed: int
 
     def __iter__(self) -> Iterator[str]:
-        return sample_lines(self.corpus, SAMPLE_BYTES, self.seed)
+        text = Text.of(self.corpus)
+        return sample_lines(text, text.content(), SAMPLE_BYTES, self.seed)
 
 
 def initialize(

@@ -11,7 +11,8 @@ import numpy as np
 
 from focus_plugin.cores import available_cores
 from focus_plugin.errors import FocusError
-from focus_plugin.files import Progress, read_lines, silent
+from focus_plugin.files import Progress, silent
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 
 BATCH_LINES = 20_000
@@ -51,17 +52,17 @@ class CorpusCounts:
         return float(self.pieces.sum() / self.words)
 
 
-def count_pieces(corpus: str | Path, tokenizer: Tokenizer, progress: Progress = silent) -> CorpusCounts:
-    """Encode a text file and count its pieces. Raises FocusError for a corpus without words."""
+def count_pieces(text: Text, tokenizer: Tokenizer, progress: Progress = silent) -> CorpusCounts:
+    """Encode a text and count its pieces. Raises FocusError for a text without words."""
     pieces = np.zeros(len(tokenizer.tokens), dtype=np.int64)
     words = lines = 0
-    for batch in batches(read_lines(corpus, progress)):
+    for batch in batches(text.lines(progress)):
         ids = np.fromiter(chain.from_iterable(tokenizer.ids(batch)), dtype=np.int64)
         pieces += np.bincount(ids, minlength=len(pieces))
         words += sum(len(line.split()) for line in batch)
         lines += sum(1 for line in batch if line.strip())
     if not words:
-        raise FocusError(f"{corpus}: the corpus is empty; it needs at least one line of text.")
+        raise FocusError(f"{text}: is empty; at least one line of text is needed.")
     return CorpusCounts(pieces, words, lines)
 
 

@@ -12,6 +12,7 @@ from focus_plugin.vocabulary.files import (
     DICTIONARY,
     SENTENCEPIECE,
     TOKENIZER_JSON,
+    require_storable,
     tokenizer_file,
     vocabulary_files,
     write_dictionary,
@@ -63,8 +64,9 @@ def _write_dictionary(path: Path, source: Path, tokens: Vocabulary, language: Pa
     if source.is_file() and read_dictionary(source) == tokens:
         path.write_bytes(source.read_bytes().rstrip(b"\r\n") + b"\n")
     else:
-        text = (token for token, special in zip(tokens.tokens, tokens.special, strict=True) if not special)
-        write_dictionary(path, ((token, 0) for token in text), source.parent)
+        text = [token for token, special in zip(tokens.tokens, tokens.special, strict=True) if not special]
+        require_storable(text, source.parent)
+        write_dictionary(path, ((token, 0) for token in text))
     with open(path, "a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in read_lines(language) if line.partition(" ")[0] in new)
 
@@ -78,8 +80,9 @@ def _source_model(directory: Path) -> Any:
 
 def _unigram(path: Path) -> Any:
     if path.name == TOKENIZER_JSON:
-        load_tokenizer_json(path)  # tells what is wrong with it
-        content = sentencepiece_model(read_json(path)) or b""
+        load_tokenizer_json(path)  # says what is wrong with it
+        converted = sentencepiece_model(read_json(path))
+        content = converted.content if converted else b""
     else:
         load_sentencepiece(path)
         content = path.read_bytes()

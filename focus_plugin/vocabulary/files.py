@@ -38,16 +38,25 @@ def tokenizer_package(path: Path) -> str:
     return "tokenizers" if path.name == TOKENIZER_JSON else "sentencepiece"
 
 
-def write_dictionary(path: Path, counts: Iterable[tuple[str, int]], tokenizer: Path) -> None:
-    """Write tokens and their counts as a fairseq ``dict.txt``; ``tokenizer`` is where they are from.
+def require_storable(tokens: Iterable[str], origin: object) -> None:
+    """Raise FocusError for a token that no ``dict.txt`` can hold: fairseq divides its lines at white space.
 
-    Raises FocusError for a token that is empty or holds white space, which such a file cannot.
+    ``origin``: the user's file that the tokens are from.
     """
+    for token in tokens:
+        if token.split() != [token]:
+            raise FocusError(
+                f"{origin}: has the token {shown(token)}; fairseq's {DICTIONARY} has no way to write a token that is "
+                "empty or holds white space, so this tokenizer cannot be a target."
+            )
+
+
+def write_dictionary(path: Path, counts: Iterable[tuple[str, int]]) -> None:
+    """Write tokens, which :func:`require_storable` accepts, and their counts as a fairseq ``dict.txt``."""
     with open(path, "w", encoding="utf-8") as file:
-        for token, count in counts:
-            if token.split() != [token]:
-                raise FocusError(
-                    f"{tokenizer}: has the token {token!r}; fairseq's {DICTIONARY} has no way to write a token that is "
-                    "empty or holds white space, so this tokenizer cannot be a target."
-                )
-            file.write(f"{token} {count}\n")
+        file.writelines(f"{token} {count}\n" for token, count in counts)
+
+
+def shown(token: str) -> str:
+    """A token for a message: quoted, odd characters escaped, and cut if it is very long."""
+    return repr(token) if len(token) <= 60 else f"{token[:50]!r}... of {len(token):,} characters"

@@ -52,10 +52,15 @@ def read_dictionary(path: str | Path) -> Vocabulary:
 
 def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
     """The SentencePiece model in ``path``; FocusError if it is none."""
+    return parse_sentencepiece(existing_file(path).read_bytes(), path)
+
+
+def parse_sentencepiece(content: bytes, origin: object) -> sentencepiece.SentencePieceProcessor:
+    """The SentencePiece model ``content``; FocusError if it is none. ``origin``: the user's file that it is from."""
     try:
-        return sentencepiece.SentencePieceProcessor(model_proto=existing_file(path).read_bytes())
+        return sentencepiece.SentencePieceProcessor(model_proto=content)
     except RuntimeError as error:
-        raise FocusError(f"{path}: not a SentencePiece model.") from error
+        raise FocusError(f"{origin}: not a SentencePiece model ({error}).") from error
 
 
 def text_pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
@@ -67,7 +72,12 @@ def text_pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
 
 def read_sentencepiece(path: str | Path) -> Vocabulary:
     """A SentencePiece model numbered as XLM-R numbers it: four specials, the pieces, ``<mask>``."""
-    return Vocabulary.of([BEGIN, PAD, END, UNKNOWN, *text_pieces(load_sentencepiece(path)), MASK])
+    return processor_vocabulary(load_sentencepiece(path))
+
+
+def processor_vocabulary(processor: sentencepiece.SentencePieceProcessor) -> Vocabulary:
+    """As :func:`read_sentencepiece`, from a model that is loaded."""
+    return Vocabulary.of([BEGIN, PAD, END, UNKNOWN, *text_pieces(processor), MASK])
 
 
 def read_tokenizer_json(path: str | Path) -> Vocabulary:
@@ -143,7 +153,7 @@ def in_order(path: str | Path, ids: dict[str, int]) -> list[str]:
     """Tokens by their ids, special ones under fairseq's names; ``path`` is where they were read.
 
     Ids that no token has get a name of their own, so that rows stay where they are. Raises FocusError for an id below
-    0 or beyond any vocabulary's.
+    0 or beyond any vocabulary's, and where a token already has such a name.
     """
     if wrong := [token for token, i in ids.items() if not 0 <= i <= LARGEST_ID]:
         raise FocusError(f"{path}: the token {wrong[0]!r} has the id {ids[wrong[0]]}, which no vocabulary has.")
@@ -151,6 +161,8 @@ def in_order(path: str | Path, ids: dict[str, int]) -> list[str]:
     for token, i in ids.items():
         name = BERT_NAMES.get(token, token)
         tokens[i] = token if name in ids else name
+    if taken := [token for i, token in enumerate(tokens) if ids.get(token, i) != i]:
+        raise FocusError(f"{path}: the token {taken[0]!r} stands in the vocabulary twice.")
     return tokens
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import sentencepiece
 
 from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.readers import in_order, load_sentencepiece, load_tokenizer_json, read_json
@@ -35,7 +36,11 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 def sentencepiece_tokenizer(path: Path) -> Tokenizer:
     """A SentencePiece model."""
-    processor = load_sentencepiece(path)
+    return processor_tokenizer(load_sentencepiece(path))
+
+
+def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
+    """A SentencePiece model that is loaded."""
     return Tokenizer(
         tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
         lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
@@ -49,7 +54,10 @@ def hugging_face_tokenizer(path: Path) -> Tokenizer:
     tokens = in_order(path, library.get_vocab(with_added_tokens=True))
 
     def ids(lines: list[str]) -> list[list[int]]:
-        return [encoded.ids for encoded in library.encode_batch_fast(lines, add_special_tokens=False)]
+        try:
+            return [encoded.ids for encoded in library.encode_batch_fast(lines, add_special_tokens=False)]
+        except Exception as error:  # the library raises bare Exception, as for unknown text without an unknown token
+            raise FocusError(f"{path}: the tokenizer could not cut a line of text ({error}).") from error
 
     return _from_ids(tokens, ids)
 

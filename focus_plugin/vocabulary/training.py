@@ -11,11 +11,14 @@ import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import Progress, existing_file, read_lines, silent
+from focus_plugin.files import Progress, silent
 from focus_plugin.interruptible import interruptible
+from focus_plugin.text import Content, Text
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, write_dictionary
-from focus_plugin.vocabulary.tokenizers import sentencepiece_tokenizer
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, require_storable, write_dictionary
+from focus_plugin.vocabulary.options import UnigramTraining
+from focus_plugin.vocabulary.readers import parse_sentencepiece
+from focus_plugin.vocabulary.tokenizers import processor_tokenizer
 
 LONGEST_LINE = 1 << 24  # bytes; SentencePiece leaves out what is longer
 TRAINER_THREADS = 16  # a fixed number: sums of floats depend on how the sentences are dealt to the threads
@@ -26,30 +29,34 @@ _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 
 
 def train_vocabulary(
-    corpus: str | Path, size: int, output: Path, *, sample_bytes: int, seed: int, progress: Progress = silent
+    text: Text, content: Content, size: int, options: UnigramTraining, output: Path, progress: Progress = silent
 ) -> CorpusCounts:
     """Train a unigram model of ``size`` pieces and write it with its ``dict.txt`` into the directory ``output``.
 
-    ``size`` counts ``<unk> <s> </s>`` as SentencePiece does; the model's vocabulary has ``<pad>`` and ``<mask>``
-    besides. Of a corpus over ``sample_bytes`` as many bytes of lines are drawn to train on, so memory is bounded
-    (about 16 bytes each); the dictionary's counts are those of the whole corpus. Raises FocusError for an empty
-    corpus and for a size it cannot fill.
+    ``content`` is what ``text`` holds. ``size`` counts ``<unk> <s> </s>`` as SentencePiece does; the model's vocabulary
+    has ``<pad>`` and ``<mask>`` besides. Lines are drawn from a text that is larger than the sample, so that memory is
+    bounded (about 16 bytes for each byte of it); the dictionary's counts are those of the whole text. ``progress`` is
+    called with the bytes read, twice those of the text. Raises FocusError for a text without words and for a size that
+    it cannot fill.
     """
-    model = output / SENTENCEPIECE
-    _train_unigram(corpus, size, model, sample_bytes, seed, progress)
-    tokenizer = sentencepiece_tokenizer(model)
-    counts = count_pieces(corpus, tokenizer, progress)
-    write_dictionary(output / DICTIONARY, list(zip(tokenizer.tokens, counts.pieces, strict=True))[3:], model)
+    trained = train_unigram(text, content, size, options, progress)
+    tokenizer = processor_tokenizer(parse_sentencepiece(trained, text))
+    pieces = tokenizer.tokens[3:]
+    require_storable(pieces, text)
+    counts = count_pieces(text, tokenizer, progress)
+    (output / SENTENCEPIECE).write_bytes(trained)
+    write_dictionary(output / DICTIONARY, zip(pieces, counts.pieces[3:], strict=True))
     return counts
 
 
-def _train_unigram(
-    corpus: str | Path, size: int, model: Path, sample_bytes: int, seed: int, progress: Progress
-) -> None:
-    sentencepiece.set_random_generator_seed(seed)
+def train_unigram(
+    text: Text, content: Content, size: int, options: UnigramTraining, progress: Progress = silent
+) -> bytes:
+    """Train a SentencePiece model; see :func:`train_vocabulary`, which also counts its pieces."""
+    sentencepiece.set_random_generator_seed(options.seed)
     trained = io.BytesIO()
     failures: list[FocusError] = []
-    lines = _keep_error(sample_lines(corpus, sample_bytes, seed, progress), failures)
+    lines = _keep_error(sample_lines(text, content, options.sample_bytes, options.seed, progress), failures)
     try:
         interruptible(
             lambda: sentencepiece.SentencePieceTrainer.train(
@@ -69,10 +76,10 @@ def _train_unigram(
             )
         )
     except (RuntimeError, OSError) as error:
-        raise failures[0] if failures else _failure(corpus, size, str(error)) from error
+        raise failures[0] if failures else _failure(text, size, str(error)) from error
     if failures:
         raise failures[0]
-    model.write_bytes(_with_exact_scores(trained.getvalue()))
+    return _with_exact_scores(trained.getvalue())
 
 
 def _with_exact_scores(content: bytes) -> bytes:
@@ -84,11 +91,16 @@ def _with_exact_scores(content: bytes) -> bytes:
     return written
 
 
-def sample_lines(corpus: str | Path, sample_bytes: int, seed: int, progress: Progress = silent) -> Iterator[str]:
-    """The lines of a text that are not empty, or of a larger text about ``sample_bytes`` of them, drawn by ``seed``."""
-    share = sample_bytes / max(existing_file(corpus).stat().st_size, 1)
+def sample_lines(
+    text: Text, content: Content, sample_bytes: float, seed: int, progress: Progress = silent
+) -> Iterator[str]:
+    """The lines of ``text`` that are not empty, or, if it is larger, about ``sample_bytes`` of them, drawn by ``seed``.
+
+    ``content`` is what ``text`` holds.
+    """
+    share = sample_bytes / max(content.bytes, 1)
     draw = random.Random(seed)
-    for line in (part for whole in read_lines(corpus, progress) for part in cut_line(whole, LONGEST_LINE // 4)):
+    for line in (part for whole in text.lines(progress) for part in cut_line(whole, LONGEST_LINE // 4)):
         if line.strip() and (share >= 1 or draw.random() < share):
             yield line.replace("\x85", " ")  # white space to Python and so to fairseq, but not to SentencePiece
 
@@ -111,11 +123,11 @@ def _keep_error(lines: Iterator[str], failures: list[FocusError]) -> Iterator[st
         failures.append(error)
 
 
-def _failure(corpus: str | Path, size: int, message: str) -> FocusError:
+def _failure(text: Text, size: int, message: str) -> FocusError:
     if found := re.search(r"Vocabulary size too high.*<= (\d+)", message):
-        return FocusError(f"{corpus}: cannot fill a vocabulary of {size} pieces; --size can be {found[1]} at most.")
+        return FocusError(f"{text}: cannot fill a vocabulary of {size} pieces; --size can be {found[1]} at most.")
     if found := re.search(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)", message):
-        return FocusError(f"{corpus}: its characters alone need {found[1]} pieces; --size {size} is too small.")
+        return FocusError(f"{text}: its characters alone need {found[1]} pieces; --size {size} is too small.")
     if "sentences_.empty()" in message:
-        return FocusError(f"{corpus}: the corpus is empty; it needs at least one line of text.")
-    return FocusError(f"{corpus}: SentencePiece could not train on it: {message}")
+        return FocusError(f"{text}: is empty; at least one line of text is needed.")
+    return FocusError(f"{text}: SentencePiece could not train on it: {message}")

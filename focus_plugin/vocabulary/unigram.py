@@ -3,8 +3,10 @@
 import base64
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.vocabulary.forms import WORD_START
@@ -16,12 +18,23 @@ _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 
 
-def sentencepiece_model(tokenizer: Mapping[str, Any]) -> bytes | None:
+@dataclass(frozen=True)
+class SentencePieceModel:
+    """content: as in a file. left_out: the tokens that it lacks, since no text is cut into them."""
+
+    content: bytes
+    left_out: tuple[str, ...]
+
+
+def sentencepiece_model(tokenizer: Mapping[str, Any]) -> SentencePieceModel | None:
     """The model for the content of a ``tokenizer.json``, or None if SentencePiece has no such tokenizer.
 
     It can be one if it is a Unigram model behind nothing but SentencePiece's normalization and ``▁`` for spaces, as in
     the tokenizers of XLM-R and T5. Pieces and scores stay in their order behind ``<unk> <s> </s>``, as
     SentencePiece's own training puts them; other special tokens become control symbols, fairseq's own are left out.
+
+    Pieces that SentencePiece refuses and that cut no text are left out: the empty one, all but the last of equal
+    pieces, and those with a NUL character, which SentencePiece takes for an unknown one wherever a text has it.
     """
     model, added = tokenizer["model"], tokenizer.get("added_tokens", ())
     normalizers = _parts(tokenizer.get("normalizer"), "normalizers")
@@ -33,6 +46,7 @@ def sentencepiece_model(tokenizer: Mapping[str, Any]) -> bytes | None:
         or any(part["type"] not in ("Metaspace", "WhitespaceSplit") for part in splitters)
         or not all(_is_sentencepieces(part) for part in normalizers)
         or not all(token["special"] for token in added)
+        or not _unknown_is_special(model)
     ):
         return None
     single = len(splitters) > 1 or any(part["type"] == "Replace" for part in normalizers)
@@ -49,9 +63,20 @@ def sentencepiece_model(tokenizer: Mapping[str, Any]) -> bytes | None:
     for part in normalizers:
         if part["type"] == "Precompiled":
             result.normalizer_spec.precompiled_charsmap = base64.b64decode(part["precompiled_charsmap"])
-    _add_pieces(result, model, {token["content"] for token in added}, spaces[0].get("split", True))
+    left_out = _add_pieces(result, model, {token["content"] for token in added}, spaces[0].get("split", True))
     result.trainer_spec.vocab_size = len(result.pieces)
-    return bytes(result.SerializeToString(deterministic=True))
+    content = bytes(result.SerializeToString(deterministic=True))
+    try:
+        sentencepiece.SentencePieceProcessor(model_proto=content)
+    except RuntimeError:  # such as for a piece of 10,000 characters
+        return None
+    return SentencePieceModel(content, left_out)
+
+
+def _unknown_is_special(model: Mapping[str, Any]) -> bool:
+    """Whether unknown text becomes a token that stands for nothing else."""
+    unknown = model.get("unk_id")
+    return unknown is None or BERT_NAMES.get(name := model["vocab"][unknown][0], name) == UNKNOWN
 
 
 def _parts(step: Mapping[str, Any] | None, name: str) -> list[Mapping[str, Any]]:
@@ -67,11 +92,17 @@ def _is_sentencepieces(normalizer: Mapping[str, Any]) -> bool:
     )
 
 
-def _add_pieces(result: Any, model: Mapping[str, Any], special: set[str], split: bool) -> None:
+def _add_pieces(result: Any, model: Mapping[str, Any], special: set[str], split: bool) -> tuple[str, ...]:
+    """Returns the pieces that are left out."""
     for name, kind in ((UNKNOWN, _Piece.UNKNOWN), (BEGIN, _Piece.CONTROL), (END, _Piece.CONTROL)):
         result.pieces.add(piece=name, score=0.0, type=kind)
+    last = {piece: i for i, (piece, _) in enumerate(model["vocab"])}
+    left_out = []
     for i, (piece, score) in enumerate(model["vocab"]):
-        if i == model.get("unk_id") or BERT_NAMES.get(piece, piece) in SPECIALS:
+        if BERT_NAMES.get(piece, piece) in SPECIALS:
+            continue
+        if not piece or "\0" in piece or last[piece] != i:
+            left_out.append(piece)
             continue
         kind = _Piece.NORMAL
         if piece in special:
@@ -81,3 +112,4 @@ def _add_pieces(result: Any, model: Mapping[str, Any], special: set[str], split:
         elif split and WORD_START in piece[1:]:  # SentencePiece would use it across words
             kind = _Piece.UNUSED
         result.pieces.add(piece=piece, score=score, type=kind)
+    return tuple(left_out)

@@ -24,6 +24,7 @@ from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.auxiliary import make_auxiliary
 from focus_plugin.jobs.vocabulary import make_vocabulary
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.encoding import BATCH_LINES, write_pieces
 from focus_plugin.vocabulary.files import SENTENCEPIECE
@@ -67,7 +68,7 @@ def word_model(directory: Path, target_text: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def smaller_vocabulary(directory: Path, target_text: Path) -> Path:
-    make_vocabulary(target_text, 250, directory / "smaller.vocab", sample_bytes=1 << 28, seed=1)
+    make_vocabulary(Text.of(target_text), 250, directory / "smaller.vocab")
     return directory / "smaller.vocab"
 
 
@@ -223,7 +224,7 @@ def test_vectors_of_another_tokenizer_are_refused(
     release, vocabulary, smaller_vocabulary, token_model, word_model, target_text, directory, tmp_path
 ):
     other_text = write_text(tmp_path / "other.txt", lines=3000, seed=5)
-    make_vocabulary(other_text, 400, tmp_path / "other.vocab", sample_bytes=1 << 28, seed=1)
+    make_vocabulary(Text.of(other_text), 400, tmp_path / "other.vocab")
     train(other_text, tmp_path / "other.vocab", tmp_path / "other.bin")
     for suffix in ("safetensors", "bin"):
         train(target_text, smaller_vocabulary, tmp_path / f"smaller.{suffix}")

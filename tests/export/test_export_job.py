@@ -20,6 +20,7 @@ from focus_plugin.jobs.export_huggingface import export_huggingface
 from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.jobs.export_triton import export_triton
 from focus_plugin.jobs.quality import Quality, least_loss
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.restriction import restrict_pieces
 
 
@@ -329,7 +330,7 @@ def restricted(request, tmp_path_factory, source_text):
     corpus.write_text("\n".join(source_text.read_text().splitlines()[:40]))
     options = {"vocab_size": 400, "model_type": request.param, "minloglevel": 2}
     sentencepiece.SentencePieceTrainer.train(input=str(source_text), model_prefix=str(root / "model"), **options)
-    content, used = restrict_pieces(root / "model.model", corpus)
+    content, used = restrict_pieces(root / "model.model", Text.of(corpus))
     whole = sentencepiece.SentencePieceProcessor(model_file=str(root / "model.model"))
     return whole, sentencepiece.SentencePieceProcessor(model_proto=content), corpus.read_text().splitlines(), used
 

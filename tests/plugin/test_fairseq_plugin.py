@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, prepare_data, run, script, train_options
+from vocabularies import train_on
 
 from focus_plugin.checkpoint.forward import head_states, hidden_states
 from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.trusted import trusted_globals
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.training import train_vocabulary
 from focus_plugin.vocabulary.vocabulary import MASK
 
 
@@ -39,7 +39,7 @@ def data(world: World) -> Path:
     """Data under a target vocabulary, smaller than the source's."""
     vocabulary = world.root / "vocabulary"
     vocabulary.mkdir()
-    train_vocabulary(world.valid, 120, vocabulary, sample_bytes=1 << 30, seed=1)
+    train_on(world.valid, 120, vocabulary)
     return prepare_data(world, world.root / "data", vocabulary)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from vocabularies import train_on
 
 import focus_plugin
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -15,7 +16,6 @@ from focus_plugin.masked_lm.data import prepare_masked_lm
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import read_dictionary
-from focus_plugin.vocabulary.training import train_vocabulary
 
 CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, attention_heads=2, max_positions=62)
 USER_DIR = Path(focus_plugin.__file__).parent
@@ -43,7 +43,7 @@ def make_world(root: Path) -> World:
         sentences = (" ".join(draw.choices(lexicon, k=draw.randint(3, 12))) for _ in range(lines))
         path.write_text("".join(f"{sentence.capitalize()}.\n" for sentence in sentences), encoding="utf-8")
     source.mkdir()
-    train_vocabulary(train, 300, source, sample_bytes=1 << 30, seed=1)
+    train_on(train, 300, source)
     tokens = len(read_dictionary(source / DICTIONARY))
     torch.save(release_state(CONFIG, random_weights(tokens)), source / "model.pt")
     return World(root, source, train, valid)

@@ -10,6 +10,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.huggingface import read_huggingface
 from focus_plugin.checkpoint.release import write_release
 from focus_plugin.jobs.vocabulary import make_vocabulary
+from focus_plugin.text import Text
 
 CONFIG = EncoderConfig(layers=2, width=32, feedforward=64, attention_heads=4, max_positions=64)
 SYLLABLES = [
@@ -33,7 +34,7 @@ def write_text(path: Path, lines: int, seed: int, words: int = 400) -> Path:
 def write_hugging_face(directory: Path, corpus: Path, size: int = 600, seed: int = 1) -> Path:
     """An XLM-R directory: config.json, model.safetensors, sentencepiece.bpe.model. No tensor is at its default."""
     vocabulary = directory.parent / f"{directory.name}.vocabulary"
-    make_vocabulary(corpus, size, vocabulary, sample_bytes=1 << 28, seed=1)
+    make_vocabulary(Text.of(corpus), size, vocabulary)
     torch.manual_seed(seed)
     config = XLMRobertaConfig(
         vocab_size=size + 2,

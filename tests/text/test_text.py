@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from focus_plugin.decompression import CHUNK
 from focus_plugin.errors import FocusError
-from focus_plugin.text import Text
+from focus_plugin.text import Content, Text
 
 PACKERS = {"gz": gzip.compress, "xz": lzma.compress, "zst": zstd.compress, "bz2": bz2.compress}
 NAMES = {"gz": "gzip", "xz": "xz", "zst": "zstd", "bz2": "bzip2"}
@@ -83,7 +83,7 @@ def test_truncated_and_damaged_files_are_told_with_their_line(tmp_path, form):
         with pytest.raises(FocusError, match=rf"{name}, line \d+: the {NAMES[form]} file is damaged or truncated \("):
             list(text.lines())
         with pytest.raises(FocusError, match=rf"{name}: the {NAMES[form]} file is damaged or truncated \("):
-            text.digest()
+            text.content()
 
 
 @formats
@@ -122,12 +122,12 @@ def test_an_empty_file_is_a_text_without_lines(tmp_path):
     for pack in (bytes, *PACKERS.values()):
         text = Text.of(write(tmp_path / "t", pack(b"")))
         assert list(text.lines()) == []
-        assert text.digest() == hashlib.sha256().hexdigest()
+        assert text.content() == Content(hashlib.sha256().hexdigest(), 0)
 
 
 @settings(max_examples=40)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=8), st.data())
-def test_lines_and_digest_are_those_of_the_whole(tmp_path_factory, lines, data):
+def test_lines_and_content_are_those_of_the_whole(tmp_path_factory, lines, data):
     """However the lines are divided into files, and however each file is compressed."""
     directory = tmp_path_factory.mktemp("parts")
     content = "".join(f"{line}\n" for line in lines).encode()
@@ -141,7 +141,7 @@ def test_lines_and_digest_are_those_of_the_whole(tmp_path_factory, lines, data):
             part = part[:-1]
         files.append(write(directory / str(i), pack(part)))
     text = Text.of(*files)
-    assert text.digest() == hashlib.sha256(content).hexdigest()
+    assert text.content() == Content(hashlib.sha256(content).hexdigest(), len(content))
     want = [line.decode().rstrip("\r") for line in whole]
     assert [line.lstrip("\ufeff") for line in text.lines()] == [line.lstrip("\ufeff") for line in want]
 
@@ -204,7 +204,7 @@ def test_a_file_that_changes_is_told(tmp_path):
     with pytest.raises(FocusError, match=r"/t: has changed while it was in use"):
         list(lines)
     with pytest.raises(FocusError, match=r"/t: has changed while it was in use"):
-        text.digest()
+        text.content()
     assert len(list(Text.of(file).lines())) == 1001
 
 

@@ -24,6 +24,7 @@ from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.jobs.vocabulary import take_vocabulary
 from focus_plugin.manifest import describe
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 
 SMALL = ("--dim", 16, "--min-count", 5)
@@ -114,7 +115,7 @@ def test_fairseq_loads_encodes_and_fills_masks(converted, target_text):
 def test_fairseq_loads_what_has_a_tokenizer_it_cannot_read(release, target_text, tmp_path):
     byte_level(target_text.read_text().splitlines(), 400).save(str(tmp_path / "tokenizer.json"))
     vocabulary = tmp_path / "vocab"
-    take_vocabulary(target_text, tmp_path / "tokenizer.json", vocabulary)
+    take_vocabulary(Text.of(target_text), tmp_path / "tokenizer.json", vocabulary)
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--method", "random")
     run(*base, "--output", tmp_path / "out")
     model = XLMRModel.from_pretrained(str(tmp_path / "out"), bpe=None).eval()
@@ -395,7 +396,7 @@ def test_a_version_is_found_by_the_name_of_a_module_too():
     found = describe("data", {}, {}, ("sklearn", "torch")).made_by
     assert found["sklearn"] == importlib.metadata.version("scikit-learn")
     assert found["torch"] == importlib.metadata.version("torch")
-    with pytest.raises(importlib.metadata.PackageNotFoundError):
+    with pytest.raises(ModuleNotFoundError):
         describe("data", {}, {}, ("no-such-package",))
 
 

@@ -23,6 +23,7 @@ from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDI
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.mixing.extension import extended
+from focus_plugin.text import Text
 from focus_plugin.transfer.calibration import Calibration, calibrated_bias
 from focus_plugin.vocabulary.extension import SHARE, extend_vocabulary
 from focus_plugin.vocabulary.importing import import_vocabulary
@@ -272,7 +273,7 @@ def test_what_cannot_be_extended_is_told(release, vocabulary, source_text, targe
     sentencepiece.SentencePieceTrainer.train(
         input=str(target_text), model_prefix=str(tmp_path / "bpe"), model_type="bpe", vocab_size=300, minloglevel=2
     )
-    import_vocabulary(target_text, tmp_path / "bpe.model", tmp_path / "bpe")
+    import_vocabulary(Text.of(target_text), tmp_path / "bpe.model", tmp_path / "bpe")
     base = ("focus", "convert", "--extend", "--source", release, "--auxiliary", vectors, "--output", tmp_path / "out")
     refuse(*base, "--vocab", tmp_path / "bpe", says="is no SentencePiece unigram model; --extend")
     refuse(*base, "--vocab", release, says="there is nothing to append")

@@ -13,9 +13,11 @@ import sentencepiece
 from fairseq.data import Dictionary
 from tokenizer_kinds import KINDS, unigram, wordpiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from vocabularies import train_on
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
+from focus_plugin.text import Text
 from focus_plugin.vocabulary import encoding, training
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.forms import byte_level_form
@@ -35,11 +37,8 @@ from focus_plugin.vocabulary.tokenizers import (
     piece_ids,
     sentencepiece_tokenizer,
 )
-from focus_plugin.vocabulary.training import train_vocabulary
 from focus_plugin.vocabulary.unigram import sentencepiece_model
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
-
-ALL = {"sample_bytes": 1 << 28, "seed": 1}
 
 
 def test_layout_is_that_of_xlmr(vocabulary):
@@ -65,7 +64,7 @@ def test_dictionary_counts_the_corpus(vocabulary, target_text):
     seen = [piece for line in read_lines(target_text) for piece in processor.encode(line, out_type=str)]
     for piece in list(counts)[:20]:
         assert int(counts[piece]) == seen.count(piece)
-    found = encoding.count_pieces(target_text, sentencepiece_tokenizer(vocabulary / "sentencepiece.bpe.model"))
+    found = encoding.count_pieces(Text.of(target_text), sentencepiece_tokenizer(vocabulary / "sentencepiece.bpe.model"))
     words = sum(len(line.split()) for line in read_lines(target_text))
     assert (found.words, found.lines) == (words, 3000)
     assert found.tokens_per_word == pytest.approx(len(seen) / words)
@@ -73,9 +72,9 @@ def test_dictionary_counts_the_corpus(vocabulary, target_text):
 
 def test_batches_do_not_change_the_count(vocabulary, target_text, monkeypatch):
     tokenizer = sentencepiece_tokenizer(vocabulary / "sentencepiece.bpe.model")
-    whole = encoding.count_pieces(target_text, tokenizer)
+    whole = encoding.count_pieces(Text.of(target_text), tokenizer)
     monkeypatch.setattr(encoding, "BATCH_LINES", 7)
-    assert np.array_equal(encoding.count_pieces(target_text, tokenizer).pieces, whole.pieces)
+    assert np.array_equal(encoding.count_pieces(Text.of(target_text), tokenizer).pieces, whole.pieces)
 
 
 def test_long_lines_make_small_batches(monkeypatch):
@@ -99,7 +98,7 @@ def test_padding_in_a_tokenizer_file_is_not_counted(tmp_path):
 def test_same_seed_same_bytes(target_text, tmp_path):
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         (tmp_path / name).mkdir()
-        train_vocabulary(target_text, 300, tmp_path / name, sample_bytes=40_000, seed=seed)
+        train_on(target_text, 300, tmp_path / name, sample_mb=0.04, seed=seed)
     a, b, c = ((tmp_path / name / "sentencepiece.bpe.model").read_bytes() for name in "abc")
     assert a == b
     assert a != c, "another seed draws another sample"
@@ -114,7 +113,7 @@ def test_a_sample_bounds_what_sentencepiece_reads(target_text, tmp_path, monkeyp
         return train(sentence_iterator=(seen.append(len(line)) or line for line in sentence_iterator), **options)
 
     monkeypatch.setattr(sentencepiece.SentencePieceTrainer, "train", counting)
-    counts = train_vocabulary(target_text, 300, tmp_path, sample_bytes=target_text.stat().st_size // 4, seed=1)
+    counts = train_on(target_text, 300, tmp_path, sample_mb=target_text.stat().st_size / 4 / (1 << 20))
     assert 500 < len(seen) < 1000
     assert counts.lines == 3000
 
@@ -134,7 +133,7 @@ def test_a_corpus_of_one_long_line_is_trained_on(target_text, tmp_path, monkeypa
     monkeypatch.setattr(training, "LONGEST_LINE", 4000)
     corpus = tmp_path / "one.txt"
     corpus.write_text(target_text.read_text().replace("\n", " "))
-    train_vocabulary(corpus, 300, tmp_path, **ALL)
+    train_on(corpus, 300, tmp_path)
     assert len(read_dictionary(tmp_path / "dict.txt")) == 302
 
 
@@ -143,7 +142,7 @@ def test_no_piece_holds_white_space(tmp_path):
     spaces = [chr(i) for i in range(sys.maxunicode + 1) if chr(i).isspace() and chr(i) not in "\n\r"]
     corpus = tmp_path / "spaces.txt"
     corpus.write_text("\n".join(f"ab{space}cd{space}{space}ef{space}" for space in spaces * 20), encoding="utf-8")
-    train_vocabulary(corpus, 14, tmp_path, **ALL)
+    train_on(corpus, 14, tmp_path)
     tokens = read_dictionary(tmp_path / "dict.txt").tokens
     assert all(len(token.split()) == 1 for token in tokens)
     assert len(tokens) == 14 + 2
@@ -152,14 +151,14 @@ def test_no_piece_holds_white_space(tmp_path):
 def test_faults_of_the_corpus_are_told(tmp_path):
     corpus = tmp_path / "corpus.txt"
     for text, message in (
-        (b"", "corpus is empty"),
-        (b"\n \n\t\n", "corpus is empty"),
+        (b"", r"corpus\.txt: is empty"),
+        (b"\n \n\t\n", r"corpus\.txt: is empty"),
         (b"some words here\n", "--size can be [0-9]+ at most"),
         (b"good\nb\xe9d\n", r"corpus\.txt, line 2: not valid UTF-8"),
     ):
         corpus.write_bytes(text)
         with pytest.raises(FocusError, match=message):
-            train_vocabulary(corpus, 1000, tmp_path, **ALL)
+            train_on(corpus, 1000, tmp_path)
 
 
 def test_a_model_without_control_symbols_is_mapped_by_its_pieces(tmp_path, target_text):
@@ -213,7 +212,9 @@ def odd_texts(words, count, seed):
 def test_a_unigram_tokenizer_becomes_the_same_sentencepiece_model(kinds, target_text):
     """Text by text. Where two segmentations have one score, sums of other precision may choose the other."""
     path = kinds / "unigram.json"
-    processor = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(json.loads(path.read_text())))
+    processor = sentencepiece.SentencePieceProcessor(
+        model_proto=sentencepiece_model(json.loads(path.read_text())).content
+    )
     library, words = load_tokenizer_json(path), target_text.read_text().split()
     score = dict(json.loads(path.read_text())["model"]["vocab"])
     texts = odd_texts(words, 20_000, seed=1) + target_text.read_text().split("\n")
@@ -240,7 +241,7 @@ def test_what_sentencepiece_cannot_be_stays_as_it_is(kinds):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_published_tokenizer_becomes_a_vocabulary(kinds, kind, target_text, tmp_path):
     """Its own pieces, as fairseq numbers them, with counts that are those of its own encoding."""
-    counts = import_vocabulary(target_text, kinds / f"{kind}.json", tmp_path)
+    counts, _ = import_vocabulary(Text.of(target_text), kinds / f"{kind}.json", tmp_path)
     file = "sentencepiece.bpe.model" if kind == "unigram" else "tokenizer.json"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dict.txt", file]
     reference = Dictionary.load(str(tmp_path / "dict.txt"))
@@ -276,7 +277,7 @@ def test_names_of_special_tokens_in_a_text_are_text(kinds):
 def test_a_sentencepiece_model_of_any_name_is_taken_as_it_is(vocabulary, target_text, tmp_path):
     shutil.copy(vocabulary / "sentencepiece.bpe.model", tmp_path / "theirs.spm")
     (tmp_path / "out").mkdir()
-    import_vocabulary(target_text, tmp_path / "theirs.spm", tmp_path / "out")
+    import_vocabulary(Text.of(target_text), tmp_path / "theirs.spm", tmp_path / "out")
     for name in ("dict.txt", "sentencepiece.bpe.model"):
         assert (tmp_path / "out" / name).read_bytes() == (vocabulary / name).read_bytes()
 
@@ -303,7 +304,7 @@ def test_ids_without_a_token_can_be_in_a_target(kinds, target_text, tmp_path):
     last = max(content["model"]["vocab"], key=content["model"]["vocab"].get)
     content["model"]["vocab"][last] += 1
     (tmp_path / "gap.json").write_text(json.dumps(content))
-    import_vocabulary(target_text, tmp_path / "gap.json", tmp_path)
+    import_vocabulary(Text.of(target_text), tmp_path / "gap.json", tmp_path)
     assert f"<unused_{content['model']['vocab'][last] - 1}>" in read_dictionary(tmp_path / "dict.txt").tokens
 
 
@@ -327,7 +328,7 @@ def test_faults_of_a_published_tokenizer_are_told(target_text, tmp_path):
         ("spaces.json", r"spaces\.json: has the token '▁?ba che'; fairseq's dict\.txt has no way"),
     ):
         with pytest.raises(FocusError, match=message):
-            import_vocabulary(target_text, tmp_path / name, tmp_path)
+            import_vocabulary(Text.of(target_text), tmp_path / name, tmp_path)
 
 
 def test_a_token_twice_is_refused():

@@ -1,0 +1,38 @@
+"""The options of ``focus vocab``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from focus_plugin.options import option
+
+LARGEST_SIZE = 10_000_000
+SMALLEST_SIZE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocabularyOptions:
+    """What a vocabulary is made of. Exactly one of ``size``, ``tokenizer`` and ``sizes`` is given."""
+
+    text: tuple[Path, ...] = option(
+        flag="input",
+        help="Text of the target language, UTF-8, also .gz, .xz, .zst or .bz2; a quoted pattern or several --input "
+        "stand for several files.",
+    )
+    size: int | None = option(
+        None, help="Pieces to train, <unk> <s> </s> included.", minimum=SMALLEST_SIZE, maximum=LARGEST_SIZE
+    )
+    tokenizer: Path | None = option(None, help="Take this SentencePiece model or tokenizer.json instead of training.")
+    output: Path | None = option(None, help="Directory to make.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnigramTraining:
+    """How a SentencePiece unigram model of a given size is trained."""
+
+    sample_mb: float = option(256.0, help="Train on at most this much of the text.", minimum=0.001)
+    seed: int = option(1, help="Random seed of the sample.", minimum=0, maximum=2**31 - 1)
+
+    @property
+    def sample_bytes(self) -> float:
+        """How much of the text to train on."""
+        return self.sample_mb * (1 << 20)
