@@ -1,4 +1,4 @@
-"""What several subcommands share: progress bars, --quiet, --seed, and printing results."""
+"""Shared by several subcommands: progress bars, --quiet, --seed, and printing results."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from focus_plugin.files import Progress, silent
 from focus_plugin.progress import Phase, no_phase
 
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor result.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print neither progress nor the result.")
 seed_option = click.option("--seed", default=1, type=click.IntRange(0, 2**31 - 1), help="Random seed.")
 
 
@@ -21,7 +21,10 @@ def given(context: click.Context) -> set[str]:
 
 
 def refuse(context: click.Context, options: Iterable[str], why: str) -> None:
-    """Raise UsageError for the first of ``options`` that was given, which would be ignored."""
+    """Raise UsageError for the first of ``options`` that the user gave although it would have no effect.
+
+    ``why``: the end of the message, which begins with the option's name.
+    """
     for option in options:
         if option in given(context):
             raise click.UsageError(f"--{option.replace('_', '-')} {why}")
@@ -33,7 +36,7 @@ def interactive(quiet: bool) -> bool:
 
 
 def phases(quiet: bool) -> Phase:
-    """Progress bars on a terminal, a line per phase elsewhere, nothing if ``quiet``."""
+    """How progress is shown: by bars on a terminal, by one line a phase elsewhere, not at all if ``quiet``."""
     return no_phase if quiet else _bar
 
 
@@ -49,7 +52,7 @@ def _bar(label: str, total: int) -> Iterator[Progress]:
 
 
 def tell(quiet: bool, *lines: str, err: bool = False) -> None:
-    """Print the result on standard output, or with ``err`` on standard error, unless ``quiet``."""
+    """Print ``lines`` to standard output, or to standard error if ``err``; print nothing if ``quiet``."""
     if not quiet:
         for line in lines:
             click.echo(line, err=err)

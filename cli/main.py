@@ -1,4 +1,4 @@
-"""The command ``focus``: finds the subcommand, and only that one is imported."""
+"""The command ``focus``, which imports only the subcommand that is called."""
 
 import importlib
 import logging
@@ -14,22 +14,22 @@ COMMANDS = {
     "vocab": "Train a SentencePiece vocabulary for the target language, or take a published tokenizer.",
     "auxiliary": "Train auxiliary vectors of the target tokens.",
     "convert": "Give a multilingual encoder the target vocabulary.",
-    "explain": "Say which source tokens a target token is made of.",
+    "explain": "Show which source tokens a target token is made of.",
     "prepare": "Encode text for masked-LM training with fairseq.",
     "train": "Continue the pretraining of a converted encoder.",
     "evaluate": "Measure the masked-LM loss of an encoder on prepared text.",
     "finetune": "Fine-tune an encoder for a task.",
     "export": "Export a model for serving, or for transformers.",
     "predict": "Run an exported model over a file of texts.",
-    "inspect": "Say what a directory holds.",
+    "inspect": "Show what a directory holds.",
 }
 
 
 class LazyGroup(click.Group):
-    """Imports ``focus_cli.NAME`` for the subcommand NAME when it is called: ``predict`` then needs no torch."""
+    """Imports ``focus_cli.NAME`` only when the subcommand NAME is called, so that ``predict`` needs no torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which a user comes to need them."""
+        """The names of the subcommands, in the order in which they are used."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the subcommand; a fault of the input becomes one sentence and exit code 1."""
+        """Run the subcommand; an error in the user's input is printed as one sentence, with exit code 1."""
         try:
             return super().invoke(ctx)
         except FocusError as error:
@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
             raise click.ClickException(
                 f'{error.name} is not installed; this command needs the extra "{extra}".'
             ) from error
-        except BrokenPipeError:  # whoever read the output has seen enough; click ends quietly
+        except BrokenPipeError:  # the reader of our output, such as head, has closed it; click exits silently
             raise
         except OSError as error:
             raise click.ClickException(f"{error.filename or 'writing'}: {error.strerror or error}.") from error
@@ -65,8 +65,8 @@ class LazyGroup(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Give a multilingual encoder a vocabulary made for one language, train it, and serve it."""
-    logging.getLogger("fairseq").setLevel(logging.WARNING)  # it announces what it could not import
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit cleans up, the default signal would not
+    logging.getLogger("fairseq").setLevel(logging.WARNING)  # fairseq logs which optional packages are missing
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
 
 
 def export_main() -> None:

@@ -1,5 +1,5 @@
-"""The one exception that stands for a fault of the input, told in a sentence."""
+"""The exception for errors in the user's input."""
 
 
 class FocusError(Exception):
-    """Something the user gave is wrong. The message says what, in which file and line, and what to do."""
+    """Something in the user's input is wrong. The message says what, in which file and line, and what to do."""

@@ -1,4 +1,4 @@
-"""Reading text with its line numbers, writing whole or not at all, and knowing files by their content."""
+"""Reading text with line numbers, writing files and directories that are never half-written, and file digests."""
 
 import fcntl
 import glob
@@ -21,7 +21,7 @@ def silent(_: int) -> None:
 
 
 def existing_file(path: str | Path) -> Path:
-    """``path`` itself, or a FocusError if there is no file."""
+    """``path`` itself. Raises FocusError if there is no such file."""
     path = Path(path)
     if not path.is_file():
         raise FocusError(f"{path}: no such file.")
@@ -29,7 +29,7 @@ def existing_file(path: str | Path) -> Path:
 
 
 def read_lines(path: str | Path, progress: Progress = silent) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text without their line ends; lines of any length, a file of any size.
+    """Yield the lines of a UTF-8 text without their line ends. Lines and file can have any size.
 
     ``progress`` is called with the number of bytes read since the last call. Raises FocusError where a line is
     not valid UTF-8.
@@ -84,22 +84,24 @@ def _synchronize(path: Path) -> None:
 
 
 def require_place(output: Path) -> None:
-    """Raise FocusError if ``output``, which does not exist, could not be made: before the work rather than after it."""
+    """Raise FocusError if ``output``, which does not exist yet, cannot be created. To be called before any work."""
     if output.is_symlink():
-        raise FocusError(f"{output}: is a link to nothing; choose another --output or remove it.")
+        raise FocusError(
+            f"{output}: is a symbolic link whose target does not exist; choose another --output or remove it."
+        )
     before = (Path(*output.parts[:i]) for i, part in enumerate(output.parts) if i and part == "..")
     if absent := [path for path in before if not path.is_dir()]:
-        raise FocusError(f"{output}: leads through {absent[0]}, which is no directory.")
+        raise FocusError(f"{output}: cannot be created, since {absent[0]} is not a directory.")
     parent = next(path for path in output.resolve().parents if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise FocusError(f"{output}: cannot be made, since {parent} is no directory that can be written.")
+        raise FocusError(f"{output}: cannot be created, since {parent} is not a directory that you may write to.")
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield the path of an empty file that replaces ``path`` when the block ends well, and is gone otherwise.
+    """Yield the path of an empty file. It replaces ``path`` if the block succeeds and is removed if it fails.
 
-    It is in a ``scratch_directory``, and has the name of ``path``.
+    The file is in a ``scratch_directory`` and has the same name as ``path``.
     """
     path = Path(path)
     with scratch_directory(path) as directory:
@@ -113,9 +115,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_directory(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary directory that becomes ``path`` when the block ends well, and is gone otherwise.
+    """Yield a temporary directory. It becomes ``path`` if the block succeeds and is removed if it fails.
 
-    ``path`` must not exist, or be an empty directory.
+    ``path`` must either not exist or be an empty directory.
     """
     path = Path(path)
     with scratch_directory(path) as temporary:
@@ -128,10 +130,10 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory beside ``path``, on the same file system, that is gone after the block.
+    """Yield a temporary directory beside ``path``, on the same file system. It is removed after the block.
 
-    Killed in the block, a process leaves its directory behind; the next call for the same ``path`` removes it. The
-    directory is locked as long as its process lives, so that no other process's is removed.
+    A process that is killed in the block leaves its directory behind; the next call for the same ``path`` removes it.
+    A running process holds a lock on its directory, so no other process removes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path)
@@ -144,7 +146,7 @@ def scratch_directory(path: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Remove the scratch directories for ``path`` that killed processes have left."""
+    """Remove the scratch directories for ``path`` that killed processes have left behind."""
     for abandoned in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         _remove_unlocked(abandoned)
 
@@ -154,7 +156,7 @@ def _prefix(path: Path) -> str:
 
 
 def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
-    """A new directory, and the descriptor that locks it."""
+    """A new directory and the file descriptor that holds the lock on it."""
     while True:
         directory = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
         descriptor = os.open(directory, os.O_RDONLY)
@@ -165,7 +167,7 @@ def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
 
 
 def _remove_unlocked(directory: Path) -> None:
-    """Remove a directory unless a living process has it locked."""
+    """Remove a directory unless a running process holds the lock on it."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:  # its owner has just removed it

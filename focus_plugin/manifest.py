@@ -1,7 +1,7 @@
 """What a directory holds and what it was made from: the file ``focus.json`` in everything the commands write.
 
-A command describes its output before it starts. If the output already holds just that, there is nothing to do;
-if it holds anything else, the command refuses to touch it.
+A command computes the manifest of its output before it starts. If the output directory already has this manifest, there
+is nothing to do. If it holds anything else, the command fails and leaves the directory as it is.
 """
 
 import importlib
@@ -18,14 +18,17 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place, write_json
 
 FILE = "focus.json"
-UNFINISHED = ".unfinished"  # ends the name of a directory in which a training goes on
+UNFINISHED = ".unfinished"  # suffix of the directory that holds the checkpoints of an unfinished training
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """kind: what the directory is. options and inputs (name to SHA-256) decide the content, together with
-    made_by (module to version). counts: what was found on the way, for reading only. files: the size of every other
-    file in the directory, by its path there; empty in what older versions made."""
+    """Describes the content of a directory.
+
+    kind: what the directory is, such as "vocabulary". options, inputs (name to SHA-256) and made_by (module to version)
+    determine its content. counts: figures measured while it was made; nothing depends on them. files: the size in bytes
+    of every other file in the directory, by its path relative to it.
+    """
 
     kind: str
     options: Mapping[str, object]
@@ -35,7 +38,7 @@ class Manifest:
     files: Mapping[str, int] = field(default_factory=dict)
 
     def same_content(self, other: "Manifest") -> bool:
-        """Whether both describe the same result: all that decides the content is equal."""
+        """Whether both describe the same content: kind, options, inputs and made_by are equal."""
         return (self.kind, self.options, self.inputs, self.made_by) == (
             other.kind,
             other.options,
@@ -47,16 +50,16 @@ class Manifest:
 def describe(
     kind: str, options: Mapping[str, object], inputs: Mapping[str, str], modules: tuple[str, ...] = ()
 ) -> Manifest:
-    """The manifest of something about to be made with the installed versions of ``modules``."""
+    """The manifest of a directory that will be made, with the installed versions of ``modules``."""
     versions = {module: installed_version(module) for module in modules}
     return Manifest(kind, dict(options), dict(inputs), {"focus-fairseq": __version__, **versions}, {})
 
 
 def installed_version(module: str) -> str:
-    """The version of the distribution that a module was installed from, or else what the module says itself.
+    """The version of the distribution that a module was installed from, or else the module's ``__version__``.
 
-    The distribution may have another name, as fairseq-fixed and onnxruntime-gpu have; its name is taken, too. Raises
-    ModuleNotFoundError.
+    The distribution may have another name than the module, such as fairseq-fixed or onnxruntime-gpu. Raises
+    ModuleNotFoundError if the module is not installed.
     """
     try:
         return importlib.metadata.version(module)
@@ -67,7 +70,7 @@ def installed_version(module: str) -> str:
 
 
 def write_manifest(directory: Path, manifest: Manifest, counts: Mapping[str, object]) -> None:
-    """Write ``focus.json`` into a directory under construction, when all its other files are there."""
+    """Write ``focus.json`` into ``directory``. Must be called last, since it lists the files that are there."""
     paths = sorted(path for path in directory.rglob("*") if path.is_file() and path != directory / FILE)
     files = {path.relative_to(directory).as_posix(): path.stat().st_size for path in paths}
     write_json(directory / FILE, {**asdict(manifest), "counts": dict(counts), "files": files})
@@ -81,24 +84,24 @@ def read_manifest(directory: str | Path) -> Manifest | None:
     try:
         manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
         if not all(isinstance(value, str if name == "kind" else dict) for name, value in vars(manifest).items()):
-            raise TypeError("expected a string as kind and objects as all else")
+            raise TypeError("kind must be a string, every other entry an object")
         return manifest
     except (ValueError, TypeError) as error:
-        raise FocusError(f"{path}: not a manifest of this program ({error}).") from error
+        raise FocusError(f"{path}: is not a manifest of this program, or is damaged ({error}).") from error
 
 
 def manifest_of(output: str | Path) -> Manifest:
     """The manifest of a finished directory. Raises FocusError if it has none."""
     manifest = read_manifest(output)
     if manifest is None:
-        raise FocusError(f"{output}: has lost its {FILE}.")
+        raise FocusError(f"{output}: its {FILE} is missing.")
     return manifest
 
 
 def already_made(output: str | Path, manifest: Manifest) -> bool:
-    """Whether ``output`` holds what ``manifest`` describes; False if it is free.
+    """Whether ``output`` already holds what ``manifest`` describes; False if it is absent or empty.
 
-    Raises FocusError if it holds anything else, has lost a file, or could not be made.
+    Raises FocusError if it holds anything else, if a file in it is missing, or if it cannot be created.
     """
     output = Path(output)
     if output.is_file():
@@ -108,11 +111,14 @@ def already_made(output: str | Path, manifest: Manifest) -> bool:
         return False
     if not any(output.iterdir()):
         if output.is_symlink() or os.path.ismount(output) or output.resolve() == Path.cwd():
-            raise FocusError(f"{output}: cannot be replaced whole; name a new directory inside it as --output.")
+            raise FocusError(
+                f"{output}: is a link, a mount point or the current directory, which cannot be replaced; name a new "
+                "directory inside it as --output."
+            )
         return False
     existing = read_manifest(output)
     if existing is None or not existing.same_content(manifest):
-        what = f"{_one(existing.kind)} made from other input or options" if existing else None
+        what = f"{_with_article(existing.kind)} made from other input or options" if existing else None
         raise FocusError(
             f"{output}: already holds {what or 'files this program did not write'}; choose another --output or "
             "remove it."
@@ -120,26 +126,26 @@ def already_made(output: str | Path, manifest: Manifest) -> bool:
     for name, size in existing.files.items():
         if not (output / name).is_file() or (output / name).stat().st_size != size:
             raise FocusError(
-                f"{output / name}: is gone or not as it was made; remove {output} and repeat the command, or choose "
+                f"{output / name}: is missing or was changed; remove {output} and repeat the command, or choose "
                 "another --output."
             )
     return True
 
 
-def _one(kind: str) -> str:
+def _with_article(kind: str) -> str:
     if kind.endswith("data"):
         return kind
     return f"an {kind}" if kind[:1].lower() in "aeio" else f"a {kind}"
 
 
 def expect_kind(directory: str | Path, *kinds: str) -> Manifest:
-    """The manifest of ``directory``, or a FocusError if it is not one of ``kinds``."""
+    """The manifest of ``directory``. Raises FocusError if the directory is not one of ``kinds``."""
     if not Path(directory).is_dir():
         raise FocusError(f"{directory}: no such directory.")
     manifest = read_manifest(directory)
-    wanted = " or ".join(map(_one, kinds))
+    wanted = " or ".join(map(_with_article, kinds))
     if manifest is None:
-        raise FocusError(f"{directory}: has no {FILE}; {wanted} made by this program is needed here.")
+        raise FocusError(f"{directory}: has no {FILE}; expected {wanted} made by this program.")
     if manifest.kind not in kinds:
-        raise FocusError(f"{directory}: is {_one(manifest.kind)}; {wanted} is needed here.")
+        raise FocusError(f"{directory}: is {_with_article(manifest.kind)}; expected {wanted}.")
     return manifest

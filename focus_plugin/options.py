@@ -1,7 +1,7 @@
 """Options declared once, as the fields of a dataclass.
 
 The command line, fairseq's options, the manifest and the option tables of the documentation are made from the same
-declaration. Importing one costs nothing: neither torch, fairseq nor click is needed to declare or to read options.
+declaration. Importing one is fast: neither torch, fairseq nor click is needed to declare or to read options.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,10 @@ _KEY = "option"
 class Option:
     """One declared option.
 
-    name: of the field. flag: on the command line, without the dashes. kind: str, int, float, bool or Path. default:
-    None if there is none. required: whether the user has to give it. many: whether it may be given several times; the
-    value is then a tuple. choices: what it may be; empty: anything. minimum, maximum: of a number, both included.
+    name: the name of the field. flag: its name on the command line, without the dashes. kind: str, int, float, bool or
+    Path. default: None if there is none. required: whether the user has to give it. many: whether it may be given
+    several times; its value is then a tuple. choices: the allowed values; empty if any value is allowed. minimum,
+    maximum: bounds of a number, both included.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Option:
 def option(
     default: Any = MISSING,
     *,
-    help: str,  # the word of click and argparse
+    help: str,  # the name that click and argparse use
     flag: str | None = None,
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
@@ -49,18 +50,19 @@ def option(
 
 
 def declared(options: type) -> tuple[Option, ...]:
-    """The options that the fields of a dataclass declare, in order; other fields are passed over."""
+    """The options that the fields of a dataclass declare, in order; fields that are no options are left out."""
     hints = get_type_hints(options)
     return tuple(_option(entry, hints[entry.name]) for entry in fields(options) if _KEY in entry.metadata)
 
 
 def settings(options: Any) -> dict[str, Any]:
-    """The values of an instance's options by field name, for a manifest: all but files, which it names by content."""
+    """The values of an instance's options by field name, for a manifest. Paths are left out: a manifest lists input
+    files by their digests."""
     return {entry.name: getattr(options, entry.name) for entry in declared(type(options)) if entry.kind is not Path}
 
 
 def build(options: type, values: Mapping[str, Any]) -> Any:
-    """An instance of the dataclass ``options`` from ``values``, which may hold more than its fields."""
+    """An instance of the dataclass ``options`` from ``values``; entries that are not its fields are ignored."""
     return options(**{entry.name: values[entry.name] for entry in fields(options) if entry.name in values})
 
 
@@ -74,7 +76,7 @@ def _option(entry: Field[Any], hint: Any) -> Option:
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
-    """``X``, ``X | None`` and ``tuple[X, ...]``: X, and whether it is a tuple."""
+    """The type X of a hint ``X``, ``X | None`` or ``tuple[X, ...]``, and whether the hint is a tuple."""
     if get_origin(hint) in (Union, UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is tuple:

@@ -1,4 +1,4 @@
-"""The one way in which a command makes its output directory."""
+"""The function by which every command makes its output directory."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,10 +8,11 @@ from focus_plugin.manifest import Manifest, already_made, manifest_of, write_man
 
 
 def make_directory(output: Path, manifest: Manifest, build: Callable[[Path], Mapping[str, object]]) -> Manifest:
-    """Make ``output``, which ``manifest`` describes, unless it is there already; return the manifest in it.
+    """Make the directory ``output`` that ``manifest`` describes, unless it already exists; return the manifest in it.
 
-    ``build`` fills the directory it is given, a temporary one beside ``output`` that takes its place at the end, and
-    returns what it counted on the way. Raises FocusError if ``output`` holds anything else; nothing is then changed.
+    ``build`` fills the directory that it is given, a temporary one beside ``output`` that is renamed to ``output`` at
+    the end. It returns the counts for the manifest. Raises FocusError, and changes nothing, if ``output`` holds
+    anything else.
     """
     if not already_made(output, manifest):
         with whole_directory(output) as directory:

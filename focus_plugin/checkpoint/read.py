@@ -29,7 +29,7 @@ def read_checkpoint(directory: str | Path) -> Checkpoint:
     what = (
         "no such directory" if not directory.is_dir() else f"has neither {MODEL} (fairseq) nor {CONFIG} (Hugging Face)"
     )
-    raise FocusError(f"{directory}: {what}; a directory with a released encoder is needed here.")
+    raise FocusError(f"{directory}: {what}; expected a directory with a released encoder.")
 
 
 def require_release(directory: Path) -> None:

@@ -24,7 +24,7 @@ def vocabulary_files(directory: str | Path) -> tuple[Path, Path]:
         missing = SENTENCEPIECE if dictionary.is_file() else DICTIONARY
         published = tokenizer or next(directory.glob("*.model"), None)
         hint = f" focus vocab --tokenizer {published} makes one of the tokenizer there." if published else ""
-        raise FocusError(f"{directory}: has no {missing}; a directory made by focus vocab is needed here.{hint}")
+        raise FocusError(f"{directory}: has no {missing}; expected a directory made by focus vocab.{hint}")
     return dictionary, tokenizer
 
 

@@ -233,9 +233,9 @@ def test_an_output_that_lost_a_file_is_not_taken_for_made(target_text, tmp_path)
     run(*command)
     model, whole = tmp_path / "v" / "sentencepiece.bpe.model", (tmp_path / "v" / "sentencepiece.bpe.model").read_bytes()
     model.write_bytes(whole[:-5])
-    refuse(*command, says="sentencepiece.bpe.model: is gone or not as it was made")
+    refuse(*command, says="sentencepiece.bpe.model: is missing or was changed")
     model.unlink()
-    refuse(*command, says="sentencepiece.bpe.model: is gone or not as it was made")
+    refuse(*command, says="sentencepiece.bpe.model: is missing or was changed")
     assert "sentencepiece.bpe.model: gone" in run("focus", "inspect", tmp_path / "v").stdout
     model.write_bytes(whole)
     run(*command)
@@ -249,9 +249,9 @@ def test_outputs_that_cannot_be_made_are_told_before_the_work(target_text, tmp_p
     base = ("focus", "vocab", "--input", target_text, "--size", 300, "--output")
     (tmp_path / "file").touch()
     for output, says in (
-        ("file/x/y", "is no directory that can be written"),
-        ("link", "is a link to nothing"),
-        ("absent/../v", "which is no directory"),
+        ("file/x/y", "is not a directory that you may write to"),
+        ("link", "is a symbolic link whose target"),
+        ("absent/../v", "is not a directory"),
     ):
         refuse(*base, tmp_path / output, says=says)
         assert "Training" not in run(*base, tmp_path / output, check=False).stderr
@@ -261,7 +261,7 @@ def test_outputs_that_cannot_be_made_are_told_before_the_work(target_text, tmp_p
 def test_vectors_that_could_not_be_written_are_told_before_the_work(vocabulary, target_text, tmp_path):
     (tmp_path / "file").touch()
     base = ("focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *SMALL)
-    refuse(*base, "--output", tmp_path / "file" / "v.safetensors", says="is no directory that can be written")
+    refuse(*base, "--output", tmp_path / "file" / "v.safetensors", says="is not a directory that you may write to")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -379,7 +379,7 @@ def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_fac
     assert "mixed: " in run("focus", "inspect", converted).stdout
     assert run("focus", "inspect", vocabulary).stdout.splitlines()[0].endswith("target.vocab: vocabulary")
     assert "layers: 2, width: 32" in run("focus", "inspect", hugging_face).stdout
-    refuse("focus", "inspect", tmp_path, says="a directory with a released encoder is needed here")
+    refuse("focus", "inspect", tmp_path, says="expected a directory with a released encoder")
     (tmp_path / "focus.json").write_text("{")
     refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
     manifest = json.loads((vocabulary / "focus.json").read_text())
