@@ -118,13 +118,13 @@ def new_embeddings(
 
 def _value(entry: Option, value: Any, scratch: Path) -> Any:
     """An option as it is declared; lines of a corpus become a file."""
-    if entry.kind is not Path or isinstance(value, Path):
+    if entry.kind is not Path:
         return value
-    if isinstance(value, str):
-        return Path(value)
+    if isinstance(value, str | Path):
+        return (Path(value),) if entry.many else Path(value)
     path = scratch / f"{entry.name}.txt"
     path.write_text("".join(f"{line}\n" for line in _lines(entry, value)), encoding="utf-8")
-    return path
+    return (path,)
 
 
 def _lines(entry: Option, value: Any) -> Iterable[str]:

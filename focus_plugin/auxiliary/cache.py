@@ -16,6 +16,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import scratch_directory, sha256
 from focus_plugin.manifest import installed_version
 from focus_plugin.progress import Phase
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -56,7 +57,7 @@ def cached_vectors(
         _require_writable(path.parent)
         with scratch_directory(path) as scratch:
             job = VectorTraining(
-                corpus=made_of.corpus,
+                corpus=Text.of(*made_of.corpus),
                 tokenizer=load_tokenizer(files[1]),
                 target=target,
                 options=options,

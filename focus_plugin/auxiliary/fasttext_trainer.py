@@ -20,7 +20,7 @@ def fasttext_vectors(job: VectorTraining, phase: Phase, model_path: Path | None 
     import fasttext
 
     options, pieces = job.options, job.scratch / "pieces.txt"
-    with phase("Encoding for fastText", job.corpus.stat().st_size) as progress:
+    with phase("Encoding for fastText", job.corpus.bytes) as progress:
         write_pieces(job.lines(progress), job.tokenizer, pieces)
     if not pieces.stat().st_size:
         raise FocusError(job.no_text())

@@ -49,7 +49,7 @@ def neighbor_vectors(job: VectorTraining, phase: Phase) -> TokenVectors:
     that does not occur at all has only that, or none. Tokens that occur less often than the minimum count are marked as
     rare. Raises FocusError if all are.
     """
-    with phase("Counting neighbouring tokens", job.corpus.stat().st_size) as progress:
+    with phase("Counting neighbouring tokens", job.corpus.bytes) as progress:
         followers = count_neighbors(job.lines(progress), job.tokenizer, job.target)
     if not followers.nnz:
         raise FocusError(job.no_text())

@@ -16,7 +16,9 @@ OF_FASTTEXT = ("epochs", "negatives", "threads")
 class VectorInput:
     """What auxiliary vectors are made from."""
 
-    corpus: Path = option(help="Text of the target language, UTF-8.")
+    corpus: tuple[Path, ...] = option(
+        help="Text of the target language: a file or a pattern; may be given several times."
+    )
     vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab.")
     seed: int = option(1, minimum=0, maximum=2**31 - 1, help="Random seed.")
 

@@ -21,7 +21,7 @@ class VectorTraining:
     let fastText show its own progress.
     """
 
-    corpus: Path
+    corpus: Text
     tokenizer: Tokenizer
     target: Vocabulary
     options: VectorOptions
@@ -32,8 +32,7 @@ class VectorTraining:
     def lines(self, progress: Progress) -> Iterator[str]:
         """The lines of the corpus that are not empty, or a sample of them; ``progress`` is told the bytes read."""
         sample = self.options.sample_mb * 1_000_000 or sys.maxsize
-        text = Text.of(self.corpus)
-        return sample_lines(text, text.content(), sample, self.seed, progress)
+        return sample_lines(self.corpus, self.corpus.content(), sample, self.seed, progress)
 
     def no_text(self) -> str:
         """What to say of a corpus without text."""

@@ -8,8 +8,9 @@ from focus_plugin.auxiliary.options import FASTTEXT, VectorInput, VectorOptions
 from focus_plugin.auxiliary.trainers import train_vectors
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file, require_place, scratch_directory, sha256, whole_file
+from focus_plugin.files import require_place, scratch_directory, whole_file
 from focus_plugin.progress import Phase, no_phase
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
@@ -28,14 +29,14 @@ def make_auxiliary(
     ``output`` exists.
     """
     dictionary, tokenizer_file = vocabulary_files(made_of.vocabulary)
-    corpus = existing_file(made_of.corpus)
+    corpus = Text.of(*made_of.corpus)
     target = read_dictionary(dictionary)
     if output.exists():
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
     require_place(output)
     if output.suffix == ".safetensors":
-        with phase("Reading the input", corpus.stat().st_size) as progress:
-            digest = sha256(corpus, progress)
+        with phase("Reading the input", corpus.bytes) as progress:
+            digest = corpus.content(progress).digest
         vectors = cached_vectors(made_of, digest, target, options, phase, verbose)
         save_vectors(output, vectors, target)
     elif output.suffix == ".bin":

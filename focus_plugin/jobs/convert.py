@@ -12,7 +12,7 @@ import numpy as np
 from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
-from focus_plugin.files import existing_file, read_lines, sha256
+from focus_plugin.files import existing_file, sha256
 from focus_plugin.manifest import Manifest, describe, read_manifest
 from focus_plugin.mixing.matrix import MixingMatrix, load_matrix, save_matrix
 from focus_plugin.options import settings
@@ -79,14 +79,14 @@ def convert(
                 "source_bytes": sum(path.stat().st_size for path in model_files(what.source)),
                 "target_bytes": (directory / MODEL).stat().st_size,
                 **({"source_revision": located.revision} if located.revision else {}),
-                **_lengths(how.options.corpus, source.tokenizer, tokenizer),
+                **_lengths(_corpus(how.options.corpus), source.tokenizer, tokenizer),
             }
             report = Report(
                 title=output.name,
                 origins=done.origins,
                 source=source.vocabulary,
                 target=vocabulary,
-                uses=_uses(what, how.options.corpus, manifest, dictionary, target, phase),
+                uses=_uses(what, _corpus(how.options.corpus), manifest, dictionary, target, phase),
                 manifest=replace(manifest, counts=found),
                 fill=FILLS[how.options.fill],
                 convex=done.convex,
@@ -115,23 +115,31 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
     method, given = how.method, how.options
     options = {"extend": what.extend, **settings(given), "calibrate": given.calibrate if given.corpus else 0}
     del options["device"]
-    named = {name: getattr(given, name) for name in ("corpus", "auxiliary", "word_vectors", "matrix")}
+    named = {name: getattr(given, name) for name in ("auxiliary", "word_vectors", "matrix")}
     if not given.matrix:
         options |= {"method": method.name, "of_method": settings(how.of_method)}
         named |= {"method": how.found.file, **{f"method/{name}": path for name, path in how.files.items()}}
     if trains_vectors(how):
         options["vectors"] = how.vectors.effective()
     parts |= {name: [existing_file(path)] for name, path in named.items() if path}
-    with phase("Reading the input", sum(path.stat().st_size for paths in parts.values() for path in paths)) as progress:
+    corpus = _corpus(given.corpus)
+    size = sum(path.stat().st_size for paths in parts.values() for path in paths) + (corpus.bytes if corpus else 0)
+    with phase("Reading the input", size) as progress:
         inputs = {
             f"{name}/{path.name}" if name in ("source", "vocabulary") else name: sha256(path, progress)
             for name, paths in parts.items()
             for path in paths
         }
+        if corpus:
+            inputs["corpus"] = corpus.content(progress).digest
     packages = ["torch", "numpy", "fasttext", tokenizer_package(vocabulary_files(what.vocabulary)[1])]
     if how.found.package and not given.matrix:
         packages.append(how.found.package)
     return describe(KIND, options, inputs, tuple(packages))
+
+
+def _corpus(files: tuple[Path, ...]) -> Text | None:
+    return Text.of(*files) if files else None
 
 
 def _extension_counts(source: Vocabulary, target: Vocabulary, origins: Origins) -> dict[str, int]:
@@ -140,7 +148,7 @@ def _extension_counts(source: Vocabulary, target: Vocabulary, origins: Origins) 
 
 
 def _uses(
-    what: ConversionOptions, corpus: Path | None, manifest: Manifest, dictionary: Path, target: Target, phase: Phase
+    what: ConversionOptions, corpus: Text | None, manifest: Manifest, dictionary: Path, target: Target, phase: Phase
 ) -> np.ndarray | None:
     """How often each token occurs in the corpus, or without one in the text that the vocabulary was made from.
 
@@ -153,8 +161,8 @@ def _uses(
     if not corpus:
         return None
     assert target.tokenizer is not None
-    with phase("Counting tokens", corpus.stat().st_size) as progress:
-        counted = count_pieces(Text.of(corpus), target.tokenizer, progress).pieces
+    with phase("Counting tokens", corpus.bytes) as progress:
+        counted = count_pieces(corpus, target.tokenizer, progress).pieces
     ids, size = piece_ids(target.tokenizer, target.vocabulary), len(target.vocabulary)
     return np.bincount(ids, counted, size).astype(np.int64)
 
@@ -169,9 +177,9 @@ def _matrix(source: Vocabulary, target: Vocabulary, done: Transfer) -> MixingMat
     )
 
 
-def _lengths(corpus: Path | None, old: Tokenizer | None, new: Tokenizer) -> dict[str, float]:
+def _lengths(corpus: Text | None, old: Tokenizer | None, new: Tokenizer) -> dict[str, float]:
     if not corpus:
         return {}
     tokenizers = {"source_tokens_per_word": old, "target_tokens_per_word": new}
-    lines = [*islice(read_lines(corpus), LINES_FOR_LENGTH)]
+    lines = [*islice(corpus.lines(), LINES_FOR_LENGTH)]
     return {name: tokens_per_word(lines, tokenizer) for name, tokenizer in tokenizers.items() if tokenizer}

@@ -17,7 +17,6 @@ from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.errors import FocusError
-from focus_plugin.files import sha256
 from focus_plugin.mixing.declaration import Given, Need
 from focus_plugin.mixing.extension import extended
 from focus_plugin.mixing.matrix import as_mixing, load_matrix
@@ -57,12 +56,11 @@ class Target:
 class TextSample:
     """Lines of a corpus, a sample drawn by ``seed`` if it is large. It can be iterated over more than once."""
 
-    corpus: Path
+    corpus: Text
     seed: int
 
     def __iter__(self) -> Iterator[str]:
-        text = Text.of(self.corpus)
-        return sample_lines(text, text.content(), SAMPLE_BYTES, self.seed)
+        return sample_lines(self.corpus, self.corpus.content(), SAMPLE_BYTES, self.seed)
 
 
 def initialize(
@@ -112,7 +110,7 @@ def _given(
         Need.MODEL: lambda: source,
         Need.SOURCE_TOKENIZER: lambda: _source_tokenizer(source, method.name),
         Need.TARGET_TOKENIZER: lambda: load_tokenizer(vocabulary_files(target.language)[1]),
-        Need.TEXT: lambda: options.corpus and TextSample(options.corpus, options.seed),
+        Need.TEXT: lambda: TextSample(Text.of(*options.corpus), options.seed) if options.corpus else None,
         Need.VECTORS: lambda: _vectors(target, language, how, phase, verbose),
     }
     return Given(
@@ -141,8 +139,7 @@ def _vectors(target: Target, language: Vocabulary, how: Initialization, phase: P
         return load_vectors(options.auxiliary, language, uses, how.reading)
     if options.word_vectors:
         return load_word_vectors(options.word_vectors, language)
-    assert options.corpus is not None
-    digest = target.corpus or sha256(options.corpus)
+    digest = target.corpus or Text.of(*options.corpus).content().digest
     made_of = VectorInput(corpus=options.corpus, vocabulary=target.language, seed=options.seed)
     return cached_vectors(made_of, digest, language, how.vectors, phase, verbose)
 
@@ -158,7 +155,7 @@ def _bias(
         return tensors[OUTPUT_BIAS]
     if target.tokenizer is None:
         raise FocusError("Fitting the output bias needs the target's tokenizer beside dict.txt; give --calibrate 0.")
-    text = text_ids(options.corpus, target.tokenizer, vocabulary, options.seed)
+    text = text_ids(Text.of(*options.corpus), target.tokenizer, vocabulary, options.seed)
     calibration = Calibration(tokens=options.calibrate, kept=kept, seed=options.seed, device=options.device)
     with phase("Fitting the output bias", options.calibrate) as progress:
         return calibrated_bias(source.config, tensors, vocabulary, text, calibration, progress)

@@ -29,8 +29,10 @@ class InitializationOptions:
     """How the new rows come about, whatever the method. A method that needs auxiliary vectors takes them from
     ``auxiliary`` or ``word_vectors``, or trains them on ``corpus``."""
 
-    corpus: Path | None = option(
-        None, help="Text of the target language: to train auxiliary vectors on, and to fit the output bias to."
+    corpus: tuple[Path, ...] = option(
+        (),
+        help="Text of the target language, to train auxiliary vectors on and to fit the output bias to: a file or a "
+        "pattern; may be given several times.",
     )
     auxiliary: Path | None = option(
         None, help="Token vectors to use instead: .bin or .vec of fastText, .npz, .safetensors."

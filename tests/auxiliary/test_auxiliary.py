@@ -37,7 +37,7 @@ SMALL = Vocabulary.of(["<s>", "<pad>", "</s>", "<unk>", "▁a", "▁b", "ab", "<
 
 
 def train(corpus: Path, vocabulary: Path, output: Path) -> None:
-    make_auxiliary(VectorInput(corpus=corpus, vocabulary=vocabulary), OPTIONS, output)
+    make_auxiliary(VectorInput(corpus=(corpus,), vocabulary=vocabulary), OPTIONS, output)
 
 
 def write_vec(path: Path, model: fasttext.FastText._FastText) -> Path:

@@ -19,6 +19,7 @@ from focus_plugin.auxiliary.options import VectorOptions
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.files import silent
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import BATCH_LINES
 from focus_plugin.vocabulary.files import SENTENCEPIECE
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
@@ -105,7 +106,7 @@ def _training(corpus: Path, seed: int, sample_mb: int) -> VectorTraining:
     options = VectorOptions(sample_mb=sample_mb)
     tokenizer = _by_words(SMALL)
     return VectorTraining(
-        corpus=corpus, tokenizer=tokenizer, target=SMALL, options=options, seed=seed, scratch=corpus.parent
+        corpus=Text.of(corpus), tokenizer=tokenizer, target=SMALL, options=options, seed=seed, scratch=corpus.parent
     )
 
 

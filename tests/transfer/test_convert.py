@@ -1,7 +1,9 @@
 """``focus vocab``, ``auxiliary``, ``convert`` and ``inspect`` as commands, on real files."""
 
+import gzip
 import importlib.metadata
 import json
+import lzma
 import os
 import random
 import re
@@ -424,3 +426,19 @@ def test_a_reader_who_stops_reading_is_no_fault(converted):
     process.stdout.close()
     assert process.stderr.read() == ""
     process.wait(60)
+
+
+def test_several_compressed_files_are_one_corpus(release, vocabulary, target_text, tmp_path):
+    """The same text in parts and compressed gives the same bytes, and is not made again."""
+    lines = target_text.read_bytes().splitlines(keepends=True)
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"".join(lines[1000:])))
+    (tmp_path / "a.txt.xz").write_bytes(lzma.compress(b"".join(lines[:1000])))
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary)
+    run(*base, "--corpus", target_text, "--output", tmp_path / "one")
+    run(*base, "--corpus", tmp_path / "*.txt.*", "--output", tmp_path / "pattern")
+    parts = ("--corpus", tmp_path / "a.txt.xz", "--corpus", tmp_path / "b.txt.gz")
+    assert (tmp_path / "one" / "model.pt").read_bytes() == (tmp_path / "pattern" / "model.pt").read_bytes()
+    before = (tmp_path / "one" / "focus.json").stat().st_mtime_ns
+    run(*base, *parts, "--output", tmp_path / "one")
+    assert (tmp_path / "one" / "focus.json").stat().st_mtime_ns == before
+    refuse(*base, "--corpus", tmp_path / "none*.txt", "--output", tmp_path / "two", says="no file matches this pattern")
