@@ -1,4 +1,4 @@
-"""What the subcommands that train share: options, the command that is run, and the way it goes."""
+"""What the subcommands that train share: options for fairseq-train, and showing how the training goes."""
 
 import shlex
 import sys
@@ -8,18 +8,11 @@ from typing import Any
 
 import click
 from focus_cli.common import interactive, phases, tell
-from focus_cli.declared import FiniteRange
 
 from focus_plugin.training.log import TrainingStep
 from focus_plugin.training.watcher import Watcher
 
 extra_argument = click.argument("extra", nargs=-1, type=click.UNPROCESSED)
-cpu_option = click.option("--cpu", is_flag=True, help="Train on the CPU even if there is a GPU.")
-
-
-def learning_rate_option(default: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The option ``--lr``."""
-    return click.option("--lr", default=default, type=FiniteRange(min=0), help="Learning rate at its peak.")
 
 
 @contextmanager
