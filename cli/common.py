@@ -1,13 +1,17 @@
 """Shared by several subcommands: progress bars, --quiet, --seed, and printing results."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from focus_plugin.files import Progress, silent
+from focus_plugin.forecast.forecast import Start
+from focus_plugin.options import build
 from focus_plugin.progress import Phase, no_phase
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print neither progress nor the result.")
@@ -49,6 +53,12 @@ def _bar(label: str, total: int) -> Iterator[Progress]:
     with click.progressbar(length=max(total, 1), label=f"{label:32}", file=sys.stderr) as bar:
         yield bar.update
         bar.update(max(total, 1) - bar.pos)
+
+
+def starting(quiet: bool, options: Mapping[str, Any]) -> Start:
+    """How a command begins, from its options."""
+    start: Start = build(Start, options)
+    return replace(start, show=lambda line: tell(quiet, line))
 
 
 def tell(quiet: bool, *lines: str, err: bool = False) -> None:

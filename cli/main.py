@@ -9,6 +9,7 @@ import click
 
 from focus_plugin import __version__
 from focus_plugin.errors import FocusError
+from focus_plugin.forecast.forecast import EndOfDryRun
 
 COMMANDS = {
     "vocab": "Train a SentencePiece vocabulary for the target language, or take a published tokenizer.",
@@ -48,6 +49,8 @@ class LazyGroup(click.Group):
         """Run the subcommand; an error in the user's input is printed as one sentence, with exit code 1."""
         try:
             return super().invoke(ctx)
+        except EndOfDryRun:
+            return None
         except FocusError as error:
             raise click.ClickException(str(error)) from error
         except ModuleNotFoundError as error:

@@ -3,7 +3,9 @@
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from focus_plugin.control_groups import control_groups
 
 
 def available_cores(root: Path = Path("/")) -> int:
@@ -20,26 +22,11 @@ def available_cores(root: Path = Path("/")) -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The quotas, in cores, of this process's control groups (versions 1 and 2) and of those that contain them."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            read, mounts = _quota_v2, ("sys/fs/cgroup", "sys/fs/cgroup/unified")
-        elif "cpu" in controllers.split(","):
-            read, mounts = _quota_v1, (f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu")
-        else:
-            continue
-        group = PurePosixPath(path.lstrip("/"))
-        # in a container the path may be the host's; the group itself is then mounted at the root
-        for mount in mounts:
-            for inner in (group, *group.parents):
-                quota = read(root / mount / inner)
-                if quota is not None:
-                    yield quota
+    """The quotas, in cores, of the control groups that limit this process."""
+    for version, group in control_groups(root, "cpu"):
+        quota = _quota_v2(group) if version == 2 else _quota_v1(group)
+        if quota is not None:
+            yield quota
 
 
 def _quota_v2(group: Path) -> float | None:

@@ -1,17 +1,23 @@
 """Continued pretraining of an encoder on prepared text, by fairseq-train, from directory to directory."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
+from focus_plugin.forecast.encoder import PREDICTED, Batch
+from focus_plugin.forecast.forecast import AT_ONCE, Start
+from focus_plugin.forecast.training import TrainingWork
+from focus_plugin.jobs.prepare import KIND as DATA_KIND
 from focus_plugin.jobs.prepare import require_text
-from focus_plugin.manifest import Manifest
+from focus_plugin.manifest import Manifest, expect_kind
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.options import settings
-from focus_plugin.training.commands import Schedule, Training, check_extra, devices, last_setting
+from focus_plugin.training.commands import Schedule, Training, check_extra, devices, last_setting, on_gpu
 from focus_plugin.training.release import Trained, TrainingJob, train_release
 from focus_plugin.training.watcher import Watcher
 from focus_plugin.vocabulary.files import vocabulary_files
@@ -20,7 +26,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 KIND = "encoder checkpoint"
 
 
-def pretrain(job: Pretraining, output: Path, watcher: Watcher) -> Manifest:
+def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
     """Train, and write the checkpoint with the lowest validation loss as a release; see ``train_release``.
 
     Raises FocusError if data and encoder have different vocabularies, or for options that cannot work.
@@ -32,8 +38,7 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher) -> Manifest:
     source = read_checkpoint(job.init)
     if source.vocabulary != read_dictionary(dictionary):
         raise FocusError(f"{job.data}: was prepared with another vocabulary than that of {job.init}.")
-    files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin", "dictionary": dictionary}
-    files |= {f"init/{path.name}": path for path in checkpoint_files(job.init)}
+    files = _input(job)
     options = {**settings(job), "validate_every": job.updates_between_validations, "extra": list(job.extra)}
 
     def release(trained: Trained, directory: Path) -> dict[str, object]:
@@ -49,9 +54,11 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher) -> Manifest:
             files=files,
             prepare=lambda _: _training(job, source.config),
             release=release,
+            work=lambda: training_work(job, source),
         ),
         output,
         watcher,
+        start,
     )
 
 
@@ -75,6 +82,36 @@ def masked_lm_task(config: EncoderConfig, device_tokens: int, extra: Sequence[st
         *("--sample-break-mode", "none", "--tokens-per-sample", str(sample)),
         *("--max-tokens", str(device_tokens), "--skip-invalid-size-inputs-valid-test"),
         *("--best-checkpoint-metric", "nats"),
+    )
+
+
+def _input(job: Pretraining) -> dict[str, Path]:
+    files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin"}
+    files["dictionary"], _ = vocabulary_files(job.data)
+    return {**files, **{f"init/{path.name}": path for path in checkpoint_files(job.init)}}
+
+
+def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
+    """How much there is to train, for a forecast."""
+    training = _training(job, source.config)
+    words = (*training.task, *job.extra)
+    length, most = last_setting(words, "--tokens-per-sample", int), last_setting(words, "--max-tokens", int)
+    updates = last_setting(job.extra, "--max-update", int) or job.updates
+    accumulate = last_setting(job.extra, "--update-freq", int) or training.schedule.accumulate
+    counts = expect_kind(job.data, DATA_KIND).counts
+    tokens, rows = min(most or job.device_tokens, counts["train"]["tokens"]), len(source.vocabulary)
+    batch = Batch(tokens=tokens, length=length or tokens, predicted=round(PREDICTED * tokens), rows=rows)
+    return TrainingWork(
+        config=source.config,
+        rows=rows,
+        batch=batch,
+        accumulate=accumulate,
+        updates=updates,
+        validations=math.ceil(updates / training.schedule.validate_every),
+        validated=counts["valid"]["tokens"],
+        read=sum(path.stat().st_size for path in _input(job).values()),
+        beside=sum(path.stat().st_size for path in vocabulary_files(job.data)),
+        on_gpu=on_gpu(job.cpu),
     )
 
 

@@ -91,13 +91,13 @@ def check_extra(extra: Sequence[str], cpu: bool, refused: Mapping[str, str] | No
         for option, reason in reasons.items():
             if len(name) > 2 and option.startswith(name):  # fairseq-train takes abbreviations
                 raise FocusError(f"{option} cannot be given after --: {reason}.")
-    if "--fp16" in extra and not _on_gpu(cpu):
+    if "--fp16" in extra and not on_gpu(cpu):
         raise FocusError("--fp16 needs a GPU; on a CPU --bf16, --memory-efficient-fp16 and --amp train.")
 
 
 def devices(cpu: bool) -> int:
     """How many devices a training uses: every visible GPU, or one CPU."""
-    return max(1, torch.cuda.device_count()) if _on_gpu(cpu) else 1
+    return max(1, torch.cuda.device_count()) if on_gpu(cpu) else 1
 
 
 def last_setting(words: Sequence[str], option: str, kind: Callable[[str], T]) -> T | None:
@@ -146,13 +146,14 @@ def _schedule(schedule: Schedule, last_epoch: int | None) -> Iterator[str]:
 
 def _device(cpu: bool, extra: Sequence[str]) -> list[str]:
     """All visible GPUs in half precision, unless ``extra`` names a precision, or the CPU."""
-    if not _on_gpu(cpu):
+    if not on_gpu(cpu):
         return ["--cpu", "--distributed-world-size", "1"]
     chosen = [] if set(_PRECISIONS) & set(extra) else [_half_precision()]
     return [*chosen, "--ddp-backend", "legacy_ddp"]
 
 
-def _on_gpu(cpu: bool) -> bool:
+def on_gpu(cpu: bool) -> bool:
+    """Whether a training uses GPUs; ``cpu``: the user wants none."""
     return not cpu and torch.cuda.is_available()
 
 

@@ -2,13 +2,15 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from focus_plugin.files import sha256
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start, already_there, begin
+from focus_plugin.forecast.training import TrainingWork, training_steps
 from focus_plugin.manifest import Manifest, already_made, describe, manifest_of
 from focus_plugin.outputs import make_directory
-from focus_plugin.training.checkpoints import BEST, LAST
+from focus_plugin.training.checkpoints import BEST, LAST, updates_done
 from focus_plugin.training.commands import Training, train_command
 from focus_plugin.training.log import TrainingStep, validations
 from focus_plugin.training.resume import remove_leftovers, resumable, unfinished_directory
@@ -39,6 +41,7 @@ class TrainingJob:
     files: the input by its name in the manifest, known by content.
     prepare: makes what the training reads in ``OUTPUT.unfinished``, unless an interrupted run of the same job has done
     so, and returns the training. What it raises leaves no directory behind.
+    work: what the training takes, asked for before it.
     release: fills the release, a directory that is empty, from the training, and returns what its manifest counts.
     """
 
@@ -48,22 +51,27 @@ class TrainingJob:
     modules: tuple[str, ...] = ()
     prepare: Callable[[Path], Training]
     release: Callable[[Trained, Path], Mapping[str, object]]
+    work: Callable[[], TrainingWork] | None = None
 
 
-def train_release(job: TrainingJob, output: Path, watcher: Watcher) -> Manifest:
+def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
     """Train and write the release ``output``, unless it is there already; return the manifest in it.
 
     Until then fairseq's checkpoints are in ``OUTPUT.unfinished``; after an interruption the same call resumes from
     them. The log of the training is part of the release. Raises FocusError if fairseq fails, if another process is
-    training for the same output, or if ``output`` holds anything else.
+    training for the same output, or if ``output`` holds anything else, and what ``begin`` raises.
     """
     with watcher.phase("Reading the input", sum(path.stat().st_size for path in job.files.values())) as progress:
         inputs = {name: sha256(path, progress) for name, path in job.files.items()}
     manifest = describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
     directory = unfinished_directory(output)
     if already_made(output, manifest):
+        already_there(output, start)
         remove_leftovers(directory, manifest)
         return manifest_of(output)
+    if job.work:
+        work = replace(job.work(), done=updates_done(directory))
+        begin(Forecast(output=output, steps=tuple(training_steps(work)), size=work.size), start)
     with resumable(directory, manifest) as lock:
         command = train_command(_prepared(job, directory), directory)
         watcher.command(command)

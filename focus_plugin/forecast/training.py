@@ -1,0 +1,104 @@
+"""What a training by fairseq takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.forecast.encoder import (
+    FLOAT,
+    Batch,
+    forward_seconds,
+    parameters,
+    training_memory,
+    training_seconds,
+    update_seconds,
+)
+from focus_plugin.forecast.forecast import Step
+from focus_plugin.forecast.machine import OWN_PROCESS, Rates
+
+_FAIRSEQ_PROCESS = 540_000_000  # bytes of fairseq-train before it has a model
+_FAIRSEQ_START = 10.0  # seconds
+_IN_CHECKPOINT = 3 * FLOAT  # bytes for each number: itself and Adam's two means
+_IN_TRAINING = 5 * FLOAT  # the gradient too, and for a time the weights it starts from
+_LOG_LINE, _LOG_BEGIN = 420, 20_000  # bytes of the log
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingWork:
+    """How much a training has to do.
+
+    rows: of the embedding. batch: what one device reads at once; accumulate: batches of an update. updates: in all;
+    done: those of an interrupted run. validations: how many; validated: tokens of each. read: bytes of the input.
+    beside: bytes of what the release holds beside its model. head: numbers of the task's head. on_gpu: whether a GPU
+    trains, of which nothing is forecast.
+    """
+
+    config: EncoderConfig
+    rows: int
+    batch: Batch
+    accumulate: int
+    updates: int
+    validations: int
+    validated: int
+    read: int
+    beside: int
+    done: int = 0
+    head: int = 0
+    on_gpu: bool = False
+    less: str = "a smaller --device-tokens needs less"
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers are trained."""
+        return parameters(self.config, self.rows) + self.head
+
+    @property
+    def size(self) -> int:
+        """Bytes of the release."""
+        lines = min(self.updates, 100) + self.validations
+        return FLOAT * self.numbers + self.beside + _LOG_BEGIN + _LOG_LINE * lines
+
+
+def training_steps(work: TrainingWork) -> Iterator[Step]:
+    """The steps from the input to the release."""
+    left = max(0, work.updates - work.done)
+    share = left / max(1, work.updates)
+    checkpoint = _IN_CHECKPOINT * work.numbers
+    copies = min(work.validations, 2) + 2  # the best, the last, the one being written and the one before it
+    held = OWN_PROCESS + FLOAT * work.numbers
+    training = held + _FAIRSEQ_PROCESS + _IN_TRAINING * work.numbers
+
+    def update(_: Rates) -> float:
+        once = work.accumulate * training_seconds(work.config, work.batch) + update_seconds(work.numbers)
+        return _FAIRSEQ_START + left * once
+
+    def validate(rates: Rates) -> float:
+        batch = Batch(
+            tokens=work.validated,
+            length=work.batch.length,
+            predicted=work.validated * work.batch.predicted // max(1, work.batch.tokens),
+            rows=work.batch.rows,
+        )
+        once = forward_seconds(work.config, batch) + 3 * checkpoint / rates.write
+        return share * work.validations * once
+
+    yield Step(name="Reading the input", seconds=lambda rates: work.read / rates.digest, memory=held)
+    yield Step(
+        name=f"Training, {left:,} updates",
+        seconds=None if work.on_gpu else update,
+        memory=training + (0 if work.on_gpu else training_memory(work.config, work.batch)),
+        disk=copies * checkpoint,
+        less=work.less,
+    )
+    yield Step(
+        name=f"Validating, {round(share * work.validations):,} times",
+        seconds=None if work.on_gpu else validate,
+        memory=training,
+        disk=copies * checkpoint,
+    )
+    yield Step(
+        name="Writing the release",
+        seconds=lambda rates: work.size / rates.write,
+        memory=held + _IN_CHECKPOINT * work.numbers,
+        disk=3 * checkpoint + work.size,
+    )
