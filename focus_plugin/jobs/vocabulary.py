@@ -1,5 +1,6 @@
-"""The directory of a target vocabulary: ``dict.txt``, the tokenizer's file and the manifest."""
+"""The directory of a target vocabulary: ``dict.txt``, the tokenizer's file and the manifest; and which size to take."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from focus_plugin.files import existing_file, sha256
@@ -11,6 +12,7 @@ from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import CorpusCounts
 from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.options import UnigramTraining
+from focus_plugin.vocabulary.sizes import ModelShape, SizeComparison, compare_sizes
 from focus_plugin.vocabulary.training import train_vocabulary
 
 KIND = "vocabulary"
@@ -47,6 +49,27 @@ def take_vocabulary(text: Text, tokenizer: Path, output: Path, phase: Phase = no
         return {**_found(counts), "left_out": list(left_out)}
 
     return make_directory(output, manifest, build)
+
+
+def compare_vocabularies(
+    text: Text, sizes: Sequence[int], options: UnigramTraining = DEFAULT, phase: Phase = no_phase
+) -> SizeComparison:
+    """Train vocabularies of ``sizes`` on ``text`` and compare them; see ``compare_sizes``. Writes nothing."""
+    with phase("Reading the text", text.bytes) as progress:
+        content = text.content(progress)
+    return compare_sizes(text, content, sizes, options, phase)
+
+
+def shape_of(source: Path, phase: Phase = no_phase) -> ModelShape:
+    """What of the size of the encoder ``source``, as ``focus convert`` takes it, does not depend on its vocabulary."""
+    from focus_plugin.checkpoint.hub import locate
+    from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+    from focus_plugin.checkpoint.read import read_checkpoint
+
+    checkpoint = read_checkpoint(locate(source, phase).directory)
+    rows = (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS)
+    other = sum(tensor.numel() for name, tensor in checkpoint.tensors.items() if name not in rows)
+    return ModelShape(width=checkpoint.config.width, untied=checkpoint.config.untied, other=other)
 
 
 def _found(counts: CorpusCounts) -> dict[str, object]:

@@ -22,7 +22,16 @@ class VocabularyOptions:
         None, help="Pieces to train, <unk> <s> </s> included.", minimum=SMALLEST_SIZE, maximum=LARGEST_SIZE
     )
     tokenizer: Path | None = option(None, help="Take this SentencePiece model or tokenizer.json instead of training.")
-    output: Path | None = option(None, help="Directory to make.")
+    sizes: str | None = option(None, help="Compare these sizes, such as 8000,16000,32000, and recommend one.")
+    source: Path | None = option(
+        None,
+        help="For --sizes: the encoder to be converted, a directory or NAME[@REVISION] on the Hugging Face Hub, whose "
+        "size is then told; without it, embeddings are taken to be 768 wide.",
+    )
+    json: bool = option(False, help="For --sizes: print the comparison as JSON.")
+    output: Path | None = option(
+        None, help="Directory to make; with --sizes it is optional, and gets the recommended vocabulary."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

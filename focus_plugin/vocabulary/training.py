@@ -28,6 +28,10 @@ SCORE_STEP = 1 / 1024
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 
 
+class SizeError(FocusError):
+    """The text cannot fill a vocabulary of this size."""
+
+
 def train_vocabulary(
     text: Text, content: Content, size: int, options: UnigramTraining, output: Path, progress: Progress = silent
 ) -> CorpusCounts:
@@ -125,7 +129,7 @@ def _keep_error(lines: Iterator[str], failures: list[FocusError]) -> Iterator[st
 
 def _failure(text: Text, size: int, message: str) -> FocusError:
     if found := re.search(r"Vocabulary size too high.*<= (\d+)", message):
-        return FocusError(f"{text}: cannot fill a vocabulary of {size} pieces; --size can be {found[1]} at most.")
+        return SizeError(f"{text}: cannot fill a vocabulary of {size} pieces; --size can be {found[1]} at most.")
     if found := re.search(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)", message):
         return FocusError(f"{text}: its characters alone need {found[1]} pieces; --size {size} is too small.")
     if "sentences_.empty()" in message:
