@@ -2,8 +2,8 @@
 
 The positive pointwise mutual information of tokens and their left and right neighbours, factorized: as Levy, Goldberg
 & Dagan, "Improving Distributional Similarity with Lessons Learned from Word Embeddings" (TACL 2015), with neighbours
-one token away and the two sides kept apart, since a masked LM needs tokens that fit in the same places. It takes
-seconds where fastText takes minutes, and starts lower (docs/results.md).
+one token away and the two sides kept apart, which started lowest, or within 0.03 nats of it, of what was tried
+(docs/results.md). It takes seconds where fastText takes minutes.
 """
 
 from collections.abc import Iterable, Iterator
