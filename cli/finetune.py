@@ -10,6 +10,7 @@ from focus_cli.training import extra_argument, watching
 
 from focus_plugin.finetuning.declaration import Finetuning, TaskHead
 from focus_plugin.finetuning.discovery import TASKS, all_tasks, find_task
+from focus_plugin.leakage import LEAKAGE, warnings
 from focus_plugin.options import build
 
 
@@ -55,6 +56,7 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
             f"{name.removeprefix('valid_').replace('_', '-')} {value:.3f}" for name, value in metrics.items()
         )
         tell(quiet, f"{output}: {found} on {samples} validation samples.")
+        tell(quiet, *(f"Warning: {sentence}" for sentence in warnings(counts.get(LEAKAGE, {}))))
 
     return run
 

@@ -7,6 +7,7 @@ import click
 from focus_cli.common import phases, quiet_option, tell
 from focus_cli.declared import options_of
 
+from focus_plugin.leakage import LEAKAGE, warnings
 from focus_plugin.masked_lm.options import Preparation
 from focus_plugin.options import build
 
@@ -19,7 +20,9 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
     """Encode text for masked-LM training with fairseq."""
     from focus_plugin.jobs.prepare import prepare
 
-    counts = prepare(build(Preparation, options), output, phases(quiet)).counts
+    counts = {**prepare(build(Preparation, options), output, phases(quiet)).counts}
+    warned = counts.pop(LEAKAGE, {})
     for split, found in counts.items():
         unknown = 100 * found["unknown"] / found["tokens"]
         tell(quiet, f"{output}/{split}: {found['lines']:,} lines, {found['tokens']:,} tokens, {unknown:.2f} % unknown.")
+    tell(quiet, *(f"Warning: {sentence}" for sentence in warnings(warned)))

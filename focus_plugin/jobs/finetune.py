@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,12 @@ from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, requ
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, silent, whole_directory, write_json
-from focus_plugin.finetuning.declaration import Finetuning, Preparation, TaskHead, checked_examples
+from focus_plugin.finetuning.declaration import Example, Finetuning, Preparation, TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.evaluation import evaluate
 from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
 from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
 from focus_plugin.options import settings
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices
@@ -98,6 +99,7 @@ def _released(name: str, source: Checkpoint, prefix: str) -> bool:
 def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_positions: int, data: Path) -> None:
     """fairseq's data, and beside it the head and what was counted."""
     options = job.options
+    tables = {"train": options.train, "valid": options.valid}
     with whole_directory(data) as directory:
         prepared = finetuning.prepare(
             Preparation(
@@ -105,16 +107,25 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_
                 model=options.model,
                 encoder=Encoder.load(options.model),
                 max_positions=max_positions,
-                tables={"train": options.train, "valid": options.valid},
+                tables=tables,
                 examples=partial(_examples, task, job.columns),
                 options=options,
             )
         )
         write_head(directory / HEAD_FILE, prepared.head, finetuning.tensors)
-        write_json(directory / _COUNTS, {_SAMPLES: prepared.samples, **prepared.counts})
+        samples = {name: partial(_samples, task, job.columns, table) for name, table in tables.items()}
+        found = as_counts(leakage(samples.pop("train"), samples))
+        write_json(directory / _COUNTS, {_SAMPLES: prepared.samples, **prepared.counts, LEAKAGE: found})
 
 
-def _examples(task: TaskHead, columns: Any, path: Path) -> Any:
+def _samples(task: TaskHead, columns: Any, table: Path) -> Iterator[tuple[str, str]]:
+    """The texts of a table with their places."""
+    for example in _examples(task, columns, table):
+        texts = example.sample if isinstance(example.sample, tuple) else (example.sample,)
+        yield f"line {example.line}", "\t".join(texts)
+
+
+def _examples(task: TaskHead, columns: Any, path: Path) -> Iterator[Example]:
     return task.examples(path, columns, silent)
 
 

@@ -1,10 +1,15 @@
-"""What any directory of the chain holds, told in lines."""
+"""What any directory of the chain holds, and what texts have in common, told in lines."""
 
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
+from focus_plugin.jobs.inspect_options import ComparedTexts
+from focus_plugin.leakage import LEAKAGE, cells_of, leakage, lines_of, warnings
 from focus_plugin.manifest import UNFINISHED, Manifest, read_manifest
+from focus_plugin.text import Text
 from focus_plugin.training.resume import unfinished_state
+
+SPLITS = ("train", "valid", "test")
 
 
 def describe_directory(directory: Path) -> list[str]:
@@ -18,21 +23,38 @@ def describe_directory(directory: Path) -> list[str]:
     return _described(directory, manifest) if manifest else _foreign(directory)
 
 
+def compare_texts(options: ComparedTexts) -> list[str]:
+    """A line for each of ``valid`` and ``test``: how many of its texts stand in ``train``, too, and where.
+
+    Raises FocusError for a file that is no text or lacks the column.
+    """
+    texts = {name: Text.of(*files) for name in SPLITS if (files := getattr(options, name))}
+    column = options.text_column
+    located = {name: cells_of(text, column) if column else lines_of(text) for name, text in texts.items()}
+    found = leakage(located.pop("train"), located)
+    return [
+        entry.sentence(name) if entry.shared else f"{name}: none of its {entry.texts:,} texts stands in train."
+        for name, entry in found.items()
+    ]
+
+
 def _described(directory: Path, manifest: Manifest) -> list[str]:
     state = f", {unfinished_state(directory, manifest).value}" if directory.name.endswith(UNFINISHED) else ""
     lines = [f"{directory}: {manifest.kind}{state}"]
+    figures = {name: value for name, value in manifest.counts.items() if name != LEAKAGE}
     sections = {
-        "figures": manifest.counts,
+        "figures": figures,
         "options": manifest.options,
         "made from": {name: f"sha256 {digest}" for name, digest in manifest.inputs.items()},
         "made with": manifest.made_by,
     }
+    warned = [f"  Warning: {sentence}" for sentence in warnings(manifest.counts.get(LEAKAGE, {}))]
     for title, values in sections.items():
         lines += [f"  {title}:", *(f"    {name}: {value}" for name, value in values.items())] if values else []
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     sizes = {path.relative_to(directory).as_posix(): path.stat().st_size for path in files}
     gone = [f"    {name}: gone" for name in manifest.files if name not in sizes]
-    return [*lines, "  files:", *(f"    {name}: {size:,} bytes" for name, size in sizes.items()), *gone]
+    return [*lines, "  files:", *(f"    {name}: {size:,} bytes" for name, size in sizes.items()), *gone, *warned]
 
 
 def _foreign(directory: Path) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
+from focus_plugin.leakage import LEAKAGE, as_counts, leakage, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
 from focus_plugin.masked_lm.options import Preparation
 from focus_plugin.outputs import make_directory
@@ -36,7 +37,10 @@ def prepare(job: Preparation, output: Path, phase: Phase = no_phase) -> Manifest
         with phase("Encoding", size) as progress:
             counts = prepare_masked_lm(job.vocabulary, texts, directory, progress)
         shutil.copyfile(tokenizer, directory / tokenizer.name)
-        return {split: asdict(found) for split, found in counts.items()}
+        with phase("Comparing the texts", texts["train"].bytes) as progress:
+            others = {split: lines_of(text) for split, text in texts.items() if split != "train"}
+            found = leakage(lines_of(texts["train"], progress), others)
+        return {**{split: asdict(count) for split, count in counts.items()}, LEAKAGE: as_counts(found)}
 
     return make_directory(output, manifest, build)
 

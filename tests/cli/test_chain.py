@@ -342,7 +342,10 @@ def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, byte_lev
     run(*base, *tables, "--epochs", 1)
     for name in ("vocab", "focus", "data", "lapt", "topic"):
         assert (work / name / "tokenizer.json").read_bytes() == (work / "t.json").read_bytes()
-    assert "    tokenizer.json: " in run("focus", "inspect", work / "topic").stdout
+    inspected = run("focus", "inspect", work / "topic").stdout
+    assert "    tokenizer.json: " in inspected
+    samples = len(rows(chain / "topic.swa.valid.tsv"))
+    assert f"Warning: valid: {samples} of {samples} texts stand in train, too" in inspected
     assert "tokenizers" in json.loads((work / "topic" / "focus.json").read_text())["made_by"]
     export = ("focus", "export", "--onnx", "--model", work / "topic", "--output", work / "onnx")
     refuse(*export, says="is tokenized by tokenizer.json; what is served needs a SentencePiece model")
