@@ -26,10 +26,9 @@ TOKEN_BUDGET = 2048
 def load_model(directory: Path) -> RobertaModel:
     """fairseq's model of a release, ready to predict; of its head, what fairseq itself knows."""
     trust_fairseq_checkpoints()
+    settings = {"data": str(directory), "load_checkpoint_heads": True}
     # not strict: what a task keeps besides has no place in fairseq's model
-    models, _, _ = checkpoint_utils.load_model_ensemble_and_task(
-        [str(directory / MODEL)], {"data": str(directory)}, strict=False
-    )
+    models, _, _ = checkpoint_utils.load_model_ensemble_and_task([str(directory / MODEL)], settings, strict=False)
     model: RobertaModel = models[0].eval()
     return model
 

@@ -164,6 +164,7 @@ def with_heads(classifier, output, *names):
     head = {name: state["model"].pop(name) for name in list(state["model"]) if name.startswith(old)}
     for name in names:
         state["model"] |= {key.replace(old, f"classification_heads.{name}."): value for key, value in head.items()}
+    del state["cfg"]["model"]["load_checkpoint_heads"]  # as in what fairseq-train saves
     torch.save(state, output / "model.pt")
     return output
 
