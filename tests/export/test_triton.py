@@ -1,7 +1,7 @@
 """``focus export --triton`` against Triton's schema of configurations, and its models against Predictor."""
 
 import asyncio
-import importlib.util
+import importlib
 import json
 import re
 import shutil
@@ -23,7 +23,8 @@ from export_models import (
 )
 from focus_export.batching import batches_by_length
 from focus_export.runtime import Predictor
-from google.protobuf import json_format, text_format
+from google.protobuf import json_format
+from triton_schema import message_types, read_configuration
 
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.export_triton import export_triton
@@ -43,12 +44,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def schema():
-    """The message types of Triton's published model_config.proto."""
-    directory = importlib.util.find_spec("tritonclient").submodule_search_locations[0]
-    spec = importlib.util.spec_from_file_location("model_config_pb2", Path(directory) / "grpc" / "model_config_pb2.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return message_types()
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +57,6 @@ def repositories(tmp_path_factory):
         export_triton(root / f"{head}.onnx", root / head)
         made[head] = (root / f"{head}.onnx", root / head, tokenizer)
     return made
-
-
-def read_configuration(schema, model):
-    return text_format.Parse((model / "config.pbtxt").read_text(), schema.ModelConfig())
 
 
 @pytest.fixture
