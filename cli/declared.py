@@ -45,11 +45,11 @@ def _names(entry: Option) -> list[str]:
 
 
 def _settings(entry: Option) -> dict[str, Any]:
-    shared = {"help": entry.help, "required": entry.required, "default": entry.default, "multiple": entry.many}
+    shared: dict[str, Any] = {"help": entry.help, "required": entry.required, "multiple": entry.many}
+    if not entry.required:  # click takes a default, even None, for a value
+        shared["default"] = (entry.default or None) if entry.many else entry.default
     if entry.kind is bool:
         return {**shared, "is_flag": True, "multiple": False}
-    if entry.many:
-        shared["default"] = entry.default or None
     return {**shared, "type": _type(entry)}
 
 

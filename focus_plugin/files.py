@@ -17,7 +17,7 @@ Progress = Callable[[int], object]
 
 
 def silent(_: int) -> None:
-    """The progress callback of whoever does not want to be told."""
+    """A progress callback that does nothing, the default."""
 
 
 def existing_file(path: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""How long-running work tells of itself: phases with a label and a total, of which amounts get done."""
+"""How long-running work reports its progress: phases with a label and a total, and the amounts done in each."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -9,5 +9,5 @@ Phase = Callable[[str, int], AbstractContextManager[Progress]]
 
 
 def no_phase(label: str, total: int) -> AbstractContextManager[Progress]:
-    """The phases of whoever does not want to be told."""
+    """A phase that reports nothing, the default."""
     return nullcontext(silent)

@@ -46,12 +46,12 @@ def convert(
 
     Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
     """
-    vocabulary_files(what.vocabulary)  # tells what is missing
+    vocabulary_files(what.vocabulary)  # raises if something is missing
     located = locate(what.source, phase, verbose)
     what = replace(what, source=located.directory)
     require_device(how.options.device)
     if how.options.matrix:
-        load_matrix(how.options.matrix)  # tells what is wrong with it, before the source is read
+        load_matrix(how.options.matrix)  # raises if it is damaged, before the source is read
     manifest = _describe(what, how, phase)
 
     def build(directory: Path) -> Mapping[str, object]:
@@ -111,7 +111,7 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
     """The manifest of the output. An option that has no effect with the others is not in it."""
     parts = {"source": checkpoint_files(what.source), "vocabulary": [*vocabulary_files(what.vocabulary)]}
     if not parts["source"]:
-        read_checkpoint(what.source)  # tells what is missing
+        read_checkpoint(what.source)  # raises if something is missing
     method, given = how.method, how.options
     options = {"extend": what.extend, **settings(given), "calibrate": given.calibrate if given.corpus else 0}
     del options["device"]

@@ -51,7 +51,7 @@ function total(row, series) {
   return series.reduce((sum, name) => sum + row[name], 0);
 }
 
-/* A piece of a bar; hovering it tells what it is. */
+/* A piece of a bar; its title says what it is. */
 function piece(row, name, whole, box) {
   const what = `${row.label}: ${number(row[name])} ${name}` + (whole === row[name] ? "" : ` (${percent(row[name], whole)})`);
   return shape("rect", { class: name, ...box }, shape("title", {}, what));

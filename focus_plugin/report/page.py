@@ -22,7 +22,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the report of a conversion tells.
+    """What the report of a conversion is made of.
 
     uses: shape (target,), int64, how often each target token occurs in the corpus, or in the text that the vocabulary
     was made from if the manifest has no corpus; None if that is unknown. manifest: with its counts, of which the

@@ -1,9 +1,9 @@
 """The bias of the masked-LM head, fitted to how often the target language uses each token.
 
-After the vocabulary has changed, the head's bias is a frequency prior of other languages, and rows that are mixtures
-win or lose against copied ones for no reason of the text's. A few forward passes tell how often the model says each
+After the vocabulary has changed, the head's bias is a frequency prior of other languages, and mixed rows are predicted
+more or less often than copied ones, whatever the text. A few forward passes show how often the model predicts each
 token; the classical correction of a classifier to new prior probabilities (Saerens, Latinne & Decaestecker, Neural
-Computation 2002, equation 2.4) then makes it say each as often as the text does. Nothing but the bias changes.
+Computation 2002, equation 2.4) then makes the model predict each as often as it occurs. Nothing but the bias changes.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Whether what a method made is what it has to be: told of the method by name, before it gets into a model."""
+"""Checks of what a method made, before it gets into a model; errors name the method."""
 
 from collections.abc import Iterator
 from dataclasses import replace

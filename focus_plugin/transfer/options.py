@@ -17,7 +17,7 @@ _VECTORS = ("auxiliary", "word_vectors")
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionOptions:
-    """What ``focus convert`` converts. The plugin is told the vocabulary by fairseq's data."""
+    """What ``focus convert`` converts. For the plugin the vocabulary is that of fairseq's data."""
 
     source: Path = option(help="XLM-R or its kin: a directory, or NAME[@REVISION] on the Hugging Face Hub.")
     vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab.")

@@ -1,13 +1,13 @@
 """Options declared by dataclasses, and what click makes of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 from commands import run_python
-from focus_cli.declared import options_of
+from focus_cli.declared import click_option, options_of
 
 from focus_plugin.options import build, declared, option, settings
 
@@ -59,6 +59,16 @@ def test_the_command_line_gives_an_instance():
 def test_what_the_declaration_rules_out_is_refused(given, says):
     with pytest.raises(ValueError, match=says):
         _parse(*given)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(Path, "x"), (str, "x"), (int, "3"), (float, "0.5")])
+def test_an_option_without_a_default_has_to_be_given(kind, value):
+    declaration = make_dataclass("Needed", [("needed", kind, option(help="A value."))], frozen=True, kw_only=True)
+    command = click.Command("command", params=[click_option(entry) for entry in declared(declaration)])
+    done = CliRunner().invoke(command, [])
+    assert done.exit_code == 2
+    assert "Missing option '--needed'" in done.output
+    assert CliRunner().invoke(command, ["--needed", value]).exit_code == 0
 
 
 def test_settings_leave_out_files_and_fields_that_are_no_options():

@@ -156,6 +156,51 @@ def test_a_file_is_part_of_what_the_output_was_made_from(tmp_path, release, voca
     refuse(*base, "--match-fuzzy", "--output", tmp_path / "out", says="already holds")
 
 
+READING = """
+from focus_plugin.mixing.declaration import Method, MethodFile
+
+def pairs(path):
+    return dict(line.split() for line in path.read_text().splitlines())
+
+def make(given):
+    import numpy as np
+    from focus_plugin.mixing.mixing import Mixing
+
+    assert given.files["extra"] is None
+    copied = np.full(len(given.target), -1)
+    for new, old in given.files["dictionary"].items():
+        copied[given.target.ids[new]] = given.source.ids[old]
+    return Mixing(copied)
+
+METHOD = Method(
+    name="reading",
+    summary="Copies what a dictionary says.",
+    make=make,
+    files=(
+        MethodFile(name="dictionary", help="Pairs of tokens.", read=pairs),
+        MethodFile(name="extra", help="Not needed.", read=pairs, required=False),
+    ),
+)
+"""
+
+
+def test_a_methods_files_are_read_for_it_and_are_part_of_what_the_output_was_made_from(tmp_path, release, vocabulary):
+    (tmp_path / "reading.py").write_text(READING)
+    target = [line.split()[0] for line in (vocabulary / "dict.txt").read_text().splitlines()]
+    source = [line.split()[0] for line in (release / "dict.txt").read_text().splitlines()]
+    pairs = dict(zip(target[10:20], source[30:40], strict=True))
+    (tmp_path / "pairs.txt").write_text("".join(f"{new} {old}\n" for new, old in pairs.items()))
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--method", tmp_path / "reading.py")
+    done = run(*base, "--output", tmp_path / "out", check=False)
+    assert done.returncode == 2
+    assert "Missing option '--dictionary'" in done.stderr
+    refuse(*base, "--dictionary", tmp_path / "absent", "--output", tmp_path / "out", says="absent: no such file")
+    run(*base, "--dictionary", tmp_path / "pairs.txt", "--output", tmp_path / "out")
+    assert re.search(r'"method/dictionary": "[0-9a-f]{64}"', (tmp_path / "out" / "focus.json").read_text())
+    said = run("focus", "explain", tmp_path / "out", *pairs).stdout
+    assert said == "".join(f"{new}: copied from {old}.\n" for new, old in pairs.items())
+
+
 def test_an_option_of_another_method_is_a_usage_error():
     done = run("focus", "convert", "--method", "random", "--rare", "fill", check=False)
     assert done.returncode == 2
