@@ -80,7 +80,7 @@ def new_embeddings(
     a file of one of these, or a directory with one. SentencePiece's ids are taken for XLM-R's, with ``<s> <pad> </s>
     <unk>`` before the pieces and ``<mask>`` behind. ``vectors``: auxiliary vectors of the target's tokens, an array
     (target, dimension), zeros for a token without. ``options``: those of ``focus convert`` and of the method, by the
-    names of their fields, such as ``corpus`` (a path, or lines of text), ``auxiliary``, ``match_fuzzy`` or ``seed``.
+    names of their fields, such as ``corpus`` (a path, paths or lines of text), ``auxiliary`` or ``match_fuzzy``.
 
     Raises FocusError for any fault of the input.
     """

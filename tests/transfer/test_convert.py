@@ -62,6 +62,20 @@ def test_both_sources_give_the_same_target(converted, hugging_face, vocabulary, 
         assert (output / name).read_bytes() == (converted / name).read_bytes()
 
 
+def test_a_corpus_in_several_compressed_files_is_the_same_corpus(converted, release, vocabulary, target_text, tmp_path):
+    lines = target_text.read_bytes().splitlines(keepends=True)
+    (tmp_path / "1.txt").write_bytes(b"".join(lines[:1000]))
+    (tmp_path / "2.txt.gz").write_bytes(gzip.compress(b"".join(lines[1000:])))
+    base = ("focus", "convert", "--source", release, "--vocab", vocabulary, *SMALL)
+    both = ("--corpus", tmp_path / "1.txt", "--corpus", tmp_path / "2.txt.gz")
+    run(*base, *both, "--output", tmp_path / "out")
+    for name in ("model.pt", "mixing.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (converted / name).read_bytes()
+    run(*base, "--corpus", tmp_path / "[12].txt*", "--output", tmp_path / "out")
+    refuse(*base, "--corpus", tmp_path / "1.txt", "--output", tmp_path / "out", says="made from other input")
+    refuse(*base, "--corpus", tmp_path, "--output", tmp_path / "x", says="is a directory; name the files in it")
+
+
 def test_manifest_says_what_happened(converted, release, vocabulary):
     manifest = json.loads((converted / "focus.json").read_text())
     counts = manifest["counts"]
