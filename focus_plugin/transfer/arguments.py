@@ -10,6 +10,7 @@ from typing import Any
 from focus_plugin.options import Option
 
 PREFIX = "--focus-"
+_METAVARS = {Path: "PATH", str: "TEXT", int: "N", float: "X"}
 
 
 def add_options(parser: ArgumentParser, entries: Iterable[Option]) -> None:
@@ -21,7 +22,9 @@ def add_options(parser: ArgumentParser, entries: Iterable[Option]) -> None:
         if entry.kind is bool:
             settings |= {"action": "store_const", "const": True}
         else:
-            settings |= {"type": _type(entry), "choices": entry.choices or None, "nargs": "+" if entry.many else None}
+            settings |= {"type": _type(entry), "choices": entry.choices or None}
+            settings |= {} if entry.choices else {"metavar": _METAVARS[entry.kind]}
+            settings |= {"action": "append"} if entry.many else {}
         parser.add_argument(f"{PREFIX}{entry.flag}", **settings)
 
 

@@ -43,6 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = make_world(tmp_path_factory.mktemp("world"))
     root, text = world.root, ("--train", world.train, "--valid", world.valid)
     (root / "target.txt").write_text(world.valid.read_text().replace("a", "au").replace("b", "mb"))
+    (root / "more.txt").write_text("Mba kau.\n" * 5)
     run("focus", "vocab", "--input", root / "target.txt", "--size", 150, "--output", root / "vocabulary")
     run("focus", "prepare", "--vocab", root / "vocabulary", *text, "--output", root / "data")
     given = ("--source", world.source, "--vocab", root / "vocabulary", "--extend", "--method", "random")
@@ -57,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def options(root: Path) -> dict[str, list[object]]:
     """The options of each conversion, as ``focus convert`` takes them."""
-    corpus, small = ["--corpus", root / "target.txt"], ["--dim", 8, "--min-count", 2]
+    corpus, small = ["--corpus", root / "target.txt", "--corpus", root / "more.txt"], ["--dim", 8, "--min-count", 2]
     fasttext = ["--trainer", "fasttext", "--epochs", 2, "--sample-mb", 1]
     return {
         "corpus": [*corpus, *small, *fasttext, "--match-fuzzy", "--fill", "mean", "--calibrate", 3000, "--seed", 5],
