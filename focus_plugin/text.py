@@ -107,10 +107,15 @@ class Text:
             yield from file.lines(progress)
 
     def content(self, progress: Progress = silent) -> Content:
-        """Read all files through to tell what they hold.
+        """What all files hold. They are read through the first time this is asked in a process.
 
         Raises FocusError as :meth:`lines` does, but for what is not UTF-8.
         """
+        if self not in _KNOWN:
+            _KNOWN[self] = self._content(progress)
+        return _KNOWN[self]
+
+    def _content(self, progress: Progress) -> Content:
         digest, size = hashlib.sha256(), 0
         for file in self.files:
             last = b"\n"
@@ -126,6 +131,9 @@ class Text:
                 digest.update(b"\n")
                 size += 1
         return Content(digest.hexdigest(), size)
+
+
+_KNOWN: dict[Text, Content] = {}  # a text has the time of its last change, so what it holds stays the same
 
 
 def named_files(*names: str | Path) -> list[Path]:

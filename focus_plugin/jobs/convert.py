@@ -65,7 +65,6 @@ def convert(
                 tokenizer=tokenizer,
                 language=what.vocabulary,
                 extends=what.extend,
-                corpus=manifest.inputs.get("corpus"),
             )
             done = initialize(source, target, how, phase, verbose)
             write_release(directory, source.config, done.tensors, dictionary, tokenizer_file)

@@ -84,14 +84,16 @@ def calibrated_bias(
     return bias
 
 
-def text_ids(corpus: Text, tokenizer: Tokenizer, vocabulary: Vocabulary, seed: int) -> np.ndarray:
+def text_ids(
+    corpus: Text, tokenizer: Tokenizer, vocabulary: Vocabulary, seed: int, progress: Progress = silent
+) -> np.ndarray:
     """Token ids of a text, ``</s>`` after every line, of a sample of SAMPLE_BYTES if it is larger; shape (any,), int32.
 
-    Raises FocusError for a text that is too short to be of use.
+    ``progress`` is called with the bytes read. Raises FocusError for a text that is too short to be of use.
     """
     table, end = piece_ids(tokenizer, vocabulary), vocabulary.ids[END]
     parts: list[np.ndarray] = [np.empty(0, np.int32)]
-    for batch in batches(sample_lines(corpus, corpus.content(), SAMPLE_BYTES, seed)):
+    for batch in batches(sample_lines(corpus, corpus.content(), SAMPLE_BYTES, seed, progress)):
         parts += [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
     text: np.ndarray = np.concatenate(parts).astype(np.int32)
     if len(text) < LENGTH:

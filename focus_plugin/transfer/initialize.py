@@ -42,14 +42,13 @@ class Target:
 
     vocabulary: of the model to be. tokenizer: how text is cut into its tokens, if that is known. language: the
     directory with the vocabulary of the language, by which ``vocabulary`` extends the source's if ``extends``, and
-    which is ``vocabulary`` itself if not. corpus: the SHA-256 of the corpus, where somebody computed it already.
+    which is ``vocabulary`` itself if not.
     """
 
     vocabulary: Vocabulary
     tokenizer: Tokenizer | None
     language: Path
     extends: bool = False
-    corpus: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _vectors(target: Target, language: Vocabulary, how: Initialization, phase: P
         return load_vectors(options.auxiliary, language, uses, how.reading)
     if options.word_vectors:
         return load_word_vectors(options.word_vectors, language)
-    digest = target.corpus or Text.of(*options.corpus).content().digest
+    digest = Text.of(*options.corpus).content().digest
     made_of = VectorInput(corpus=options.corpus, vocabulary=target.language, seed=options.seed)
     return cached_vectors(made_of, digest, language, how.vectors, phase, verbose)
 
@@ -155,7 +154,9 @@ def _bias(
         return tensors[OUTPUT_BIAS]
     if target.tokenizer is None:
         raise FocusError("Fitting the output bias needs the target's tokenizer beside dict.txt; give --calibrate 0.")
-    text = text_ids(Text.of(*options.corpus), target.tokenizer, vocabulary, options.seed)
+    corpus = Text.of(*options.corpus)
+    with phase("Reading text for the output bias", corpus.bytes) as progress:
+        text = text_ids(corpus, target.tokenizer, vocabulary, options.seed, progress)
     calibration = Calibration(tokens=options.calibrate, kept=kept, seed=options.seed, device=options.device)
     with phase("Fitting the output bias", options.calibrate) as progress:
         return calibrated_bias(source.config, tensors, vocabulary, text, calibration, progress)

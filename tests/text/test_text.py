@@ -142,6 +142,9 @@ def test_lines_and_content_are_those_of_the_whole(tmp_path_factory, lines, data)
         files.append(write(directory / str(i), pack(part)))
     text = Text.of(*files)
     assert text.content() == Content(hashlib.sha256(content).hexdigest(), len(content))
+    told: list[int] = []
+    assert Text.of(*(file.path for file in text.files)).content(told.append) == text.content()
+    assert told == [], "it is known already"
     want = [line.decode().rstrip("\r") for line in whole]
     assert [line.lstrip("\ufeff") for line in text.lines()] == [line.lstrip("\ufeff") for line in want]
 

@@ -12,6 +12,7 @@ from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.forward import head_states, hidden_states
 from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.text import Text
 from focus_plugin.transfer.calibration import Calibration, calibrated_bias, text_ids
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import MASK
@@ -26,7 +27,16 @@ def encoder(release) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def text(release, target_text, encoder) -> np.ndarray:
-    return text_ids(target_text, load_tokenizer(release / "sentencepiece.bpe.model"), encoder.vocabulary, seed=1)
+    tokenizer = load_tokenizer(release / "sentencepiece.bpe.model")
+    return text_ids(Text.of(target_text), tokenizer, encoder.vocabulary, seed=1)
+
+
+def test_reading_the_text_reports_its_bytes(release, target_text, encoder, text):
+    told: list[int] = []
+    tokenizer = load_tokenizer(release / "sentencepiece.bpe.model")
+    again = text_ids(Text.of(target_text), tokenizer, encoder.vocabulary, seed=1, progress=told.append)
+    np.testing.assert_array_equal(again, text)
+    assert sum(told) == target_text.stat().st_size
 
 
 def calibrated(encoder: Checkpoint, text: np.ndarray, bias: torch.Tensor, **options) -> torch.Tensor:
