@@ -15,7 +15,9 @@ from focus_plugin.options import build
 @click.argument("data", type=Path)
 @options_of(Evaluation)
 def command(**options: Any) -> None:
-    """Measure the masked-LM loss of an encoder on the validation or test text of DATA, made by focus prepare.
+    """Measure the masked-LM loss of an encoder on prepared text.
+
+    DATA: The directory made by focus prepare.
 
     15 % of the tokens are predicted, special tokens such as </s> excepted. Of these 80 % are masked, 10 % replaced by a
     random token and 10 % left as they are. The draw depends on the text and --seed alone, so that encoders with one

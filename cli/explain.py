@@ -9,9 +9,11 @@ import click
 @click.argument("matrix", type=Path)
 @click.argument("tokens", nargs=-1, required=True)
 def command(matrix: Path, tokens: tuple[str, ...]) -> None:
-    """Say which source tokens the target's TOKENS are made of.
+    """Say what the embeddings of target tokens are made of.
 
-    MATRIX: what focus convert made, or the mixing matrix in it.
+    MATRIX: A directory made by focus convert, or the mixing matrix in it.
+
+    TOKENS: Tokens of the target vocabulary; those that begin a word start with ▁ (U+2581).
     """
     from focus_plugin.jobs.explain import explain
 

@@ -16,6 +16,8 @@ from focus_plugin.options import build
 def command(directory: Path | None, **options: Any) -> None:
     """Say what a directory holds, what it was made from, and with which versions.
 
+    DIRECTORY: What any command made, or an encoder checkpoint.
+
     It warns of texts that stand in the training and in the validation or test file. With --train, --valid and --test it
     looks for such texts in files that no directory was made of yet.
     """

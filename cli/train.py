@@ -20,7 +20,9 @@ from focus_plugin.options import build
 @quiet_option
 @extra_argument
 def command(output: Path, quiet: bool, **options: Any) -> None:
-    """Continue the pretraining of a converted encoder on DATA, made by focus prepare.
+    """Continue the pretraining of a converted encoder.
+
+    DATA: The directory made by focus prepare.
 
     Options after -- go to fairseq-train and override what is chosen here. An interrupted training goes on when the
     same command is given again.

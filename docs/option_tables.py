@@ -6,8 +6,9 @@ methods by ``<!-- options of methods -->``.
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 from focus_cli.declared import click_option
@@ -16,7 +17,11 @@ from focus_cli.main import main
 from focus_plugin.mixing.discovery import shipped_methods
 from focus_plugin.transfer.options import method_options
 
-HEADER = ("| | default | |", "|---|---|---|")
+HEADER = ("| option | default | meaning |", "|---|---|---|")
+
+UNLISTED = ("extra", "quiet")  # of many commands, and described once
+
+ARGUMENT = re.compile(r"^\s*([A-Z]+): (.+)$", re.MULTILINE)  # a paragraph of a command's help
 
 TABLE = re.compile(r"<!-- options of ([\w ]+) -->\n.*?<!-- end of options -->", re.DOTALL)
 
@@ -50,19 +55,23 @@ def table(path: Sequence[str]) -> str:
         found = command.get_command(context, name)
         assert found is not None, f"no command focus {' '.join(path)}"
         command, context = found, click.Context(found, info_name=name, parent=context)
-    return "\n".join(
-        [*HEADER, *(_row(parameter) for parameter in command.get_params(context) if _documented(parameter))]
-    )
+    arguments = dict(ARGUMENT.findall(command.help or ""))
+    rows = [
+        _row(parameter, arguments)
+        for parameter in command.get_params(context)
+        if parameter.name not in UNLISTED and "--help" not in parameter.opts
+    ]
+    return "\n".join([*HEADER, *rows])
 
 
-def _documented(parameter: click.Parameter) -> bool:
-    return parameter.name not in ("help", "extra", "quiet") and not getattr(parameter, "hidden", False)
-
-
-def _row(parameter: click.Parameter) -> str:
-    name = parameter.opts[0] if isinstance(parameter, click.Option) else str(parameter.name).upper()
-    choices = ", ".join(map(str, parameter.type.choices)) if isinstance(parameter.type, click.Choice) else ""
-    text = f"{getattr(parameter, 'help', None) or ''}{f' One of: {choices}.' if choices else ''}"
+def _row(parameter: click.Parameter, arguments: Mapping[str, str] = MappingProxyType({})) -> str:
+    if isinstance(parameter, click.Option):
+        name, text = parameter.opts[0], parameter.help or ""
+    else:
+        name = str(parameter.name).upper()
+        text = arguments[name]
+    if isinstance(parameter.type, click.Choice):
+        text += f" One of: {', '.join(map(str, parameter.type.choices))}."
     return "| {} | {} | {} |".format(f"`{name}`", _default(parameter), text.replace("|", "\\|"))
 
 
