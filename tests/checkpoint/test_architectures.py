@@ -189,6 +189,7 @@ def test_an_encoder_without_masked_lm_head_is_refused(plain, tmp_path):
     AutoModel.from_pretrained(plain).save_pretrained(tmp_path / "model")
     refuse(
         *("focus", "convert", "--source", tmp_path / "model", "--vocab", plain, "--output", tmp_path / "out"),
+        *("--method", "random"),  # needs no text, which would be asked for first
         says="has no",
     )
     with pytest.raises(FocusError, match="has no masked-LM head, which converting and training need"):

@@ -248,7 +248,7 @@ def test_pieces_that_cross_spaces_are_used(tmp_path):
         minloglevel=2,
     )
     vocabulary = read_sentencepiece(tmp_path / MODEL)
-    write_dictionary(tmp_path / "dict.txt", ((token, 1) for token in vocabulary.tokens[4:-1]), tmp_path)
+    write_dictionary(tmp_path / "dict.txt", ((token, 1) for token in vocabulary.tokens[4:-1]))
     lines = [*text.read_text().splitlines()[:200], *ODD]
     want = want_ids(tmp_path, lines)
     assert any("▁" in vocabulary.tokens[i][1:] for ids in want for i in ids)
