@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 from focus_export.batching import batches_by_length
-from focus_export.runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET, WINDOW_BATCHES
+from focus_export.pipeline import WINDOW_BATCHES
+from focus_export.runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
 
 MAX_POSITIONS = 512
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 
 import numpy as np
 import onnxruntime
@@ -9,18 +10,27 @@ import pytest
 import sentencepiece
 import torch
 from commands import refuse, run
+from fairseq.models.roberta import XLMRModel
 from focus_export.directory import read_export
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marked_models import MarkedUnit, first_products, with_marked_token
+from sources import CONFIG
 
+from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.export import export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
 from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.jobs.export_triton import export_triton
+from focus_plugin.jobs.model_head import model_head
 from focus_plugin.jobs.quality import Quality, least_loss
+from focus_plugin.jobs.reduction import activation_ranges
+from focus_plugin.jobs.served_model import served_model
+from focus_plugin.progress import no_phase
 from focus_plugin.text import Text
+from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.restriction import restrict_pieces
 
 
@@ -128,12 +138,81 @@ def test_what_overflows_in_float16_is_refused(classifier, table, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_calibration_keeps_the_scales_that_lose_less(release, source_text, target_text, tmp_path):
-    found = reduced(release, tmp_path / "int8", "int8", source_text, activation_ranges_of=target_text)
-    assert found["losses"].keys() == {"fixed", "measured"}
-    assert found["loss"] == min(found["losses"].values()) == found["losses"][found["scales"]]
-    graph = (tmp_path / "int8" / "model.onnx").read_bytes()
-    assert (b"DynamicQuantizeLinear" in graph) == (found["scales"] == "measured")
+def test_the_ranges_that_lose_less_are_kept(release, source_text, tmp_path):
+    """A rare word leads to a value that is huge, and is not in the text that ranges are fixed by. If the value matters,
+    the ranges of every batch lose less, for it is cut off by the others; if it is of no use, they lose more."""
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(release / "sentencepiece.bpe.model"))
+    lines = [line for line in source_text.read_text().splitlines() if len(tokenizer.encode(line)) < 60][:200]
+    pieces = Counter(piece for line in lines for piece in set(tokenizer.encode(line, out_type=str)))
+    piece = next(piece for piece, lines in pieces.most_common() if lines < 30)
+    token = read_dictionary(release / "dict.txt").ids[piece]
+    without = [line for line in lines if piece not in tokenizer.encode(line, out_type=str)]
+    (tmp_path / "without.txt").write_text("\n".join(without))
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    texts = {"valid": tmp_path / "lines.txt", "activation_ranges_of": tmp_path / "without.txt"}
+    for kept, other in (("measured", "fixed"), ("fixed", "measured")):
+        unit = MarkedUnit(token=token, layer=0, is_read=kept == "measured")
+        model = with_marked_token(release, tmp_path / f"{kept}.model", unit, lines)
+        found = reduced(model, tmp_path / kept, "int8", **texts, max_loss=1)
+        assert found["losses"][other] > 2 * found["losses"][kept]
+        assert (found["scales"], found["loss"]) == (kept, found["losses"][kept])
+        graph = (tmp_path / kept / "model.onnx").read_bytes()
+        assert (b"DynamicQuantizeLinear" in graph) == (kept == "measured")
+        export_onnx(OnnxExport(model=model), tmp_path / f"{kept}.exact")
+        exact, less = (Predictor(tmp_path / name).rows(lines) for name in (f"{kept}.exact", kept))
+        cosines = (exact * less).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(less, axis=1)
+        assert found["loss"] == pytest.approx(1 - cosines.mean(), rel=0.05)
+
+
+def test_int8_ranges_hold_the_hidden_states_that_are_given(classifier, lines, table, tmp_path):
+    """The head reads <s> alone. For all other tokens, a unit of the last layer is huge; its range is theirs where they
+    are computed, and that of <s> where they are not."""
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(lines[:40]))
+    last = CONFIG.layers - 1
+    model = with_marked_token(
+        classifier, tmp_path / "model", MarkedUnit(token=0, layer=last, of_others=True), lines[:40]
+    )
+    ids, products = first_products(model, last, lines[:40], outputs=True)
+    activations = torch.nn.functional.gelu(products)
+    assert activations[ids != 0].max() > 5 * activations[ids == 0].max()
+    checkpoint = read_checkpoint(model)
+    kept = model_head(model, checkpoint, {})
+    for hidden_states, tokens in ((True, ids >= 0), (False, ids == 0)):
+        served = served_model(checkpoint, model / "sentencepiece.bpe.model", kept, hidden_states, None, no_phase)
+        ranges = activation_ranges(served, text)
+        [name] = [name for name in ranges if name.endswith(f"layers.{last}.gelu")]
+        assert ranges[name][1] == pytest.approx(activations[tokens].max().item(), rel=1e-4)
+
+
+def test_hidden_states_are_judged_where_they_are_given(classifier, lines, table, tmp_path):
+    """By their cosine to the float32 model's, which decides as well, also where no label can be lost."""
+    options = {"hidden_states": True, "max_loss": 0.1}
+    found = reduced(classifier, tmp_path / "less", "int8", table, **options)
+    export_onnx(OnnxExport(model=classifier, hidden_states=True), tmp_path / "exact")
+    states = [_hidden_states(tmp_path / name, lines) for name in ("exact", "less")]
+    norms = [np.linalg.norm(found, axis=1) for found in states]
+    cosine = ((states[0] * states[1]).sum(1) / norms[0] / norms[1]).mean()
+    assert found["scores"]["hidden_states_cosine"] == [1, pytest.approx(cosine, abs=2e-3)]
+    assert found["loss"] >= 1 - found["scores"]["hidden_states_cosine"][1] > 1e-4
+    wrong = tmp_path / "wrong.tsv"
+    least = [min(found.scores, key=found.scores.get) for found in Predictor(tmp_path / "exact").predict(lines)]
+    rows = (f"{label}\t{line}\n" for label, line in zip(least, lines, strict=True))
+    wrong.write_text("topic\ttitle\n" + "".join(rows))
+    with pytest.raises(FocusError, match=r"as int8 the model loses .* of its hidden states cosine here"):
+        reduced(classifier, tmp_path / "o", "int8", wrong, hidden_states=True, max_loss=1e-5)
+
+
+def _hidden_states(directory, lines):
+    """Of all tokens of all lines, each alone."""
+    session = onnxruntime.InferenceSession(str(directory / "model.onnx"))
+    rows = [Predictor(directory).model.tokenizer.ids(line) for line in lines]
+    found = []
+    for row in rows:
+        ids = np.array([[0, *row, 2]], np.int32)
+        lengths = np.array([ids.shape[1]], np.int32)
+        found.append(session.run(["hidden_states"], {"input_ids": ids, "lengths": lengths}))
+    return np.concatenate([states[0] for [states] in found])
 
 
 def test_faults_of_the_file_to_judge_by_are_told(classifier, release, tmp_path):
@@ -246,14 +325,21 @@ def test_a_head_leaves_no_room_for_a_pooling(classifier, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_hidden_states_come_on_demand(release, exact, tmp_path):
+def test_hidden_states_come_on_demand(release, exact, lines, tmp_path):
+    """They are fairseq's; where nobody asks for them, the model has no such output."""
     export_onnx(OnnxExport(model=release, hidden_states=True), tmp_path / "onnx")
     names = [
         [output.name for output in onnxruntime.InferenceSession(str(path / "model.onnx")).get_outputs()]
         for path in (tmp_path / "onnx", exact)
     ]
     assert names == [["embedding", "hidden_states"], ["logits"]]
-    assert len(list(Predictor(tmp_path / "onnx").predict(["bata chapa", ""]))) == 2
+    assert json.loads((tmp_path / "onnx" / "config.json").read_text())["hidden_states"] is True
+    model = XLMRModel.from_pretrained(str(release)).eval()
+    with torch.inference_mode():
+        want = torch.cat([model.extract_features(model.encode(line))[0] for line in lines[:10]])
+    np.testing.assert_allclose(_hidden_states(tmp_path / "onnx", lines[:10]), want.numpy(), atol=1e-4)
+    mean = _hidden_states(tmp_path / "onnx", lines[:1]).mean(0)
+    np.testing.assert_allclose(Predictor(tmp_path / "onnx").rows(lines[:1])[0], mean, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -111,6 +111,11 @@ def test_half_precision(world: World, data: Path, tmp_path: Path, precision: str
         script("fairseq-train"), *PLUGIN, *_initialization(world), *train_options(data, tmp_path, 2), precision
     )
     assert training.returncode == 0, training.stdout
+    with trusted_globals():
+        saved = torch.load(tmp_path / "checkpoint_last.pt")["model"]
+    kinds = {"--bf16": torch.bfloat16, "--memory-efficient-fp16": torch.float16}
+    assert {tensor.dtype for tensor in saved.values() if tensor.ndim} == {kinds[precision]}
+    assert all(torch.isfinite(tensor).all() for tensor in saved.values())
     trusted = {"argparse.Namespace"}
     assert set(torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / "checkpoint_last.pt")) <= trusted
 
