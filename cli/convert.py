@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given, interactive, phases, quiet_option, tell
+from focus_cli.common import given, interactive, phases, quiet_option, starting, tell
 from focus_cli.declared import click_option, options_of
 
 from focus_plugin.auxiliary.options import ReadingOptions, VectorOptions
+from focus_plugin.forecast.forecast import Start
 from focus_plugin.mixing.declaration import Method
 from focus_plugin.mixing.discovery import find_method, installed_names, shipped_methods
 from focus_plugin.options import Option, build
@@ -74,7 +75,7 @@ class MethodCommand(click.Command):
     metavar="NAME|FILE",
     help="How new rows are made: a method by name, or a .py file that declares one.",
 )
-@options_of(InitializationOptions, ReadingOptions, VectorOptions)
+@options_of(InitializationOptions, ReadingOptions, VectorOptions, Start)
 @click.option("--paper", is_flag=True, help="Do what the software of the method's authors does, with its defaults.")
 @quiet_option
 @click.pass_context
@@ -87,7 +88,8 @@ def command(context: click.Context, /, output: Path, paper: bool, quiet: bool, *
     how, what = initialization(found, chosen, paper=paper), build(ConversionOptions, values)
     from focus_plugin.jobs.convert import REPORT, convert
 
-    counts = convert(what, how, output, phases(quiet), interactive(quiet)).counts
+    start = starting(quiet, values)
+    counts = convert(what, how, output, phases(quiet), interactive(quiet), start).counts
     tell(quiet, *_result(output, counts))
     if not (how.options.corpus or how.options.rank_bias):
         tell(quiet, "The output bias moved with its tokens; with --corpus it is fitted to the language, too.")

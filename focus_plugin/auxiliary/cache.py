@@ -42,6 +42,25 @@ def cached_vectors(
     ``digest``: the SHA-256 of the corpus. ``target``: the vocabulary of ``made_of``. Raises FocusError if the cache
     cannot be written, and what ``train_vectors`` raises.
     """
+    path = cached_file(made_of, digest, options)
+    if not path.is_file():
+        _require_writable(path.parent)
+        with scratch_directory(path) as scratch:
+            job = VectorTraining(
+                corpus=Text.of(*made_of.corpus),
+                tokenizer=load_tokenizer(vocabulary_files(made_of.vocabulary)[1]),
+                target=target,
+                options=options,
+                seed=made_of.seed,
+                scratch=scratch,
+                verbose=verbose,
+            )
+            save_vectors(path, train_vectors(job, phase), target)
+    return load_vectors(path, target)
+
+
+def cached_file(made_of: VectorInput, digest: str, options: VectorOptions) -> Path:
+    """Where the cache has the vectors that ``train_vectors`` gives, if it has them; see ``cached_vectors``."""
     files = vocabulary_files(made_of.vocabulary)
     packages = ("fasttext", "numpy", "scipy", tokenizer_package(files[1]))
     made_from = {
@@ -52,21 +71,7 @@ def cached_vectors(
         "versions": [__version__, *map(installed_version, packages)],
     }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-    path = cache_directory() / f"{key}.safetensors"
-    if not path.is_file():
-        _require_writable(path.parent)
-        with scratch_directory(path) as scratch:
-            job = VectorTraining(
-                corpus=Text.of(*made_of.corpus),
-                tokenizer=load_tokenizer(files[1]),
-                target=target,
-                options=options,
-                seed=made_of.seed,
-                scratch=scratch,
-                verbose=verbose,
-            )
-            save_vectors(path, train_vectors(job, phase), target)
-    return load_vectors(path, target)
+    return cache_directory() / f"{key}.safetensors"
 
 
 def _require_writable(directory: Path) -> None:

@@ -45,6 +45,12 @@ def training_memory(config: EncoderConfig, batch: Batch) -> int:
     return FLOAT * (config.layers * layer + 3 * batch.predicted * batch.rows)
 
 
+def forward_memory(config: EncoderConfig, batch: Batch) -> int:
+    """Bytes of one layer's states in a forward pass, and of the predictions."""
+    states = batch.tokens * (6 * config.width + 2 * config.feedforward)
+    return FLOAT * (states + 4 * batch.predicted * batch.rows)
+
+
 def training_seconds(config: EncoderConfig, batch: Batch) -> float:
     """Seconds of the forward and the backward pass over a batch, from those of one layer and of the predictions."""
     measured = _layer_seconds(config, batch, train=True) * config.layers

@@ -84,14 +84,14 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
 
     yield Step(name="Reading the input", seconds=lambda rates: work.read / rates.digest, memory=held)
     yield Step(
-        name=f"Training, {left:,} updates",
+        name=f"Training: {left:,} updates",
         seconds=None if work.on_gpu else update,
         memory=training + (0 if work.on_gpu else training_memory(work.config, work.batch)),
         disk=copies * checkpoint,
         less=work.less,
     )
     yield Step(
-        name=f"Validating, {round(share * work.validations):,} times",
+        name=f"Validation: {round(share * work.validations):,} in all",
         seconds=None if work.on_gpu else validate,
         memory=training,
         disk=copies * checkpoint,

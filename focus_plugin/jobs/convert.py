@@ -4,15 +4,19 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.files import existing_file, sha256
+from focus_plugin.forecast.conversion import conversion_forecast, conversion_work
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
 from focus_plugin.manifest import Manifest, describe, read_manifest
 from focus_plugin.mixing.matrix import MixingMatrix, load_matrix, save_matrix
 from focus_plugin.options import settings
@@ -40,7 +44,12 @@ LINES_FOR_LENGTH = 100_000  # tokens per word are settled long before
 
 
 def convert(
-    what: ConversionOptions, how: Initialization, output: Path, phase: Phase = no_phase, verbose: bool = False
+    what: ConversionOptions,
+    how: Initialization,
+    output: Path,
+    phase: Phase = no_phase,
+    verbose: bool = False,
+    start: Start = AT_ONCE,
 ) -> Manifest:
     """Write the converted checkpoint, a fairseq release directory, unless ``output`` already holds it.
 
@@ -54,10 +63,18 @@ def convert(
         load_matrix(how.options.matrix)  # raises if it is damaged, before the source is read
     manifest = _describe(what, how, phase)
 
-    def build(directory: Path) -> Mapping[str, object]:
+    @cache
+    def source_checkpoint() -> Checkpoint:
         with phase("Reading the source checkpoint", 1):
-            source = read_checkpoint(what.source)
-            check_finite(what.source, source)
+            return read_checkpoint(what.source)
+
+    def forecast() -> Forecast:
+        work = conversion_work(what, how, source_checkpoint(), manifest.inputs.get("corpus"))
+        return conversion_forecast(work, output, how.options.device)
+
+    def build(directory: Path) -> Mapping[str, object]:
+        source = source_checkpoint()
+        check_finite(what.source, source)
         with _target_files(what, source.vocabulary, directory) as (dictionary, tokenizer_file):
             vocabulary, tokenizer = read_dictionary(dictionary), load_tokenizer(tokenizer_file)
             target = Target(
@@ -93,7 +110,7 @@ def convert(
             write_report(directory / REPORT, report)
             return found
 
-    return make_directory(output, manifest, build)
+    return make_directory(output, manifest, build, forecast, start)
 
 
 @contextmanager

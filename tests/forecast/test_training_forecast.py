@@ -4,18 +4,13 @@ from pathlib import Path
 
 import pytest
 from commands import refuse, run
-from processes import run_measured
+from processes import run_measured, snapshot
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.forecast.encoder import parameters
 from focus_plugin.forecast.training import TrainingWork, training_steps
 from focus_plugin.jobs.pretrain import training_work
 from focus_plugin.masked_lm.options import Pretraining
-
-
-def snapshot(directory: Path) -> dict[Path, tuple[int, int]]:
-    """Every file below ``directory`` with its size and time."""
-    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in directory.rglob("*")}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +27,7 @@ def test_a_dry_run_of_a_training_says_what_the_training_takes(data, release, tmp
     said = run(*command, "--dry-run").stdout.splitlines()
     assert snapshot(data.parent) == before
     assert not list(tmp_path.iterdir())
-    names = ["Reading the input", "Training, 5 updates", "Validating, 2 times", "Writing the release"]
+    names = ["Reading the input", "Training: 5 updates", "Validation: 2 in all", "Writing the release"]
     assert [line.split("  ")[0] for line in said[1:5]] == names
     measured = run_measured(*command)
     predicted = run(*command, "--dry-run").stdout

@@ -42,3 +42,8 @@ def _share(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def snapshot(directory: Path) -> dict[Path, tuple[int, int]]:
+    """Every file below ``directory`` with its size and time."""
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in directory.rglob("*")}
