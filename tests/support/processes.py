@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Measured:
-    """memory: bytes of the command and its children at most; pages that several share count once."""
+    """memory: bytes of the command and its children at most; files that several have mapped count once."""
 
     memory: int
 
@@ -20,7 +20,8 @@ def run_measured(*arguments: object) -> Measured:
     process = subprocess.Popen([str(program), *map(str, arguments[1:])], stdout=subprocess.DEVNULL)
     most = 0
     while process.poll() is None:
-        most = max(most, sum(map(_share, _tree(process.pid))))
+        held = [_held(pid) for pid in _tree(process.pid)]
+        most = max(most, sum(own for own, _ in held) + max(files for _, files in held))
         time.sleep(0.1)
     assert process.returncode == 0
     return Measured(most)
@@ -36,12 +37,14 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _share(pid: int) -> int:
+def _held(pid: int) -> tuple[int, int]:
+    """Bytes of the process's share of what it has not mapped from files, and of the files that it has mapped."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        return 0, 0
+    sizes = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines[1:])}
+    return sizes["Pss_Anon"], sizes["Rss"] - sizes["Anonymous"]
 
 
 def snapshot(directory: Path) -> dict[Path, tuple[int, int]]:
