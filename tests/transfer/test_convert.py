@@ -397,10 +397,10 @@ def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_fac
     assert "layers: 2, width: 32" in run("focus", "inspect", hugging_face).stdout
     refuse("focus", "inspect", tmp_path, says="expected a directory with a released encoder")
     (tmp_path / "focus.json").write_text("{")
-    refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
+    refuse("focus", "inspect", tmp_path, says="focus.json: is not a manifest")
     manifest = json.loads((vocabulary / "focus.json").read_text())
     (tmp_path / "focus.json").write_text(json.dumps({**manifest, "inputs": ["corpus"]}))
-    refuse("focus", "inspect", tmp_path, says="focus.json: not a manifest")
+    refuse("focus", "inspect", tmp_path, says="focus.json: is not a manifest")
     running = tmp_path / "x.unfinished"
     running.mkdir()
     shutil.copy(converted / "focus.json", running)
