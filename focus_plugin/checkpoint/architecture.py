@@ -1,4 +1,4 @@
-"""Which encoders of transformers compute what fairseq's RoBERTa computes, told from their ``config.json``."""
+"""Decides from its ``config.json`` whether an encoder of transformers computes the same as fairseq's RoBERTa."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ SAME = ("xlm-roberta", "roberta", "camembert")  # one architecture under three n
 _PRE_NORM = "normalizes before its blocks and not after them"
 _OTHER = {
     "albert": "uses one layer again and again",
-    "bert": "divides in its layer norms with another epsilon, 1e-12",
+    "bert": "has another epsilon in its layer norms, 1e-12",
     "big_bird": "attends to some tokens only",
     "deberta": "attends by relative positions",
     "deberta-v2": "attends by relative positions, as mDeBERTa and DeBERTa v3 do",
-    "distilbert": "divides in its layer norms with another epsilon, 1e-12",
+    "distilbert": "has another epsilon in its layer norms, 1e-12",
     "electra": "has no masked-LM head: it was trained to find replaced tokens",
     "eurobert": "has rotary positions and gated feed-forward blocks",
     "longformer": "attends to some tokens only",
@@ -25,22 +25,25 @@ _OTHER = {
     "xlm-roberta-xl": _PRE_NORM,
     "xmod": "has adapters of each language",
 }
-# What transformers assumes where config.json is silent, the values that fairseq's RoBERTa shares, what others would do.
+# Setting: (transformers' default, the values that fairseq's RoBERTa computes, what any other value means).
 _FEATURES: dict[str, tuple[object, tuple[object, ...], str]] = {
     "hidden_act": ("gelu", ("gelu",), "another activation"),
     "position_embedding_type": ("absolute", ("absolute", None), "another kind of positions"),
     "layer_norm_eps": (1e-12, (1e-5,), "another epsilon in the layer norms"),
     "is_decoder": (False, (False, None), "attention to the left only"),
     "quantization_config": (None, (None,), "quantized weights; give the original"),
-    "auto_map": (None, (None, {}), "code of the model's own"),
+    "auto_map": (None, (None, {}), "custom code of the model"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class HuggingFaceConfig:
-    """What of a ``config.json`` decides how an encoder's weights are used. kind: its ``model_type``. pad: the id of
-    ``<pad>``; the positions of a text begin at the row of the position table after it. tied: whether the output
-    embedding may be the input's. sizes: what else it says that the weights say as well, by its name there."""
+    """The settings of a ``config.json`` that decide how an encoder's weights are used.
+
+    kind: its ``model_type``. pad: the id of ``<pad>``; the first position of a text is the next row of the position
+    table. tied: whether the output embedding can be tied to the input embedding. sizes: settings that the shapes of the
+    weights must agree with, by name.
+    """
 
     kind: str
     attention_heads: int
@@ -50,22 +53,21 @@ class HuggingFaceConfig:
 
 
 def same_architecture(path: Path, config: Mapping[str, Any]) -> HuggingFaceConfig:
-    """What ``config``, the content of ``path``, says of an encoder that fairseq's RoBERTa can represent exactly.
+    """The settings in ``config``, the content of ``path``.
 
-    Raises FocusError, with the reason, for every other.
+    Raises FocusError, with the reason, for an encoder that fairseq's RoBERTa cannot represent exactly.
     """
     kind = config.get("model_type")
     if kind not in SAME:
         reason = f", which {_OTHER[str(kind)]}" if str(kind) in _OTHER else ""
         raise FocusError(
-            f"{path}: model_type is {kind!r}{reason}; encoders of the types {', '.join(SAME)} are converted only."
+            f"{path}: model_type is {kind!r}{reason}; only encoders of the types {', '.join(SAME)} can be converted."
         )
     for name, (default, known, otherwise) in _FEATURES.items():
         if (value := config.get(name, default)) not in known:
             wanted = f"{known[0]!r}" if known[0] is not None else "nothing"
             raise FocusError(
-                f"{path}: {name} is {value!r}, that is {otherwise}; fairseq's RoBERTa computes the same for {wanted} "
-                "only."
+                f"{path}: {name} is {value!r}, that is {otherwise}; fairseq's RoBERTa supports only {wanted}."
             )
     sizes = ("num_hidden_layers", "hidden_size", "intermediate_size", "max_position_embeddings", "vocab_size")
     return HuggingFaceConfig(

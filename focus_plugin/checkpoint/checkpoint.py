@@ -1,4 +1,4 @@
-"""The one form in which the program holds an encoder, whatever files it came from."""
+"""The form in which the program holds an encoder in memory, whatever files it came from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
-_FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  # 8 bits need scales beside them
+_FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  # 8-bit types would need scales
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """An encoder with its masked-LM head and vocabulary.
 
-    tensors: float32 under fairseq's names, in the order of ``names.expected_names``; the rows of the embeddings
-    are the vocabulary's tokens. tokenizer: how the model's own tokenizer cuts text, if its files are there.
-    task_heads: what the checkpoint has beside them, such as a classification head, under fairseq's names.
+    tensors: float32, by fairseq's names, in the order of ``names.expected_names``; row i of an embedding belongs to
+    token i of the vocabulary. tokenizer: the model's own tokenizer, if its files are there. task_heads: the other
+    tensors of the checkpoint, such as those of a classification head, by fairseq's names.
     """
 
     config: EncoderConfig
@@ -39,11 +39,11 @@ def assemble(
     tokenizer: Tokenizer | None,
     attention_heads: int,
 ) -> Checkpoint:
-    """Check that the parts fit and put them in order; ``path`` is named in errors.
+    """A checkpoint from its parts, after checking that they fit; ``path`` is named in errors.
 
-    Raises FocusError for a missing tensor, one whose shape does not fit the others or that is not floating, a
-    vocabulary that is not as long as the embedding, missing special tokens, or attention heads that do not divide
-    the width.
+    Raises FocusError for a missing tensor, a tensor whose shape does not fit the others or whose type is not floating,
+    a vocabulary that is not as long as the embedding, missing special tokens, or a number of attention heads that does
+    not divide the width.
     """
     layers = count_layers(tensors)
     tensors = {OUTPUT_EMBEDDING: tensors[EMBEDDING], **tensors} if EMBEDDING in tensors else tensors
@@ -51,7 +51,7 @@ def assemble(
     missing = [name for name in names if name not in tensors]
     if missing or not layers:
         raise FocusError(
-            f"{path}: is not a whole RoBERTa encoder with a masked-LM head; it lacks {len(missing)} tensors"
+            f"{path}: is not a complete RoBERTa encoder with a masked-LM head; it lacks {len(missing)} tensors"
             f"{f', the first of them {missing[0]}' if missing else ''}."
         )
     rows, width = len(tensors[EMBEDDING]), tensors[EMBEDDING].shape[-1]
@@ -59,15 +59,15 @@ def assemble(
     for name in names:
         shape, wanted = tuple(tensors[name].shape), expected_shape(name, rows, positions, width, feedforward)
         if shape != wanted or 0 in shape:
-            raise FocusError(f"{path}: {name} has shape {shape}; beside the other tensors it must have {wanted}.")
+            raise FocusError(f"{path}: {name} has shape {shape}, but the other tensors require {wanted}.")
         if tensors[name].dtype not in _FLOATING:
             raise FocusError(
-                f"{path}: {name} is {tensors[name].dtype}; quantized encoders are not converted, give the original."
+                f"{path}: {name} is {tensors[name].dtype}; quantized encoders cannot be converted, give the original."
             )
     if len(vocabulary) != rows:
         raise FocusError(
             f"{path}: the vocabulary has {len(vocabulary)} tokens (special tokens included) but the embedding "
-            f"matrix {rows} rows; the dictionary does not belong to this checkpoint."
+            f"matrix has {rows} rows; the dictionary does not belong to this checkpoint."
         )
     if absent := [token for token in SPECIALS if token not in vocabulary.ids]:
         raise FocusError(f"{path}: the vocabulary lacks the special tokens {' '.join(absent)}.")

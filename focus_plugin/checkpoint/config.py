@@ -1,4 +1,4 @@
-"""The shape of an encoder: all that has to be known beside its weights to run it."""
+"""The shape of an encoder: what has to be known besides its weights to run it."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ class EncoderConfig:
     """A RoBERTa encoder as XLM-R has it: post-layer-norm, exact GELU, learned positions, layer-norm epsilon 1e-5.
 
     layers: number of transformer layers. width: size of a hidden state. feedforward: inner size of the
-    feed-forward blocks. attention_heads: of each layer, a divisor of width. max_positions: most tokens in one input,
-    ``<s>`` and ``</s>`` included; the position table has two rows more. untied: whether the masked-LM head has an
-    output embedding of its own.
+    feed-forward blocks. attention_heads: number in each layer, a divisor of width. max_positions: the largest number of
+    tokens in one input, ``<s>`` and ``</s>`` included; the position table has two more rows. untied: whether the
+    output embedding of the masked-LM head is separate from the input embedding.
     """
 
     layers: int

@@ -1,4 +1,4 @@
-"""An encoder as a function of its tensors, for the few forward passes that need no framework around them."""
+"""The forward pass of an encoder as a function of its tensors, without fairseq."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
 
 _ENCODER = "encoder.sentence_encoder"
-_FIRST_POSITION = 2  # fairseq counts positions from the padding index on
+_FIRST_POSITION = 2  # the row of the position table that fairseq uses for the first token
 
 
 def hidden_states(config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def hidden_states(config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Ten
 
 
 def head_states(tensors: Mapping[str, Tensor], states: Tensor) -> Tensor:
-    """What the masked-LM head multiplies with the output embedding; same shape as ``states``."""
+    """The states that the masked-LM head multiplies with the output embedding; same shape as ``states``."""
     return _norm(tensors, "encoder.lm_head.layer_norm", gelu(_linear(tensors, "encoder.lm_head.dense", states)))
 
 

@@ -1,4 +1,4 @@
-"""Encoders by their names on the Hugging Face Hub."""
+"""Finds an encoder by its name on the Hugging Face Hub."""
 
 import re
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ _PICKLES = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
-    """Where an encoder is. revision: of what is from the Hub its name there and the commit, ``NAME@COMMIT``."""
+    """Where an encoder is. revision: ``NAME@COMMIT`` if it is from the Hub, else None."""
 
     directory: Path
     revision: str | None
 
 
 def locate(source: Path, phase: Phase = no_phase, verbose: bool = False) -> Located:
-    """The directory that ``source`` names, or else what the Hub has under that name, ``NAME`` or ``NAME@REVISION``.
+    """The directory ``source``, or, if there is no such directory, the model ``NAME`` or ``NAME@REVISION`` on the Hub.
 
-    The latter is fetched into the Hub's own cache unless it is there: its safetensors, or if it has none its pickles.
-    A model of another architecture is refused before its weights are fetched. ``verbose`` shows the Hub's progress
-    bars. Raises FocusError where neither can be had.
+    The model is fetched into the Hub's own cache unless it is there already: its safetensors files, or its pickles if
+    it has none. A model of another architecture is refused before its weights are fetched. ``verbose`` shows the Hub's
+    progress bars. Raises FocusError if there is neither a directory nor a model that can be fetched.
     """
     named = _NAME.fullmatch(str(source))
     if source.exists() or not named:
@@ -52,7 +52,7 @@ def locate(source: Path, phase: Phase = no_phase, verbose: bool = False) -> Loca
             if not _has_weights(directory):
                 snapshot_download(model, revision=directory.name, allow_patterns=patterns)
     if not _has_weights(directory):
-        raise FocusError(f"{source}: {directory} lacks weights; the Hub has none, or could not be asked for them.")
+        raise FocusError(f"{source}: {directory} lacks weights; the Hub has none, or they could not be fetched.")
     return Located(directory=directory, revision=f"{model}@{directory.name}")
 
 
@@ -63,7 +63,7 @@ def _has_weights(directory: Path) -> bool:
 
 @contextmanager
 def _told(source: Path, model: str, revision: str | None) -> Iterator[None]:
-    """Turn what the Hub's client raises into a FocusError."""
+    """Turn any exception of the Hub's client into a FocusError."""
     from huggingface_hub import constants, errors
 
     try:
@@ -87,7 +87,7 @@ def _told(source: Path, model: str, revision: str | None) -> Iterator[None]:
         raise FocusError(
             f"{source}: no such directory; {why}, and {constants.HF_HUB_CACHE} holds no model of that name."
         ) from error
-    except Exception as error:  # the client's HTTP library, and with it what it raises, differs between its versions
+    except Exception as error:  # versions of the client use different HTTP libraries, each with its own exceptions
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FocusError(f"{source}: could not be fetched from the Hugging Face Hub ({reason}).") from error
 

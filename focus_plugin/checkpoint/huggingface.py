@@ -37,7 +37,10 @@ _ROWS = (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS)
 
 
 def read_huggingface(directory: Path) -> Checkpoint:
-    """Read an XLM-R, RoBERTa or CamemBERT directory. Raises FocusError for what fairseq cannot represent exactly."""
+    """Read an XLM-R, RoBERTa or CamemBERT directory.
+
+    Raises FocusError for an encoder that fairseq cannot represent exactly.
+    """
     config = same_architecture(path := directory / CONFIG, read_json(path))
     weights = _read_weights(directory)
     return from_weights(path, config, weights, *read_tokenizer(directory, config.kind))
@@ -50,9 +53,9 @@ def from_weights(
     vocabulary: Vocabulary,
     tokenizer: Tokenizer | None,
 ) -> Checkpoint:
-    """The encoder with ``weights`` under transformers' names; ``path``, where ``config`` is from, is named in errors.
+    """The encoder with ``weights``, by transformers' names. ``path``: the file of ``config``, named in errors.
 
-    Raises FocusError for what fairseq cannot represent exactly.
+    Raises FocusError for an encoder that fairseq cannot represent exactly.
     """
     tensors = from_hugging_face(weights)
     _require_sizes(path, config, tensors)
@@ -61,10 +64,10 @@ def from_weights(
     if vocabulary.ids.get(PAD, config.pad) != config.pad:
         raise FocusError(
             f"{path}: pad_token_id is {config.pad}, but {PAD} has the id {vocabulary.ids[PAD]} in the "
-            "tokenizer; positions are counted by the former, so one of the two is wrong."
+            "tokenizer; they must be equal, since positions depend on pad_token_id."
         )
     rows = len(tensors.get(EMBEDDING, ()))
-    if rows % 8 == 0 and 0 < rows - len(vocabulary) < 128:  # rows without a token, to make the size a round number
+    if rows % 8 == 0 and 0 < rows - len(vocabulary) < 128:  # padding rows without tokens
         tensors.update({name: tensors[name][: len(vocabulary)] for name in _ROWS if name in tensors})
     return assemble(path.parent, tensors, vocabulary, tokenizer, config.attention_heads)
 
@@ -121,9 +124,10 @@ def _config(config: EncoderConfig, vocabulary: Vocabulary, architecture: str) ->
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The files that hold the weights, none if there are none: one, or an index and the shards it names.
+    """The files that hold the weights: one file, or an index and the shards that it names; an empty list if there are
+    none.
 
-    safetensors come before pickles. Raises FocusError for an index that names no files of the directory.
+    safetensors files are preferred to pickles. Raises FocusError for an index that names files elsewhere.
     """
     for whole, index in ((WEIGHTS, SHARDS), (PICKLED, PICKLED_SHARDS)):
         if (path := directory / whole).is_file():
@@ -137,7 +141,7 @@ def _shards(index: Path) -> list[Path]:
     shards = read_json(index).get("weight_map")
     names = set(shards.values()) if isinstance(shards, dict) else set()
     if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
-        raise FocusError(f"{index}: expected the names of files beside it, by tensor, as its weight_map.")
+        raise FocusError(f"{index}: its weight_map must map the names of tensors to names of files beside it.")
     return [index.with_name(name) for name in sorted(names)]
 
 
@@ -153,7 +157,7 @@ def _read_weights(directory: Path) -> dict[str, Tensor]:
 
 
 def _require_sizes(path: Path, config: HuggingFaceConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Raise FocusError where ``config.json`` says another size than the weights: it then describes another model."""
+    """Raise FocusError if a size in ``config.json`` differs from that of the weights: it describes another model."""
     feedforward = tensors.get("encoder.sentence_encoder.layers.0.fc1.bias", ())
     found = {
         "num_hidden_layers": count_layers(tensors),
@@ -169,11 +173,11 @@ def _require_sizes(path: Path, config: HuggingFaceConfig, tensors: Mapping[str, 
 def _take_output(
     path: Path, config: HuggingFaceConfig, weights: Mapping[str, Tensor], tensors: dict[str, Tensor]
 ) -> None:
-    """The masked-LM head's output embedding and bias as transformers uses them."""
+    """Put the masked-LM head's output embedding and bias, as transformers uses them, into ``tensors``."""
     if "encoder.lm_head.dense.weight" not in tensors:
         raise FocusError(
-            f"{path.parent}: has no masked-LM head, which converting and training need: it was saved as an encoder "
-            "alone or for another task. Give the masked LM from which it was trained."
+            f"{path.parent}: has no masked-LM head, which converting and training need: it was saved without a head or "
+            "for another task. Give the masked LM from which it was trained."
         )
     if not config.tied and OUTPUT_EMBEDDING not in tensors:
         raise FocusError(
@@ -187,9 +191,9 @@ def _take_output(
 def _take_positions(
     directory: Path, config: HuggingFaceConfig, weights: Mapping[str, Tensor], tensors: dict[str, Tensor]
 ) -> None:
-    """Make the position table fairseq's, where a text begins at row 2 and no token has a type.
+    """Convert the position table to fairseq's, in which the first position is row 2 and there are no token types.
 
-    Type 0 stands at every position, so its vector can be part of each position's.
+    All tokens have type 0, so its vector is added to every position's.
     """
     if (positions := tensors.get(POSITIONS)) is None or positions.ndim != 2:
         return
@@ -197,7 +201,7 @@ def _take_positions(
     if types is not None:
         if types.shape[1:] != positions.shape[1:] or not len(types):
             raise FocusError(
-                f"{directory}: its token types have shape {tuple(types.shape)}; expected rows of its width."
+                f"{directory}: its token types have shape {tuple(types.shape)}; expected rows as wide as the embedding."
             )
         if torch.any(types[0] != 0):
             positions = positions.to(torch.float32) + types[0].to(torch.float32)

@@ -1,4 +1,4 @@
-"""The names of an encoder's weights: fairseq's, which this program uses, and Hugging Face's, in one table."""
+"""The names of an encoder's weights in fairseq, which this program uses, and in transformers."""
 
 import re
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def expected_names(layers: int) -> list[str]:
 
 
 def expected_shape(name: str, rows: int, positions: int, width: int, feedforward: int) -> tuple[int, ...]:
-    """The shape that the tensor ``name`` has in an encoder of these sizes; ``rows`` are those of the embedding."""
+    """The shape of the tensor ``name`` in an encoder of these sizes; ``rows``: number of rows of the embedding."""
     if name in (EMBEDDING, OUTPUT_EMBEDDING):
         return rows, width
     if name in (POSITIONS, OUTPUT_BIAS):
@@ -56,7 +56,7 @@ def expected_shape(name: str, rows: int, positions: int, width: int, feedforward
 
 
 def from_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename what the table names; what it does not (pooler, position ids, token types) is left out."""
+    """``tensors`` by fairseq's names. Those without one (pooler, position ids, token types) are left out."""
     renamed = {}
     for name, tensor in tensors.items():
         name = re.sub(r"^(roberta|bert|model)\.", "", name)
@@ -70,7 +70,7 @@ def from_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The other way round, with the prefix of XLM-R's classes."""
+    """``tensors`` by transformers' names, with the prefix of XLM-R's classes."""
     names = {ours: theirs for theirs, ours in _HUGGING_FACE.items()}
     renamed = {}
     for name, tensor in tensors.items():
@@ -84,10 +84,10 @@ def to_hugging_face(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_old_fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Today's fairseq names for those of its releases since 2019.
+    """``tensors`` by the names of today's fairseq; those of its releases since 2019 are renamed.
 
-    Then the encoder was called decoder, the layer norm of the embeddings ``emb_layer_norm``, and query, key and
-    value projections were one matrix.
+    In these releases the encoder was called decoder, the layer norm of the embeddings was called ``emb_layer_norm``,
+    and the query, key and value projections were one matrix.
     """
     renamed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""A checkpoint from whatever directory the user names."""
+"""Reads a checkpoint from a directory in either layout."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ TOKENIZER_FILES = (
 
 
 def read_checkpoint(directory: str | Path) -> Checkpoint:
-    """Read a fairseq release or a Hugging Face directory. Raises FocusError if it is neither, or damaged."""
+    """Read a fairseq release or a Hugging Face directory. Raises FocusError if it is neither, or is damaged."""
     directory = Path(directory)
     if (directory / MODEL).is_file():
         return read_release(directory)
@@ -44,7 +44,7 @@ def model_files(directory: Path) -> list[Path]:
 
 
 def checkpoint_files(directory: str | Path) -> list[Path]:
-    """The files of a checkpoint directory that decide what it is, for hashing."""
+    """The files that determine the content of a checkpoint directory, for hashing."""
     directory = Path(directory)
     names = TOKENIZER_FILES if (directory / MODEL).is_file() else (CONFIG, *TOKENIZER_FILES)
     return [*model_files(directory), *(path for name in names if (path := directory / name).is_file())]

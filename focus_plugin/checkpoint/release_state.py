@@ -1,4 +1,4 @@
-"""The contents of a ``model.pt`` that fairseq loads anywhere, as tensors and plain Python values alone."""
+"""The contents of a ``model.pt`` that every fairseq loads: only tensors and plain Python values."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def release_state(config: EncoderConfig, tensors: "Mapping[str, torch.Tensor]") -> dict[str, Any]:
-    """The state to save with ``torch.save`` so that stock fairseq takes it for one of its XLM-R releases.
+    """The state to save with ``torch.save`` so that fairseq without our plugin loads it as one of its XLM-R releases.
 
-    ``tensors`` has fairseq's names, classification heads included. What is saved needs no plugin and no
-    allow-list: ``XLMRModel.from_pretrained`` loads it from a directory that also holds ``dict.txt`` and
+    ``tensors``: by fairseq's names, task heads included. Loading needs neither the plugin nor an allow-list:
+    ``XLMRModel.from_pretrained`` loads it from a directory that also holds ``dict.txt`` and
     ``sentencepiece.bpe.model``, ``fairseq-train --finetune-from-model`` starts from it and ``fairseq-validate
     --path`` evaluates it.
     """
@@ -21,7 +21,7 @@ def release_state(config: EncoderConfig, tensors: "Mapping[str, torch.Tensor]") 
         "args": None,
         "cfg": _configuration(config),
         "model": dict(tensors),
-        # fairseq-train reads these even where it starts anew from the weights alone.
+        # fairseq-train reads these even if it uses only the weights.
         "optimizer_history": [{"optimizer_name": "", "criterion_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
         "extra_state": {"train_iterator": {"epoch": 1}},
         "last_optimizer_state": None,
@@ -29,7 +29,7 @@ def release_state(config: EncoderConfig, tensors: "Mapping[str, torch.Tensor]") 
 
 
 def _configuration(config: EncoderConfig) -> dict[str, Any]:
-    """fairseq overwrites only keys that a checkpoint has, so everything it must be able to set stands here."""
+    """The configuration, with every key that fairseq must be able to set: it overwrites only keys that exist."""
     return {
         "common": {"seed": 1, "tpu": False},
         "task": {"_name": "masked_lm", "data": "", "tokens_per_sample": config.max_positions},
@@ -44,7 +44,7 @@ def _configuration(config: EncoderConfig) -> dict[str, Any]:
 
 
 def fairseq_shape(config: EncoderConfig) -> dict[str, int | bool]:
-    """``config`` under the names of fairseq's model options."""
+    """``config`` by the names of fairseq's model options."""
     return {
         "encoder_layers": config.layers,
         "encoder_embed_dim": config.width,

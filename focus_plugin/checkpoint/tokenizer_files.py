@@ -1,4 +1,4 @@
-"""The tokenizer in a Hugging Face directory, with the ids by which its rows are numbered."""
+"""Reads the tokenizer in a Hugging Face directory, with its token ids."""
 
 from pathlib import Path
 
@@ -28,8 +28,8 @@ _CAMEMBERT = ("<s>NOTUSED", PAD, "</s>NOTUSED", UNKNOWN, "<unk>NOTUSED")  # befo
 def read_tokenizer(directory: Path, kind: str) -> tuple[Vocabulary, Tokenizer]:
     """The vocabulary and the tokenizer; ``kind``: the encoder's ``model_type``. Raises FocusError if there is none.
 
-    Tokens that were added to a tokenizer stand in its ``tokenizer.json``, or beside its other files in
-    ``added_tokens.json``; of the latter the rows are known, but no text is cut into them.
+    Tokens that were added to a tokenizer are in its ``tokenizer.json``, or in ``added_tokens.json`` beside its other
+    files. Those in ``added_tokens.json`` are part of the vocabulary, but text is never cut into them.
     """
     if (path := directory / TOKENIZER_JSON).is_file():
         return read_tokenizer_json(path), hugging_face_tokenizer(path)
@@ -44,7 +44,7 @@ def read_tokenizer(directory: Path, kind: str) -> tuple[Vocabulary, Tokenizer]:
 
 
 def _is_camembert(directory: Path, kind: str) -> bool:
-    """transformers takes the class from ``tokenizer_config.json``, or without one from ``model_type``."""
+    """Whether transformers would load CamemBERT's tokenizer: by ``tokenizer_config.json``, else by ``model_type``."""
     path = directory / SETTINGS
     named = read_json(path).get("tokenizer_class") if path.is_file() else None
     return str(named).startswith("Camembert") if named else kind == "camembert"

@@ -1,4 +1,4 @@
-"""Tensors from files that may come from anywhere: memory-mapped, and without running what they contain."""
+"""Reads tensors, memory-mapped, from files that need not be trusted: no code in them is run."""
 
 import pickle
 import re
@@ -15,10 +15,10 @@ from focus_plugin.trusted import trusted_globals
 
 
 def load_pickled(path: Path) -> Any:
-    """What ``torch.save`` wrote, tensors memory-mapped where the format allows.
+    """What ``torch.save`` wrote, with tensors memory-mapped if the format allows it.
 
-    Only tensors, plain values and the classes of fairseq's configurations are let in. Raises FocusError for a
-    missing or damaged file and for one that wants anything else.
+    Only tensors, plain values and the classes of fairseq's configurations are loaded. Raises FocusError for a missing
+    or damaged file and for one that asks for anything else.
     """
     if not path.is_file():
         raise FocusError(f"{path}: no such file.")
@@ -28,27 +28,26 @@ def load_pickled(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         if wanted := re.search(r"GLOBAL (\S+)", str(error)):
             raise FocusError(
-                f"{path}: refused. The file asks for {wanted[1]}, which no checkpoint has a need of; loading it "
-                "could run whatever its author wanted."
+                f"{path}: refused. The file asks for {wanted[1]}, which no checkpoint needs; loading it could run any "
+                "code of its author."
             ) from error
         raise FocusError(f"{path}: damaged or not a PyTorch checkpoint.") from error
-    except Exception as error:  # the unpickler runs into whatever a damaged or hostile file makes of its stack
+    except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
         raise FocusError(f"{path}: damaged or not a PyTorch checkpoint ({_first_line(error)}).") from error
 
 
 def named_tensors(path: Path, loaded: object) -> dict[str, Tensor]:
-    """What ``path`` holds, if that is tensors by name; scalars, of which an encoder has none, are left out.
+    """``loaded``, the content of ``path``, as tensors by name. Scalars are left out, since no encoder has any.
 
-    Raises FocusError if it is anything else, also for a tensor whose numbers are not all there: a sparse or nested
-    one, or one of the device "meta", all of which a file can ask for.
+    Raises FocusError if it is anything else, and for a tensor that is sparse, nested or on the device "meta".
     """
     if not isinstance(loaded, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in loaded.items()
     ):
-        raise FocusError(f"{path}: holds no weights; a mapping from names to tensors is expected there.")
+        raise FocusError(f"{path}: holds no weights; expected a mapping from names to tensors.")
     for name, tensor in loaded.items():
         if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_nested:
-            raise FocusError(f"{path}: {name} is no ordinary tensor; expected one with all its numbers in the file.")
+            raise FocusError(f"{path}: {name} is not a dense tensor; expected one with all its numbers in the file.")
     return {name: tensor for name, tensor in loaded.items() if tensor.ndim}
 
 

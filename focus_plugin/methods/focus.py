@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FocusOptions(MatchingOptions):
-    """Of FOCUS."""
+    """The options of FOCUS."""
 
     rare: str = option(
         "ngrams",
         choices=("ngrams", "fill"),
-        help="Tokens too rare for a vector of their own: mix them by the vector of their n-grams, or fill them.",
+        help="Tokens that are too rare for a vector of their own: mix them by the vector of their n-grams, or fill "
+        "them.",
     )
     special_anchors: bool = option(
-        False, help="Let special tokens that have a vector, which is fastText's line end, be part of mixtures."
+        False, help="Allow special tokens in mixtures. Only </s> has a vector, fastText's vector of the line end."
     )
 
 
@@ -50,7 +51,7 @@ def focus(given: Given) -> "Mixing":
     ids, columns = np.unique(copied[anchors], return_inverse=True)
     if len(ids) == len(anchors):
         return Mixing(copied, copied[anchors], blocks)
-    # Several overlapping tokens can be one of the source's: each has a vector of its own, but they share a row.
+    # Several target tokens can overlap with the same source token: each has its own vector, but they share one row.
     return Mixing(copied, ids, (merged(block, columns, len(ids)) for block in blocks))
 
 
@@ -61,7 +62,7 @@ def _nothing_to_mix(overlapping: bool) -> str:
             "the auxiliary vectors were made with the target vocabulary, on text of the target language."
         )
     return (
-        "Source and target vocabulary have no token in common but special ones, so FOCUS has nothing to mix. Check "
+        "Source and target vocabulary have only special tokens in common, so FOCUS has nothing to mix. Check "
         "that each was read from the right files and that they share a script; --match-fuzzy also matches tokens "
         "that differ in case or word start."
     )

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
     from focus_plugin.mixing.mixing import Mixing
 
-BATCH = 4096  # tokens cut, or rows made, at a time
+BATCH = 4096  # tokens cut, or rows computed, at once
 PARTS = {"mean": slice(None), "first": slice(1), "last": slice(-1, None)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PiecesOptions(MatchingOptions):
-    """Of the mean of pieces."""
+    """The options of the mean of pieces."""
 
     pieces: str = option(
-        "mean", choices=tuple(PARTS), help="What makes a row: the mean of its pieces, the first or the last alone."
+        "mean", choices=tuple(PARTS), help="Make a row from the mean of its pieces, or from the first or last piece."
     )
     norm: str = option(
         "none",
         choices=("none", "source"),
-        help="Leave each row as long as it comes out, or scale it to the mean norm of the source's rows.",
+        help="Leave the norm of each row as it is, or scale it to the mean norm of the source's rows.",
     )
 
 
@@ -37,8 +37,8 @@ def pieces(given: Given) -> "Mixing":
     """The mixing matrix of the mean of pieces.
 
     Overlapping tokens keep their rows. A new token's text is cut by the source's tokenizer, and its row is the mean of
-    those pieces' rows. Tokens without text, such as bytes that are no whole character, and those of which the source
-    knows no piece are left to the fill.
+    those pieces' rows. Tokens without text, such as bytes that are no whole character, and tokens of which the source
+    has no piece are filled.
     """
     import numpy as np
     from scipy.sparse import csr_matrix
@@ -69,7 +69,9 @@ def _cuts(given: Given, new: "np.ndarray") -> Iterator[tuple[int, list[int]]]:
     assert tokenizer is not None
     table, by_form = piece_ids(tokenizer, source), {form: i for i, form in enumerate(source.forms)}
     first = tokenizer.ids(["a"])[0][:1]
-    starts_word = any(source.forms[table[i]].startswith(WORD_START) for i in first)  # at the start of a text, unasked
+    starts_word = any(
+        source.forms[table[i]].startswith(WORD_START) for i in first
+    )  # added by the tokenizer at the start of a text
     texts = [(i, form) for i in new if not is_bytes(form := given.target.forms[i])]
 
     def spelled(form: str) -> str:
@@ -80,7 +82,7 @@ def _cuts(given: Given, new: "np.ndarray") -> Iterator[tuple[int, list[int]]]:
         for (i, form), cut in zip(batch, tokenizer.ids([spelled(form) for _, form in batch]), strict=True):
             found = [int(table[j]) for j in cut]
             if found and not form.startswith(WORD_START):
-                # The text was cut as a word; inside one, its first piece has no word start.
+                # The text was cut as the start of a word, but this token is not one: its first piece has no word start.
                 inside = source.forms[found[0]].removeprefix(WORD_START)
                 found[:1] = [by_form.get(inside, found[0])] if inside else []
             found = [j for j in found if not source.special[j]]
@@ -89,7 +91,7 @@ def _cuts(given: Given, new: "np.ndarray") -> Iterator[tuple[int, list[int]]]:
 
 
 def _scaled(weights: "csr_matrix", embedding: "Tensor") -> "csr_matrix":
-    """``weights`` with each row scaled so that the embedding it makes has the mean norm of the source's."""
+    """``weights`` with each row scaled so that the resulting embedding has the mean norm of the source's rows."""
     import numpy as np
     import torch
     from scipy.sparse import diags

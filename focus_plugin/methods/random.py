@@ -1,4 +1,4 @@
-"""The baseline."""
+"""The baseline: copies and random rows."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def random(given: Given) -> "Mixing":
-    """A mixing matrix without mixtures."""
+    """A mixing matrix with copies of the overlapping tokens and no mixtures."""
     from focus_plugin.mixing.mixing import Mixing
 
     return Mixing(overlapping(given))

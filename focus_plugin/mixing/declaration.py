@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Need(Enum):
-    """What a method can ask for. The value is the field of ``Given`` that is then filled."""
+    """What a method can ask for. The value is the name of the field of ``Given`` that is then set."""
 
     VECTORS = "vectors"
     EMBEDDING = "embedding"
@@ -43,9 +43,9 @@ class NoOptions:
 class MethodFile:
     """A file that a method reads.
 
-    name: its key in ``Given.files``, and with dashes its option on the command line. help: one sentence. read: from
-    the path to what the method is given; it raises FocusError for a file that is damaged. required: whether the user
-    has to name one; the method is otherwise given None.
+    name: its key in ``Given.files``, and with dashes its option on the command line. help: one sentence. read: a
+    function from the path to what the method is given; it raises FocusError for a damaged file. required: whether the
+    user has to name a file; if not required and not named, the method is given None.
     """
 
     name: str
@@ -58,15 +58,15 @@ class MethodFile:
 class Given:
     """What a method is given.
 
-    source, target: the two vocabularies. With ``--extend`` the target is that of the language alone; where its tokens
-    stand in the extended vocabulary is not the method's concern. options: an instance of the dataclass that the
-    method declares. files: what was read from each of its files, by name. seed: for whatever is drawn at random.
-    device: torch's name of where to compute. progress: to be called with the number of target tokens done.
+    source, target: the two vocabularies. With ``--extend`` the target is the vocabulary of the language alone; the
+    caller moves the rows to their places in the extended vocabulary. options: an instance of the dataclass that the
+    method declares. files: what was read from each of its files, by name. seed: the random seed. device: where to
+    compute, as torch names it. progress: to be called with the number of target tokens done since the last call.
 
-    The others are None unless the method needs them. vectors: static vectors of the target's tokens. embedding: the
-    source's input embeddings, shape (source, width), float32. model: the source encoder. source_tokenizer,
-    target_tokenizer: how each cuts text. text: lines of the target language, a sample of them if the text is large;
-    it can be iterated over more than once.
+    The other fields are None unless the method needs them. vectors: static vectors of the target's tokens. embedding:
+    the source's input embeddings, shape (source, width), float32. model: the source encoder. source_tokenizer,
+    target_tokenizer: the tokenizers of the two vocabularies. text: lines of the target language, or a sample of them
+    if the text is large; it can be iterated over more than once.
     """
 
     source: "Vocabulary"
@@ -89,9 +89,9 @@ class Method:
     """A way to make the rows of a target vocabulary.
 
     name: what ``--method`` takes. summary: one sentence. paper: where it was published, or empty. make: the method
-    itself. options: a frozen dataclass whose fields are made by ``focus_plugin.options.option``. files: what it reads
-    besides. needs: what it has to be given. published: values of options, its own or the conversion's, with which the
-    result is that of its authors' software; ``--paper`` applies them.
+    itself. options: a frozen dataclass whose fields are made by ``focus_plugin.options.option``. files: the files that
+    it reads. needs: what it has to be given. published: the values of its own options and of the conversion's that
+    reproduce the software of the method's authors; ``--paper`` applies them.
     """
 
     name: str

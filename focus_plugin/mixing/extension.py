@@ -1,4 +1,4 @@
-"""What a method made of a language's vocabulary, as rows of a vocabulary that extends the source's by it."""
+"""Moves the rows that a method made for a language's vocabulary into a vocabulary that extends the source's."""
 
 from dataclasses import replace
 
@@ -10,10 +10,11 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def extended(made: Mixing | Rows, source: Vocabulary, language: Vocabulary, target: Vocabulary) -> Mixing | Rows:
-    """``made``, which makes ``language`` of ``source``, with its rows where ``target`` has their tokens.
+    """``made``, which turns ``source`` into ``language``, with each row moved to the id of its token in ``target``.
 
-    ``target`` holds the tokens of both. Those of the source keep their rows, whatever else is alike. So only tokens
-    of the language are anchors, as with the authors' package and section 4.1 of the FOCUS paper.
+    ``target`` holds the tokens of ``source`` and ``language``. Every token of the source keeps its row. Since ``made``
+    was computed for the language's vocabulary, only tokens of the language are anchors, as in the authors' package and
+    in section 4.1 of the FOCUS paper.
     """
     rows = np.array([target.ids[token] for token in language.tokens])
     copied = np.full(len(target), -1, dtype=np.int64)
@@ -26,7 +27,7 @@ def extended(made: Mixing | Rows, source: Vocabulary, language: Vocabulary, targ
 
 
 def _selected(made: Rows) -> Rows:
-    """Without learned rows of tokens that are copied."""
+    """``made`` without the learned rows of tokens that are copied."""
     kept = np.flatnonzero(made.copied[made.ids] < 0)
     output, bias = (None if part is None else part[kept] for part in (made.output_embedding, made.bias))
     return replace(made, ids=made.ids[kept], embedding=made.embedding[kept], output_embedding=output, bias=bias)

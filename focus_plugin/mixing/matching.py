@@ -1,4 +1,4 @@
-"""Which target tokens keep the row of a source token: the options of every method that copies, and the copies."""
+"""The overlap of two vocabularies, whose rows are copied, and the options by which tokens are compared."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class MatchingOptions:
-    """To inherit from. Without them, tokens overlap if their canonical forms are the same."""
+    """A base class for the options of methods. By default tokens overlap if their canonical forms are equal."""
 
-    match_symbols: bool = option(False, help="Numbers, punctuation and space overlap without regard to word starts.")
-    match_fuzzy: bool = option(False, help="All tokens overlap without regard to case and word starts.")
+    match_symbols: bool = option(False, help="Ignore word starts when numbers, punctuation and spaces are compared.")
+    match_fuzzy: bool = option(False, help="Ignore case and word starts when tokens are compared.")
 
 
 def overlapping(given: Given) -> "np.ndarray":
-    """For each target token the id of the source token that it is the same as, or -1; shape (target,), int64.
+    """For each target token the id of the source token that it overlaps with, or -1; shape (target,), int64.
 
-    ``given.options`` must be MatchingOptions.
+    ``given.options`` must be an instance of MatchingOptions.
     """
     from focus_plugin.vocabulary.overlap import Matching, overlap
 

@@ -1,4 +1,4 @@
-"""The mixing matrix as a whole: kept in a file, applied again, and looked at."""
+"""The whole mixing matrix: saved to a file, read back, applied again and shown token by token."""
 
 import json
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ _TYPES = {
 class MixingMatrix:
     """All rows of a mixing matrix.
 
-    source, target: the tokens that columns and rows stand for. copied: (target,), the source id of a copied row, or
-    -1. weights: (target, source), float32, the mixtures; the rows of all other tokens are empty. similarity:
-    (target,), float32, the cosine to the most similar anchor, NaN where no vectors were compared. learned: (target,),
-    bool, tokens whose rows a method made with the source model's help, so that no matrix can make them; other tokens
-    that are neither copied nor mixed were filled. convex: see ``Mixing``.
+    source, target: the tokens of the columns and of the rows. copied: (target,), the source id of a copied row, or -1.
+    weights: (target, source), float32, the mixtures; the rows of all other tokens are empty. similarity: (target,),
+    float32, the cosine to the most similar anchor, NaN where no vectors were compared. learned: (target,), bool, tokens
+    whose rows a method made with the source model, so that this matrix cannot reproduce them. All other tokens were
+    filled. convex: see ``Mixing``.
     """
 
     source: tuple[str, ...]
@@ -57,16 +57,16 @@ def save_matrix(path: str | Path, matrix: MixingMatrix) -> None:
         "similarity": matrix.similarity,
         "learned": matrix.learned,
     }
-    said = {"source": matrix.source, "target": matrix.target, "convex": matrix.convex}
-    with whole_file(path) as temporary:  # of several entries safetensors writes any first
-        save_file(arrays, temporary, {_TOKENS: json.dumps(said, ensure_ascii=False)})
+    description = {"source": matrix.source, "target": matrix.target, "convex": matrix.convex}
+    with whole_file(path) as temporary:  # one metadata entry: safetensors writes several in no fixed order
+        save_file(arrays, temporary, {_TOKENS: json.dumps(description, ensure_ascii=False)})
 
 
 def load_matrix(path: str | Path) -> MixingMatrix:
-    """Read what ``save_matrix`` wrote. Raises FocusError for a file that is damaged or something else.
+    """Read what ``save_matrix`` wrote. Raises FocusError for a file that is damaged or no mixing matrix.
 
-    The weights of a token must be finite and, unless the file says otherwise, not negative and sum to 1; a token is
-    copied, mixed or learned, not two of these.
+    The weights of a token must be finite. They must not be negative and must sum to 1, unless the file declares that
+    they are not convex. A token can be only one of copied, mixed and learned.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -75,15 +75,15 @@ def load_matrix(path: str | Path) -> MixingMatrix:
         with safe_open(path, "numpy") as file:
             if _TOKENS not in (file.metadata() or {}):
                 raise FocusError(f"{path}: not a mixing matrix; focus convert writes one into its output.")
-            said = json.loads(file.metadata()[_TOKENS])
+            description = json.loads(file.metadata()[_TOKENS])
             stored = {name: file.get_tensor(name) for name in _TYPES}
         if wrong := [name for name, kind in _TYPES.items() if not np.issubdtype(stored[name].dtype, kind)]:
             raise ValueError(f"its array {wrong[0]} is {stored[wrong[0]].dtype}")
-        source, target = tuple(said["source"]), tuple(said["target"])
+        source, target = tuple(description["source"]), tuple(description["target"])
         weights = csr_matrix((stored["weights"], stored["columns"], stored["offsets"]), (len(target), len(source)))
         weights.check_format()
         parts = {name: stored[name] for name in ("copied", "similarity", "learned")}
-        matrix = MixingMatrix(source, target, weights=weights, convex=bool(said["convex"]), **parts)
+        matrix = MixingMatrix(source, target, weights=weights, convex=bool(description["convex"]), **parts)
         _check(matrix)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FocusError(f"{path}: damaged or not a mixing matrix ({error}).") from error
@@ -106,27 +106,27 @@ def _check(matrix: MixingMatrix) -> None:
 
 
 def as_mixing(path: str | Path, matrix: MixingMatrix, source: Vocabulary, target: Vocabulary) -> Mixing:
-    """The matrix read from ``path`` as methods yield theirs, to be applied again.
+    """The matrix read from ``path`` as a ``Mixing``, to be applied again.
 
-    Raises FocusError if the vocabularies are not those it was made for, token by token, and if it lacks learned rows.
+    Raises FocusError if the tokens of the vocabularies are not those that it was made for, and if it has learned rows.
     """
     for name, tokens, theirs in (("source", source.tokens, matrix.source), ("target", target.tokens, matrix.target)):
         if tokens != theirs:
             different = next((pair for pair in zip(tokens, theirs, strict=False) if pair[0] != pair[1]), None)
-            where = f"the first difference is {different[0]!r} here and {different[1]!r} there" if different else ""
-            where = where or f"{len(tokens)} tokens here and {len(theirs)} there"
+            where = f"the first difference is {different[1]!r} in the file, {different[0]!r} here" if different else ""
+            where = where or f"it has {len(theirs)} tokens in the file, {len(tokens)} here"
             raise FocusError(f"{path}: was made for another {name} vocabulary; {where}.")
     if matrix.learned.any():
         raise FocusError(
-            f"{path}: {int(matrix.learned.sum())} of its tokens have rows that a method made with the source model's "
-            "help, which no matrix can make for another encoder; convert with the method instead."
+            f"{path}: {int(matrix.learned.sum())} of its tokens have rows that a method made with the source model; "
+            "such rows are not in the mixing matrix. Convert with the method instead."
         )
     return mixing_of(matrix.copied, matrix.weights, matrix.similarity, convex=matrix.convex)
 
 
 def mixture(matrix: MixingMatrix, row: int) -> Sequence[tuple[str, float]]:
-    """The source tokens of a target row with their weights, largest in size first; one of weight 1 for a copy, none
-    for a row that was filled or learned."""
+    """The source tokens of a target row with their weights, ordered by absolute weight, largest first. A copied row has
+    one token of weight 1; a filled or learned row has none."""
     if matrix.copied[row] >= 0:
         return [(matrix.source[matrix.copied[row]], 1.0)]
     part = matrix.weights[row]

@@ -1,4 +1,4 @@
-"""The product of a method that mixes: how each target row is made of source rows."""
+"""The result of a method that mixes: the weights of the source rows in each target row."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from torch import Tensor
 
 warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
 
-BLOCK_ROWS = 4096  # of a matrix that is given as a whole
+BLOCK_ROWS = 4096  # rows in one block of a matrix that is given as a whole
 
 
 def _none() -> np.ndarray:
@@ -23,7 +23,7 @@ class Block:
     """Some rows of the mixing matrix.
 
     rows: target ids, shape (n,). weights: (n, anchors), float32, sparse CSR or strided, on any device. similarity:
-    (n,), float32, the cosine of each to its most similar anchor, None where the method compares no vectors.
+    (n,), float32, the cosine of each row to its most similar anchor, None if the method compares no vectors.
     """
 
     rows: np.ndarray
@@ -35,11 +35,11 @@ class Block:
 class Mixing:
     """A mixing matrix, in parts.
 
-    copied: shape (target,), the source id whose row a target token keeps as it is, or -1. anchors: the source ids
-    that the columns of the blocks' weights are, no two alike. blocks: the rows that are mixtures, in order, made as
-    they are asked for, so that they need never stand in memory together. A target token in neither has no mixture and
-    is filled. convex: whether no weight is negative and each row of the blocks sums to 1; if not, the bias of the
-    masked-LM head, which is a log-probability and not a vector, is mixed by the weights' sizes, scaled to sum to 1.
+    copied: shape (target,), the source id whose row is copied for a target token, or -1. anchors: the source ids of the
+    columns of the blocks' weights, all different. blocks: the mixed rows, by ascending target id; they can be computed
+    one after the other, so that they are never in memory together. A target token that is neither copied nor in a block
+    is filled. convex: whether no weight is negative and each row sums to 1. If not, the bias of the masked-LM head is
+    mixed by the absolute weights, scaled to sum to 1, because it is a log-probability and not a vector.
     """
 
     copied: np.ndarray
@@ -51,7 +51,7 @@ class Mixing:
 def mixing_of(
     copied: np.ndarray, weights: csr_matrix, similarity: np.ndarray | None = None, *, convex: bool = True
 ) -> Mixing:
-    """The mixing of a whole matrix of weights, shape (target, source), float32; rows that are empty are no mixtures.
+    """The mixing of a whole matrix of weights, shape (target, source), float32. Empty rows are not mixtures.
 
     ``copied``, ``convex``: see ``Mixing``. ``similarity``: (target,), see ``Block``.
     """
@@ -71,7 +71,7 @@ def _blocks(matrix: csr_matrix, similarity: np.ndarray | None) -> Iterator[Block
 
 
 def merged(block: Block, columns: np.ndarray, width: int) -> Block:
-    """``block`` with its columns moved to ``columns``, shape (anchors,), of ``width``; those that meet are added up."""
+    """``block`` with ``width`` columns, its column i added to column ``columns[i]``; ``columns``: shape (anchors,)."""
     weights = block.weights
     if weights.layout == torch.sparse_csr:
         offsets, held, values = sparse_parts(weights)
@@ -99,7 +99,8 @@ def sparse_parts(weights: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def without_small(weights: Tensor, count: int) -> Tensor:
-    """The weights with no more than the ``count`` largest in size of each row and their equals, if they are strided."""
+    """Strided weights with only the ``count`` largest absolute values of each row, and values equal to the smallest of
+    these, the others set to 0. Sparse weights are returned unchanged."""
     if weights.layout == torch.sparse_csr or weights.shape[1] <= count:
         return weights
     sizes = weights.abs()
@@ -113,7 +114,7 @@ def sparse_weights(offsets: Tensor, columns: Tensor, values: Tensor, width: int)
 
 
 def selected(block: Block, kept: np.ndarray) -> Block:
-    """The rows of ``block`` that are ``kept``, shape (n,), bool."""
+    """The rows of ``block`` for which ``kept``, shape (n,), bool, is true."""
     if kept.all():
         return block
     similarity = None if block.similarity is None else block.similarity[torch.from_numpy(kept)]
@@ -127,7 +128,7 @@ def selected(block: Block, kept: np.ndarray) -> Block:
 
 
 def shares(weights: Tensor) -> Tensor:
-    """The sizes of the weights, each row scaled to sum to 1; a row of zeros stays one. Same shape and layout."""
+    """The absolute weights, each row scaled to sum to 1; a row of zeros remains zero. Same shape and layout."""
     if weights.layout != torch.sparse_csr:
         sizes = weights.abs()
         return sizes / sizes.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)

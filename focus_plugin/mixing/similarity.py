@@ -1,4 +1,4 @@
-"""Mixtures by similarity: the sparsemax of the cosines between vectors, block by block."""
+"""Mixing weights from similarity: the sparsemax of the cosines between vectors, block by block."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.mixing.mixing import Block
 from focus_plugin.mixing.sparsemax import sparsemax
 
-SMALLEST, LARGEST = 1e-15, 1e15  # entries that can be squared and added up
-BLOCK = 1 << 22  # similarities at a time, 16 MB: they still fit a processor's cache
+SMALLEST, LARGEST = 1e-15, 1e15  # absolute values between these can be squared and summed in float32
+BLOCK = 1 << 22  # similarities computed at once: 16 MB, which still fit into a processor's cache
 
 
 def similar(
@@ -19,8 +19,8 @@ def similar(
 ) -> Iterator[Block]:
     """Each of ``new`` as a mixture of ``anchors``, weighted by the sparsemax of the cosine similarities.
 
-    ``vectors``: shape (tokens, dimension), of which ``new`` and ``anchors`` are rows that are not zero. The columns of
-    the blocks are the anchors, in order. Computed on ``device``; ``progress`` is called with the number of rows done.
+    ``vectors``: shape (tokens, dimension). ``new``, ``anchors``: indices of rows of it that are not zero. The columns
+    of the blocks are the anchors, in order. Computed on ``device``; ``progress`` is called with the number of new rows.
     """
     basis = _unit(vectors[anchors], device).T
     rows = max(1, BLOCK // max(basis.shape))
@@ -34,6 +34,6 @@ def similar(
 def _unit(vectors: np.ndarray, device: str) -> Tensor:
     rows = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
     largest = torch.linalg.vector_norm(rows, torch.inf, dim=1)
-    odd = torch.nonzero((largest <= SMALLEST) | (largest >= LARGEST))[:, 0]  # whose squares are 0 or infinity
+    odd = torch.nonzero((largest <= SMALLEST) | (largest >= LARGEST))[:, 0]  # their squares would be 0 or infinite
     rows[odd] /= largest[odd, None]
     return torch.nn.functional.normalize(rows, dim=1, out=rows)

@@ -5,21 +5,22 @@ from torch import Tensor
 
 from focus_plugin.mixing.mixing import sparse_weights
 
-GROUP = 64  # elements of a row whose largest stands for them in the first bound
-DENSE = 1 / 8  # a share of candidates above which rows are handled whole
-MARGIN = 1e-6  # more than the rounding of a float32 threshold between -1 and 1
+GROUP = 64  # elements of a row; only the largest of them is used for the first bound
+DENSE = 1 / 8  # if more than this share of the elements are candidates, whole rows are computed
+MARGIN = 1e-6  # larger than the rounding error of a float32 threshold between -1 and 1
 
 
 def sparsemax(scores: Tensor) -> Tensor:
     """Sparsemax of every row: the projections of the rows onto the probability simplex.
 
     ``scores``: shape (n, m), floating and finite, n and m at least 1. Returns the same shape, on the same device:
-    sparse CSR where few elements are above the thresholds, strided otherwise; rows sum to 1.
+    sparse CSR if few elements are above the thresholds, strided otherwise; rows sum to 1.
 
-    The threshold of some elements of a row is a lower bound of that of all. So the threshold of the largest of
-    every GROUP leaves few candidates, among which the exact one is found; no row is sorted.
+    The threshold computed from some elements of a row is a lower bound of the threshold of the whole row. The bound
+    from the largest element of every GROUP leaves few candidates; the exact threshold is then computed from these. No
+    row is sorted.
     """
-    scores = scores - scores.amax(1, keepdim=True)  # near zero, where float32 is finest
+    scores = scores - scores.amax(1, keepdim=True)  # close to zero, where float32 is most precise
     peaks = torch.nn.functional.max_pool1d(scores[:, None], GROUP, ceil_mode=True)[:, 0]
     bound = threshold(peaks, scores.new_full((len(scores),), -1.0)) - MARGIN
     candidate = scores > bound[:, None]
@@ -41,8 +42,8 @@ def sparsemax(scores: Tensor) -> Tensor:
 def threshold(scores: Tensor, bound: Tensor) -> Tensor:
     """The tau of every row for which the sum of max(score - tau, 0) is 1; shape (n,).
 
-    ``bound``, shape (n,): a lower bound of tau. The sum is convex and falls with tau, so Newton's method comes
-    from below and never passes tau but by rounding, which is where it ends.
+    ``bound``, shape (n,): a lower bound of tau. The sum is convex and decreases with tau, so Newton's method approaches
+    tau from below. It ends when rounding prevents a further increase.
     """
     while True:
         excess = (scores - bound[:, None]).clamp_(min=0)
@@ -53,8 +54,8 @@ def threshold(scores: Tensor, bound: Tensor) -> Tensor:
 
 
 def _weights(scores: Tensor, bound: Tensor) -> Tensor:
-    """What exceeds the thresholds. What rounding these left of the sums is shared out, not scaled out, among the
-    support: it matters where thousands of scores are just above."""
+    """What exceeds the thresholds, so that each row sums to 1. The rounding error of a row's sum is divided equally
+    among its support, because scaling would distort rows in which thousands of scores are just above the threshold."""
     weights = (scores - threshold(scores, bound)[:, None]).clamp_(min=0)
     support = weights > 0
     missing = (1 - weights.sum(1, keepdim=True)) / torch.count_nonzero(support, 1)[:, None]
@@ -62,7 +63,7 @@ def _weights(scores: Tensor, bound: Tensor) -> Tensor:
 
 
 def _positions(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns of what is true, in order; numpy finds them several times faster on a CPU."""
+    """Rows and columns of the true elements, in order. On a CPU numpy finds them several times faster than torch."""
     on_cpu = mask.device.type == "cpu"
     flat = torch.from_numpy(mask.numpy().ravel().nonzero()[0]) if on_cpu else mask.view(-1).nonzero()[:, 0]
     rows = torch.div(flat, mask.shape[1], rounding_mode="floor")

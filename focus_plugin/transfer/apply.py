@@ -1,4 +1,4 @@
-"""A checkpoint under a new vocabulary: what a method made, applied to every tensor that has a row a token."""
+"""Applies the result of a method to every tensor of a checkpoint that has one row a token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from focus_plugin.mixing.rows import Rows
 from focus_plugin.transfer.origins import COPIED, FILLED, LEARNED, LISTED, MIXED, Origins
 
 FILLS = ("normal", "mean")
-MOMENT_ROWS = 1024  # of a source matrix at a time: they fit a processor's cache
-LARGEST_KEPT = 20_000_000  # entries of a mixing matrix, 160 MB
+MOMENT_ROWS = 1024  # rows of a source matrix processed at once, few enough for a processor's cache
+LARGEST_KEPT = 20_000_000  # entries of a mixing matrix that is kept, 160 MB
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A checkpoint under the target vocabulary, and how it came to be.
+    """A checkpoint with the target vocabulary, and where its rows came from.
 
-    tensors: the checkpoint's, with rows for the target's tokens. origins: where each row came from. weights: the
-    mixtures, shape (target, source), None if they have more than LARGEST_KEPT entries, as in a flat auxiliary space.
-    convex: whether the mixtures are, see ``Mixing``.
+    tensors: the tensors of the checkpoint, with rows for the target's tokens. origins: where each row came from.
+    weights: the mixtures, shape (target, source); None if they have more than LARGEST_KEPT entries, which happens if
+    all auxiliary vectors are similar. convex: see ``Mixing``.
     """
 
     tensors: dict[str, Tensor]
@@ -36,12 +36,12 @@ class Transfer:
 def apply(
     source: Mapping[str, Tensor], made: Mixing | Rows, *, seed: int, device: str = "cpu", fill: str = "normal"
 ) -> Transfer:
-    """Apply what a method made to the tensors of a checkpoint; those without a row a token are passed on as they are.
+    """Apply what a method made to the tensors of a checkpoint. Tensors without one row a token remain unchanged.
 
     Rows that the method did not make are filled. ``fill`` "normal": drawn from a normal distribution with the mean and
-    standard deviation of each source dimension (section 3.3 of the FOCUS paper), seeded as the authors' package seeds
-    them; "mean": the mean of the source's rows. Their bias is the source's mean. ``device`` is that of the blocks of a
-    mixing, which are consumed.
+    standard deviation of each source dimension (section 3.3 of the FOCUS paper), seeded as in the authors' package;
+    "mean": the mean of the source's rows. The bias of filled rows is the mean of the source's bias. ``device``: where
+    the blocks of a mixing are. The blocks are consumed.
     """
     matrices = {EMBEDDING: source[EMBEDDING], OUTPUT_BIAS: source[OUTPUT_BIAS][:, None]}
     if source[OUTPUT_EMBEDDING] is not source[EMBEDDING]:
@@ -70,7 +70,7 @@ def apply(
 def normal_rows(matrix: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """``count`` rows drawn from N(mean, standard deviation) of the columns of ``matrix``; (count, width).
 
-    Drawn one by one: so the authors' package gives the same.
+    They are drawn one by one, so that they are equal to those of the authors' package.
     """
     rows = matrix.new_empty(count, matrix.shape[1])
     mean, deviation = _moments(matrix)
@@ -80,7 +80,7 @@ def normal_rows(matrix: Tensor, count: int, generator: torch.Generator) -> Tenso
 
 
 def _moments(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the columns: torch.std_mean takes twenty times as long down many rows."""
+    """Mean and standard deviation of the columns. torch.std_mean takes twenty times as long for many rows."""
     mean = matrix.mean(0)
     squares = torch.zeros_like(mean, dtype=torch.float64)
     for part in torch.split(matrix, MOMENT_ROWS):
@@ -89,7 +89,7 @@ def _moments(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _copies(copied: np.ndarray) -> Origins:
-    """The origins where every token that is not copied is filled."""
+    """The origins in which every token that is not copied is filled."""
     anchors = np.full((len(copied), LISTED), -1, np.int32)
     anchors[:, 0] = copied
     weights = np.zeros((len(copied), LISTED), np.float32)
@@ -99,7 +99,7 @@ def _copies(copied: np.ndarray) -> Origins:
 
 
 def _learn(made: Rows, target: Mapping[str, Tensor], origins: Origins) -> dict[str, np.ndarray]:
-    """Put learned rows into ``target`` and note them; returns, by matrix, which rows are still to be filled."""
+    """Put learned rows into ``target`` and ``origins``. Returns for each matrix which rows remain to be filled."""
     origins.kind[made.ids] = LEARNED
     bias = None if made.bias is None else made.bias[:, None]
     parts = {EMBEDDING: made.embedding, OUTPUT_EMBEDDING: made.output_embedding, OUTPUT_BIAS: bias}
@@ -115,7 +115,7 @@ def _learn(made: Rows, target: Mapping[str, Tensor], origins: Origins) -> dict[s
 def _mix(
     matrices: Mapping[str, Tensor], mixing: Mixing, target: Mapping[str, Tensor], origins: Origins, device: str
 ) -> csr_matrix | None:
-    """Put the mixed rows into ``target`` and note them; see Transfer for what is returned."""
+    """Put the mixed rows into ``target`` and ``origins``. Returns ``Transfer.weights``."""
     anchors = {name: matrix[mixing.anchors].to(device) for name, matrix in matrices.items()}
     parts: list[tuple[np.ndarray, np.ndarray]] | None = []
     for block in mixing.blocks:
@@ -132,7 +132,7 @@ def _mix(
 
 
 def _note(origins: Origins, block: Block, anchors: np.ndarray) -> None:
-    """Note the supports, the similarities and the LISTED largest weights of a block."""
+    """Put the supports, the similarities and the LISTED largest weights of a block into ``origins``."""
     origins.kind[block.rows] = MIXED
     origins.support[block.rows] = supports(block.weights)
     if block.similarity is not None:

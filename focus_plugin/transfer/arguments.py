@@ -1,4 +1,4 @@
-"""Declared options as fairseq's: ``--focus-FLAG`` of argparse, with plain values that a checkpoint can hold."""
+"""Adds declared options to fairseq's argparse parser as ``--focus-FLAG``; their values can be saved in a checkpoint."""
 
 import argparse
 import math
@@ -14,7 +14,7 @@ _METAVARS = {Path: "PATH", str: "TEXT", int: "N", float: "X"}
 
 
 def add_options(parser: ArgumentParser, entries: Iterable[Option]) -> None:
-    """Add options to a parser. What the user does not give is None, whatever the option's default."""
+    """Add options to a parser. An option that the user does not give is None, not its declared default."""
     for entry in entries:
         default = "" if entry.default in (None, False, ()) else f" [{entry.default}]"
         settings: dict[str, Any] = {"dest": f"focus_{entry.name}", "default": None}
@@ -29,15 +29,15 @@ def add_options(parser: ArgumentParser, entries: Iterable[Option]) -> None:
 
 
 def given(arguments: Namespace, entries: Iterable[Option]) -> dict[str, Any]:
-    """The options among ``entries`` that the user gave, by name, files as paths."""
+    """The options among ``entries`` that the user gave, by name; files are paths."""
     values = {entry: getattr(arguments, f"focus_{entry.name}", None) for entry in entries}
     return {entry.name: _value(entry, value) for entry, value in values.items() if value is not None}
 
 
 def peek(flag: str) -> str | None:
-    """The value of ``flag`` on the command line of this process, which fairseq has not parsed yet.
+    """The value of ``flag`` on the command line of this process, read before fairseq parses it.
 
-    The options of a model are added before their values are known; fairseq itself looks for ``--user-dir`` so.
+    A model has to add its options before it knows their values. fairseq reads ``--user-dir`` in the same way.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(flag, dest="value")

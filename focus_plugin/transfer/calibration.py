@@ -1,9 +1,10 @@
 """The bias of the masked-LM head, fitted to how often the target language uses each token.
 
-After the vocabulary has changed, the head's bias is a frequency prior of other languages, and mixed rows are predicted
-more or less often than copied ones, whatever the text. A few forward passes show how often the model predicts each
-token; the classical correction of a classifier to new prior probabilities (Saerens, Latinne & Decaestecker, Neural
-Computation 2002, equation 2.4) then makes the model predict each as often as it occurs. Nothing but the bias changes.
+After a change of vocabulary the head's bias still reflects the token frequencies of the source's languages, and mixed
+rows can get systematically higher or lower probabilities than copied ones. A few forward passes measure how often the
+model predicts each token. The classical correction of a classifier to new prior probabilities (Saerens, Latinne &
+Decaestecker, Neural Computation 2002, equation 2.4) then changes the bias so that the model predicts each token as
+often as it occurs in the text. Only the bias changes.
 """
 
 from collections.abc import Mapping
@@ -27,16 +28,16 @@ from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
 SAMPLE_BYTES = 1 << 26
 LENGTH = 128
 BATCH = 32
-MASKED = 0.15  # of the tokens, as in pretraining
+MASKED = 0.15  # share of the tokens that is masked, as in pretraining
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """How to fit the bias.
 
-    tokens: how many of the text the model reads, in blocks drawn by ``seed``. kept: shape (vocabulary,), bool, tokens
-    that keep their bias: against each other they are predicted as before, and together as often as they occur. device:
-    torch's name of where to compute.
+    tokens: how many tokens of the text the model reads, in blocks drawn with ``seed``. kept: shape (vocabulary,), bool,
+    tokens whose bias must not change, so that the ratios of their probabilities stay the same. The biases of the other
+    tokens are fitted relative to theirs. device: where to compute, as torch names it.
     """
 
     tokens: int
@@ -55,29 +56,30 @@ def calibrated_bias(
 ) -> Tensor:
     """The output bias with which the masked LM predicts each token as often as it occurs; shape (vocabulary,).
 
-    ``text``: token ids of target text, shape (any,); its frequencies, plus one for every token, are the aim. Special
-    tokens keep their bias and, together, their probability. ``progress`` is called with the number of tokens read.
+    ``text``: token ids of target text, shape (any,). The wanted frequency of a token is its count in the text plus one.
+    Special tokens keep their bias, and the sum of their probabilities remains the same. ``progress`` is called with the
+    number of tokens read since the last call.
     """
     blocks = _blocks(text, vocabulary, min(LENGTH, config.max_positions), how)
-    there = {name: tensor.to(how.device) for name, tensor in tensors.items()}
+    on_device = {name: tensor.to(how.device) for name, tensor in tensors.items()}
     generator = torch.Generator().manual_seed(how.seed)
-    said, positions = torch.zeros(len(vocabulary), dtype=torch.float64), 0
+    predicted, positions = torch.zeros(len(vocabulary), dtype=torch.float64), 0
     for batch in torch.split(blocks, BATCH):
         masked = (torch.rand(batch.shape, generator=generator) < MASKED) & (batch != vocabulary.ids[BEGIN])
         ids = batch.masked_fill(masked, vocabulary.ids[MASK]).to(how.device)
-        probabilities = _predictions(config, there, ids, masked.to(how.device))
-        said += probabilities.sum(0, dtype=torch.float64).cpu()
+        probabilities = _predictions(config, on_device, ids, masked.to(how.device))
+        predicted += probabilities.sum(0, dtype=torch.float64).cpu()
         positions += len(probabilities)
         progress(batch.numel())
-    said = (said / max(positions, 1)).clamp(min=torch.finfo(torch.float32).tiny)  # what underflowed was not zero
+    predicted = (predicted / max(positions, 1)).clamp(min=torch.finfo(torch.float32).tiny)  # underflow gives zeros
     special = torch.from_numpy(vocabulary.special)
     frequency = torch.from_numpy(np.bincount(text, minlength=len(vocabulary))).double() + 1
     frequency[special] = 0
-    wanted = frequency / frequency.sum() * said[~special].sum()
-    change = torch.log(wanted) - torch.log(said)
+    wanted = frequency / frequency.sum() * predicted[~special].sum()
+    change = torch.log(wanted) - torch.log(predicted)
     same = torch.from_numpy(how.kept) & ~special
     if same.any():  # only differences of biases count
-        change -= torch.log(wanted[same].sum()) - torch.log(said[same].sum())
+        change -= torch.log(wanted[same].sum()) - torch.log(predicted[same].sum())
     fitted = ~special & ~same
     bias = tensors[OUTPUT_BIAS].clone()
     bias[fitted] += change[fitted].float()
@@ -87,9 +89,10 @@ def calibrated_bias(
 def text_ids(
     corpus: Text, tokenizer: Tokenizer, vocabulary: Vocabulary, seed: int, progress: Progress = silent
 ) -> np.ndarray:
-    """Token ids of a text, ``</s>`` after every line, of a sample of SAMPLE_BYTES if it is larger; shape (any,), int32.
+    """Token ids of a text, with ``</s>`` after every line; shape (any,), int32.
 
-    ``progress`` is called with the bytes read. Raises FocusError for a text that is too short to be of use.
+    A text that is larger than SAMPLE_BYTES is sampled. ``progress`` is called with the number of bytes read since the
+    last call. Raises FocusError for a text of fewer than LENGTH tokens.
     """
     table, end = piece_ids(tokenizer, vocabulary), vocabulary.ids[END]
     parts: list[np.ndarray] = [np.empty(0, np.int32)]
@@ -102,7 +105,7 @@ def text_ids(
 
 
 def _blocks(text: np.ndarray, vocabulary: Vocabulary, length: int, how: Calibration) -> Tensor:
-    """Blocks of the text, each after ``<s>``, in random order; shape (blocks, length)."""
+    """Blocks of the text, each with ``<s>`` before it, in random order; shape (blocks, length)."""
     whole = text[: len(text) // (length - 1) * (length - 1)].reshape(-1, length - 1)
     drawn = np.random.default_rng(how.seed).permutation(len(whole))[: -(-how.tokens // length)]
     begin = np.full((len(drawn), 1), vocabulary.ids[BEGIN])

@@ -1,4 +1,4 @@
-"""Checks of what a method made, before it gets into a model; errors name the method."""
+"""Checks the result of a method before it is applied to a model. Errors name the method."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,10 +15,11 @@ SUM_TOLERANCE = 1e-4
 
 
 def checked(method: str, made: object, source: int, target: int, width: int) -> Mixing | Rows:
-    """``made`` itself, a mixing with blocks that are checked as they are asked for.
+    """``made`` itself. The blocks of a mixing are checked when they are iterated over.
 
-    ``source``, ``target``: numbers of tokens; ``width``: of a row. Raises FocusError for what is neither Mixing nor
-    Rows, for shapes and ids that do not fit, for NaN and infinity, and for mixtures that are not convex but said to be.
+    ``source``, ``target``: numbers of tokens; ``width``: the length of a row. Raises FocusError for a result that is
+    neither Mixing nor Rows, for shapes and ids that do not fit, for NaN and infinity, and for weights that are not
+    convex although the mixing declares them so.
     """
     if not isinstance(made, Mixing | Rows):
         raise _fault(method, f"returned {type(made).__name__}; expected Mixing or Rows")
@@ -31,15 +32,15 @@ def checked(method: str, made: object, source: int, target: int, width: int) -> 
         _check_rows(method, made, width)
         return made
     if not _within(made.anchors, 0, source) or len(np.unique(made.anchors)) != len(made.anchors):
-        raise _fault(method, "gave anchors that are no ids of the source, or one of them twice")
+        raise _fault(method, "gave an anchor that is no id of the source, or gave one twice")
     return replace(made, blocks=_checked_blocks(method, made))
 
 
 def _check_rows(method: str, made: Rows, width: int) -> None:
     if not _within(made.ids, 0, len(made.copied)) or len(np.unique(made.ids)) != len(made.ids):
-        raise _fault(method, "gave rows of ids that are no target tokens, or one of them twice")
+        raise _fault(method, "gave a row for an id that is no target token, or gave one twice")
     if (made.copied[made.ids] >= 0).any():
-        raise _fault(method, "gave rows of tokens that it also copies")
+        raise _fault(method, "gave rows for tokens that it also copies")
     rows, vector = (len(made.ids), width), (len(made.ids),)
     parts = {"embedding": rows, "output_embedding": rows, "bias": vector}
     for name, shape in parts.items():

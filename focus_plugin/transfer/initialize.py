@@ -1,4 +1,4 @@
-"""A source encoder under a target vocabulary: what ``focus convert`` writes and the fairseq plugin builds from."""
+"""Gives a source encoder the target vocabulary, for ``focus convert``, the fairseq plugin and the Python API."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -38,11 +38,11 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is to be initialized.
+    """The vocabulary of the new model.
 
-    vocabulary: of the model to be. tokenizer: how text is cut into its tokens, if that is known. language: the
-    directory with the vocabulary of the language, by which ``vocabulary`` extends the source's if ``extends``, and
-    which is ``vocabulary`` itself if not.
+    vocabulary: all its tokens. tokenizer: its tokenizer, if it is known. extends: whether ``vocabulary`` is the
+    source's vocabulary with the tokens of the language appended. language: the directory with the vocabulary of the
+    language; without ``extends`` it holds ``vocabulary`` itself.
     """
 
     vocabulary: Vocabulary
@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True)
 class TextSample:
-    """Lines of a corpus, a sample drawn by ``seed`` if it is large. It can be iterated over more than once."""
+    """The lines of a corpus, a sample drawn with ``seed`` if it is large. It can be iterated over more than once."""
 
     corpus: Text
     seed: int
@@ -65,9 +65,9 @@ class TextSample:
 def initialize(
     source: Checkpoint, target: Target, how: Initialization, phase: Phase = no_phase, verbose: bool = False
 ) -> Transfer:
-    """The weights of ``source`` under the target vocabulary, the output bias fitted to the corpus if there is one.
+    """The weights of ``source`` with the target vocabulary; the output bias is fitted to the corpus if there is one.
 
-    Raises FocusError for any fault of the files that ``how`` names, and of the method.
+    Raises FocusError for errors in the files that ``how`` names and in the result of the method.
     """
     options = how.options
     if options.matrix:
@@ -80,7 +80,7 @@ def initialize(
 
 
 def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: Phase, verbose: bool) -> Transfer:
-    # What a language's tokens are made of is found among them alone, also where they extend a vocabulary.
+    # The method gets the language's vocabulary alone, also where it extends the source's.
     language = read_dictionary(target.language / DICTIONARY) if target.extends else target.vocabulary
     if absent := [token for token in language.tokens if token not in target.vocabulary.ids]:
         raise FocusError(f"{target.language}: its token {absent[0]!r} is not in the vocabulary that it extends.")
@@ -94,7 +94,7 @@ def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: P
 
 
 def made_by(how: Initialization, given: Given, width: int) -> Mixing | Rows:
-    """What the method makes of ``given``, checked; ``width``: of a row. Raises FocusError."""
+    """What the method makes of ``given``, checked. ``width``: the length of a row. Raises FocusError."""
     made = how.method.make(given)
     return checked(how.method.name, made, len(given.source), len(given.target), width)
 
@@ -102,7 +102,7 @@ def made_by(how: Initialization, given: Given, width: int) -> Mixing | Rows:
 def _given(
     source: Checkpoint, target: Target, language: Vocabulary, how: Initialization, phase: Phase, verbose: bool
 ) -> Given:
-    """What the method is given: nothing that it does not need."""
+    """What the method is given: only what it declares as its needs."""
     method, options = how.method, how.options
     filled: dict[Need, Any] = {
         Need.EMBEDDING: lambda: source.tensors[EMBEDDING],
@@ -126,7 +126,7 @@ def _given(
 def _source_tokenizer(source: Checkpoint, method: str) -> Tokenizer:
     if source.tokenizer is None:
         raise FocusError(
-            f"The method {method!r} needs the source's tokenizer, and the source has no file of one beside its weights."
+            f"The method {method!r} needs the source's tokenizer, but there is no tokenizer file beside its weights."
         )
     return source.tokenizer
 
@@ -153,7 +153,10 @@ def _bias(
     if not (options.corpus and options.calibrate):
         return tensors[OUTPUT_BIAS]
     if target.tokenizer is None:
-        raise FocusError("Fitting the output bias needs the target's tokenizer beside dict.txt; give --calibrate 0.")
+        raise FocusError(
+            "Fitting the output bias needs the target's tokenizer, and there is none beside dict.txt; add it or give "
+            "--calibrate 0."
+        )
     corpus = Text.of(*options.corpus)
     with phase("Reading text for the output bias", corpus.bytes) as progress:
         text = text_ids(corpus, target.tokenizer, vocabulary, options.seed, progress)
@@ -163,14 +166,15 @@ def _bias(
 
 
 def _resized(source: Tensor, moved: Tensor, kept: np.ndarray) -> Tensor:
-    """The output bias as resizing a model leaves it; of an extended vocabulary only ``<mask>`` is then elsewhere."""
+    """The output bias after resizing a model: ids keep their bias, new ids get 0. In an extended vocabulary all tokens
+    but ``<mask>`` keep their ids, so ``moved`` already holds these biases."""
     if kept.any():
         return moved.masked_fill(torch.from_numpy(~kept), 0)
     return torch.nn.functional.pad(source[: len(moved)], (0, max(len(moved) - len(source), 0)))
 
 
 def require_device(device: str) -> None:
-    """Raise FocusError unless torch can compute on ``device`` and give the result."""
+    """Raise FocusError unless torch can compute on ``device``."""
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
@@ -178,7 +182,7 @@ def require_device(device: str) -> None:
 
 
 def check_finite(path: Path, checkpoint: Checkpoint) -> None:
-    """Raise FocusError if a tensor holds NaN or infinity: one in any layer would make the calibrated bias NaN."""
+    """Raise FocusError if a tensor holds NaN or infinity, which in any layer would make the calibrated bias NaN."""
     for name, tensor in checkpoint.tensors.items():
-        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():  # a NaN is both; nothing is copied
+        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():  # needs no copy; any NaN becomes the minimum
             raise FocusError(f"{path}: {name} holds NaN or infinity; the checkpoint is damaged.")

@@ -17,17 +17,17 @@ _VECTORS = ("auxiliary", "word_vectors")
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionOptions:
-    """What ``focus convert`` converts. For the plugin the vocabulary is that of fairseq's data."""
+    """What ``focus convert`` converts. The plugin takes the vocabulary from fairseq's data directory instead."""
 
-    source: Path = option(help="XLM-R or its kin: a directory, or NAME[@REVISION] on the Hugging Face Hub.")
+    source: Path = option(help="XLM-R, RoBERTa or CamemBERT: a directory, or NAME[@REVISION] on the Hugging Face Hub.")
     vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab.")
-    extend: bool = option(False, help="Keep the source's vocabulary and append what it lacks of --vocab.")
+    extend: bool = option(False, help="Keep the source's vocabulary and append the tokens of --vocab that it lacks.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitializationOptions:
-    """How the new rows come about, whatever the method. A method that needs auxiliary vectors takes them from
-    ``auxiliary`` or ``word_vectors``, or trains them on ``corpus``."""
+    """The options of every initialization, whatever its method. A method that needs auxiliary vectors gets them from
+    ``auxiliary`` or ``word_vectors``; without these they are trained on ``corpus``."""
 
     corpus: tuple[Path, ...] = option(
         (),
@@ -35,22 +35,23 @@ class InitializationOptions:
         "pattern; may be given several times.",
     )
     auxiliary: Path | None = option(
-        None, help="Token vectors to use instead: .bin or .vec of fastText, .npz, .safetensors."
+        None, help="Token vectors to use instead of training them: .bin or .vec of fastText, .npz, .safetensors."
     )
     word_vectors: Path | None = option(
-        None, help="Word vectors to use instead: .bin or .vec of fastText, such as cc.sw.300.bin."
+        None,
+        help="Word vectors to use instead of training token vectors: .bin or .vec of fastText, such as cc.sw.300.bin.",
     )
     matrix: Path | None = option(
-        None, help="A mixing matrix to apply instead of a method, as an earlier conversion left it in its output."
+        None, help="Mixing matrix to apply instead of a method: mixing.safetensors of an earlier conversion."
     )
     fill: str = option(
         "normal",
         choices=("normal", "mean"),
-        help="Rows that the method does not make: drawn from the normal distribution of the source's, or their mean.",
+        help="How to fill the other rows: drawn from the normal distribution of the source's rows, or their mean.",
     )
-    calibrate: int = option(16_384, minimum=0, help="Tokens of --corpus to fit the output bias on; 0: leave it.")
+    calibrate: int = option(16_384, minimum=0, help="Tokens of --corpus to fit the output bias on; 0: do not fit it.")
     rank_bias: bool = option(
-        False, help="Leave the output bias in the order of ids, as resizing a model does, rather than move it."
+        False, help="Keep the output bias of each id, as resizing a model does, instead of moving it with the tokens."
     )
     seed: int = option(1, minimum=0, maximum=2**31 - 1, help="Random seed.")
     device: str = option("cpu", help="Where to compute, as torch names it: cpu, cuda, cuda:1.")
@@ -60,7 +61,8 @@ class InitializationOptions:
 class Initialization:
     """How to make new rows.
 
-    found: the method. of_method: an instance of the dataclass of its options. files: the files that it reads, by name.
+    found: the method. of_method: an instance of the dataclass of the method's options. files: the files that the method
+    reads, by name.
     """
 
     found: FoundMethod
@@ -100,7 +102,9 @@ def method_options(method: Method) -> tuple[Option, ...]:
     for i, entry in enumerate(found):
         before = {name for other in found[:i] for name in (other.name, other.flag)}
         if {entry.name, entry.flag} & (taken | before):
-            raise FocusError(f"The method {method.name!r} has an option --{entry.flag}, which there is already.")
+            raise FocusError(
+                f"The method {method.name!r} declares an option --{entry.flag}, which already exists; rename it."
+            )
     return found
 
 
@@ -114,9 +118,9 @@ def initialization(
 ) -> Initialization:
     """The initialization by ``found`` with the options that the user gave, by name; all others have their defaults.
 
-    ``paper``: the defaults are those that the method declares as published. ``prefix``: that of options where the user
-    gave them. Raises FocusError for options that are missing or exclude each other, and where the method gets too
-    little.
+    ``paper``: whether the method's published settings are the defaults. ``prefix``: the prefix of options in messages,
+    as the user writes it. Raises FocusError for options that are missing or exclude each other, and if the method does
+    not get what it needs.
     """
     method = found.method
     if paper and not method.published:
@@ -146,9 +150,9 @@ def trains_vectors(how: Initialization) -> bool:
 
 
 def without_effect(method: Method, given: Mapping[str, Any], prefix: str = "--") -> str | None:
-    """A sentence about the first option among ``given`` that has no effect beside the others; None if all have one.
+    """A sentence about the first option among ``given`` that has no effect; None if all have one.
 
-    ``given``: the options that the user gave, by name. ``prefix``: that of options where the user gave them.
+    ``given``: the options that the user gave, by name. ``prefix``: the prefix of options in the sentence.
     """
     flags = {entry.name: entry.flag for entry in (*shared_options(), *method_options(method))}
     of_training = [entry.name for entry in declared(VectorOptions)]
@@ -163,7 +167,7 @@ def without_effect(method: Method, given: Mapping[str, Any], prefix: str = "--")
         if wrong := [name for name in unused if name in given]:
             return f"{prefix}{flags.get(wrong[0], wrong[0])} has no effect with {reason}; leave it out."
     if "skip_tokenizer_check" in given and not given.get("auxiliary"):
-        return f"{prefix}skip-tokenizer-check needs {prefix}auxiliary, the file that is not to be checked."
+        return f"{prefix}skip-tokenizer-check has no effect without {prefix}auxiliary, the file that it is about."
     if given.get("calibrate") and not given.get("corpus"):
         return f"{prefix}calibrate needs {prefix}corpus, the text to fit the output bias to."
     return None
@@ -174,7 +178,7 @@ def _require_enough(made: Initialization, prefix: str) -> None:
     given = [name for name in (*_VECTORS, "matrix") if getattr(options, name)]
     if len(given) > 1:
         flags = f"{prefix}auxiliary, {prefix}word-vectors and {prefix}matrix"
-        raise FocusError(f"{flags} each say what to mix new tokens from; give one of them.")
+        raise FocusError(f"{flags} exclude each other; give only one of them.")
     if options.matrix:
         return
     if Need.VECTORS in needs and not (given or options.corpus):

@@ -1,4 +1,4 @@
-"""Where each row of the target came from: what the counts, the report and the manifest are made of."""
+"""Where each row of the target came from. The counts, the report and the manifest are made from this."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,18 @@ import numpy as np
 
 COPIED, MIXED, FILLED, LEARNED = 0, 1, 2, 3
 KINDS = ("copied", "mixed", "filled", "learned")  # their names, by number
-LISTED = 5  # anchors kept of each mixture; the whole of it is in the mixing matrix
+LISTED = 5  # anchors of each mixture that are kept here; all of them are in the mixing matrix
 
 
 @dataclass(frozen=True)
 class Origins:
-    """How the rows of a target of n tokens came to be.
+    """Where the rows of a target of n tokens came from.
 
-    kind: (n,), int8, COPIED, MIXED, FILLED or LEARNED. support: (n,), int32, source tokens in a mixture, else 0.
-    similarity: (n,), float32, the cosine to the most similar anchor, NaN unless mixed by a method that compares
-    vectors. anchors: (n, LISTED), int32, the source ids whose weights in a mixture are largest in size, largest first,
-    -1 where there are fewer; a copy's is its source. weights: (n, LISTED), float32, theirs, 0 where there are fewer.
+    kind: (n,), int8, COPIED, MIXED, FILLED or LEARNED. support: (n,), int32, the number of source tokens in a mixture,
+    0 for other rows. similarity: (n,), float32, the cosine to the most similar anchor, NaN if the row was not mixed by
+    a method that compares vectors. anchors: (n, LISTED), int32, the source ids with the largest absolute weights in a
+    mixture, largest first, and -1 behind them; of a copy its source id. weights: (n, LISTED), float32, the weights of
+    these anchors, and 0 behind them.
     """
 
     kind: np.ndarray

@@ -312,15 +312,15 @@ LAYER = "encoder.sentence_encoder.layers.1"
 @pytest.mark.parametrize(
     ("name", "tensor", "says"),
     [
-        (f"{LAYER}.fc2.weight", torch.zeros(3, 3), r"fc2\.weight has shape \(3, 3\).* must have \(32, 64\)"),
-        (f"{LAYER}.self_attn_layer_norm.weight", torch.zeros(31), r"must have \(32,\)"),
-        (OUTPUT_EMBEDDING, torch.zeros(602, 16), r"lm_head\.weight has shape \(602, 16\).* must have \(602, 32\)"),
+        (f"{LAYER}.fc2.weight", torch.zeros(3, 3), r"fc2\.weight has shape \(3, 3\).* require \(32, 64\)"),
+        (f"{LAYER}.self_attn_layer_norm.weight", torch.zeros(31), r"require \(32,\)"),
+        (OUTPUT_EMBEDDING, torch.zeros(602, 16), r"lm_head\.weight has shape \(602, 16\).* require \(602, 32\)"),
         (f"{LAYER}.fc1.weight", torch.zeros(64, 32, dtype=torch.int8), "is torch.int8; quantized"),
         ("encoder.lm_head.bias", torch.tensor(1.0), r"lacks 1 tensors, the first of them encoder\.lm_head\.bias"),
-        (EMBEDDING, torch.zeros(602), r"must have \(602, 602\)"),
+        (EMBEDDING, torch.zeros(602), r"require \(602, 602\)"),
         ("encoder.lm_head.bias", [0.0] * 602, "holds no weights"),
-        ("encoder.lm_head.bias", torch.zeros(602, device="meta"), "is no ordinary tensor"),
-        (EMBEDDING, torch.zeros(602, 32).to_sparse(), "is no ordinary tensor"),
+        ("encoder.lm_head.bias", torch.zeros(602, device="meta"), "is not a dense tensor"),
+        (EMBEDDING, torch.zeros(602, 32).to_sparse(), "is not a dense tensor"),
         (EMBEDDING, torch.zeros(602, 32).to(torch.float8_e4m3fn), "is torch.float8_e4m3fn; quantized"),
     ],
 )
@@ -379,5 +379,5 @@ def test_shards_are_read_as_the_whole(hugging_face, tmp_path):
     index = sharded / "model.safetensors.index.json"
     for weights in ({"a": "../elsewhere.safetensors"}, {}, None, {"a": 1}):
         index.write_text(json.dumps({"weight_map": weights}))
-        with pytest.raises(FocusError, match="expected the names of files beside it"):
+        with pytest.raises(FocusError, match="must map the names of tensors to names of files beside it"):
             read_checkpoint(sharded)

@@ -68,7 +68,7 @@ def test_the_example_makes_rows_that_are_told_as_learned(world, converted):
     assert data["figures"]["vocabulary"]["learned"] == counts["learned"] == data["tokens"]["kinds"].count("3")
     assert f"{counts['learned']} (" in page
     given = ("--source", world.source, "--vocab", world.root / "vocabulary", "--output", world.root / "other")
-    refuse("focus", "convert", *given, "--matrix", converted / "mixing.safetensors", says="convert with the method")
+    refuse("focus", "convert", *given, "--matrix", converted / "mixing.safetensors", says="Convert with the method")
 
 
 def test_learned_rows_come_from_the_source_model(world, converted, tmp_path):

@@ -99,9 +99,9 @@ def test_names_that_are_no_method_are_told():
 @pytest.mark.parametrize(
     ("declaration", "says"),
     [
-        ("seed: int = option(1, help='')", "has an option --seed, which there is already"),
-        ("output: str = option('', help='')", "has an option --output, which there is already"),
-        ("a: int = option(1, help='', flag='min-count')", "has an option --min-count, which there is already"),
+        ("seed: int = option(1, help='')", "declares an option --seed, which already exists"),
+        ("output: str = option('', help='')", "declares an option --output, which already exists"),
+        ("a: int = option(1, help='', flag='min-count')", "declares an option --min-count, which already exists"),
         ("table: Path | None = option(None, help='')", "must declare --table as one of its files"),
     ],
 )

@@ -158,7 +158,7 @@ def test_an_overlap_without_vectors_is_told():
     with pytest.raises(FocusError, match=r"has an auxiliary vector, so FOCUS has nothing to mix\. Check"):
         focus(source, target, TokenVectors.of(auxiliary))
     apart, _ = vocabularies(0, 5, 0)
-    with pytest.raises(FocusError, match=r"no token in common but special ones.* Check .*--match-fuzzy"):
+    with pytest.raises(FocusError, match=r"only special tokens in common.* Check .*--match-fuzzy"):
         focus(apart, target, TokenVectors.of(auxiliary))
 
 
