@@ -67,7 +67,7 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
 
 
 def _check(
-    context: click.Context, precision: str, valid: Path | None, keep_tokens_of: Path | None, **options: Any
+    context: click.Context, precision: str, valid: Path | None, keep_tokens_of: tuple[Path, ...], **options: Any
 ) -> None:
     """Raise UsageError for options that need others."""
     if precision != "int8":

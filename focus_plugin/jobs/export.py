@@ -25,6 +25,7 @@ from focus_plugin.manifest import Manifest, describe
 from focus_plugin.options import build, settings
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 
 KIND = "ONNX model"
@@ -55,13 +56,11 @@ def _describe(job: OnnxExport) -> Manifest:
     if tokenizer.name != SENTENCEPIECE:
         raise FocusError(f"{job.model}: is tokenized by {tokenizer.name}; what is served needs a SentencePiece model.")
     files = {path.name: path for path in (*checkpoint_files(job.model), *head_files(job.model))}
-    texts = {
-        "keep_tokens_of": job.keep_tokens_of,
-        "valid": job.valid,
-        "activation_ranges_of": job.activation_ranges_of,
-    }
-    files |= {name: existing_file(path) for name, path in texts.items() if path}
+    if job.valid:
+        files["valid"] = existing_file(job.valid)
+    texts = {"keep_tokens_of": job.keep_tokens_of, "activation_ranges_of": job.activation_ranges_of}
     inputs = {name: sha256(path) for name, path in files.items()}
+    inputs |= {name: Text.of(*names).content().digest for name, names in texts.items() if names}
     options = {**settings(job), **dict(job.head)}
     return describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
 
@@ -75,7 +74,8 @@ def _exported(job: OnnxExport, scratch: Path, phase: Phase) -> tuple[Path, dict[
     examples = []
     if job.valid:
         examples = list(checked_examples(task, kept.head, job.valid, build(task.columns, job.head)))
-    served = served_model(checkpoint, tokenizer, kept, job.hidden_states, job.keep_tokens_of, phase)
+    corpus = Text.of(*job.keep_tokens_of) if job.keep_tokens_of else None
+    served = served_model(checkpoint, tokenizer, kept, job.hidden_states, corpus, phase)
     exact = scratch / "exact"
     found: dict[str, object] = {"checkpoint_tokens": len(checkpoint.vocabulary), "tokens": len(served.kept)}
     with phase("Writing and verifying", 1):
@@ -83,7 +83,7 @@ def _exported(job: OnnxExport, scratch: Path, phase: Phase) -> tuple[Path, dict[
     if not job.valid:
         return exact, found
     whole = exact
-    if job.keep_tokens_of:
+    if corpus:
         whole = scratch / "whole"
         write_served(served_model(checkpoint, tokenizer, kept, False, None, phase), whole)
     reduction = Reduction(

@@ -33,10 +33,14 @@ class OnnxExport:
     max_loss: float = option(
         0.01, minimum=0, help="Largest relative loss of the task's metric; a model that loses more is not written."
     )
-    activation_ranges_of: Path | None = option(
-        None, help="Text that fixes the ranges of int8 activations, unless ranges measured on every batch lose less."
+    activation_ranges_of: tuple[Path, ...] = option(
+        (),
+        help="Text that fixes the ranges of int8 activations, unless ranges measured on every batch lose less: a file "
+        "or a pattern; may be given several times.",
     )
-    keep_tokens_of: Path | None = option(None, help="Leave out the tokens that this text does not use.")
+    keep_tokens_of: tuple[Path, ...] = option(
+        (), help="Leave out the tokens that this text does not use: a file or a pattern; may be given several times."
+    )
     hidden_states: bool = option(False, help="Have the model give the hidden states of all tokens, too.")
     tolerance: float = option(1e-4, minimum=0, help="Largest difference to PyTorch.")
     head: Mapping[str, Any] = field(default_factory=dict)

@@ -71,7 +71,7 @@ def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str
     candidates: dict[str, Ranges | None] = {}
     if job.activation_ranges_of:
         with phase("Measuring activations", 1):
-            candidates["fixed"] = activation_ranges(served, job.activation_ranges_of)
+            candidates["fixed"] = activation_ranges(served, Text.of(*job.activation_ranges_of))
     candidates[exact.name if job.precision == "fp32" else "measured"] = None
     judged, provider = {}, ""
     with phase("Judging", len(candidates) + 1) as progress:
@@ -128,13 +128,13 @@ def _cosine_of_hidden_states(exact: Path, reduced: Path, batches: Sequence[Batch
     return total / tokens
 
 
-def activation_ranges(served: ServedModel, text: Path) -> Ranges:
+def activation_ranges(served: ServedModel, text: Text) -> Ranges:
     """The ranges of activations on the first lines of a text, of which each runs alone, so that no padding counts.
 
     They are those of the tensors that the int8 graph of ``served`` quantizes, with hidden states if it gives these:
     its last layer then computes all tokens rather than ``<s>`` alone. Raises FocusError for a text without words.
     """
-    lines = islice((line for line in Text.of(text).lines() if line.strip()), RANGE_TEXTS)
+    lines = islice((line for line in text.lines() if line.strip()), RANGE_TEXTS)
     rows = encoded_rows(served, [served.config.head.sample(line) for line in lines])
     if not rows:
         raise FocusError(f"{text}: the text is empty; it needs at least one line.")

@@ -53,7 +53,7 @@ class ServedModel:
 
 
 def served_model(
-    checkpoint: Checkpoint, tokenizer: Path, head: KeptHead, hidden_states: bool, corpus: Path | None, phase: Phase
+    checkpoint: Checkpoint, tokenizer: Path, head: KeptHead, hidden_states: bool, corpus: Text | None, phase: Phase
 ) -> ServedModel:
     """``checkpoint`` with its SentencePiece model in ``tokenizer``; if ``corpus`` is given, with the tokens it needs.
 
@@ -63,8 +63,8 @@ def served_model(
     special = {field: checkpoint.vocabulary.ids[token] for field, token in _SPECIALS.items()}
     kept = np.arange(len(checkpoint.vocabulary))
     if corpus:
-        with phase("Counting tokens", corpus.stat().st_size) as progress:
-            model, used = restrict_pieces(tokenizer, Text.of(corpus), progress)
+        with phase("Counting tokens", corpus.bytes) as progress:
+            model, used = restrict_pieces(tokenizer, corpus, progress)
         kept = np.union1d(ids[used], list(special.values()))
         ids = np.where(used, ids, special["unk"])
     tensors = {name: tensor.numpy() for name, tensor in checkpoint.tensors.items()}

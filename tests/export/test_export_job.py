@@ -1,5 +1,6 @@
 """``focus export --onnx`` with its options, on a small classifier and a small encoder."""
 
+import gzip
 import json
 import shutil
 from collections import Counter
@@ -149,7 +150,7 @@ def test_the_ranges_that_lose_less_are_kept(release, source_text, tmp_path):
     without = [line for line in lines if piece not in tokenizer.encode(line, out_type=str)]
     (tmp_path / "without.txt").write_text("\n".join(without))
     (tmp_path / "lines.txt").write_text("\n".join(lines))
-    texts = {"valid": tmp_path / "lines.txt", "activation_ranges_of": tmp_path / "without.txt"}
+    texts = {"valid": tmp_path / "lines.txt", "activation_ranges_of": (tmp_path / "without.txt",)}
     for kept, other in (("measured", "fixed"), ("fixed", "measured")):
         unit = MarkedUnit(token=token, layer=0, is_read=kept == "measured")
         model = with_marked_token(release, tmp_path / f"{kept}.model", unit, lines)
@@ -344,11 +345,13 @@ def test_hidden_states_come_on_demand(release, exact, lines, tmp_path):
 
 @pytest.fixture(scope="module")
 def pruned(release, directory, source_text):
-    """The encoder with the tokens of 40 lines, those lines, and the whole encoder's export."""
-    corpus = directory / "some.txt"
-    corpus.write_text("\n".join(source_text.read_text().splitlines()[:40]))
+    """The encoder with the tokens of 40 lines in two files, those lines, and the whole encoder's export."""
+    corpus, lines = directory / "some.txt", source_text.read_text().splitlines()[:40]
+    corpus.write_text("\n".join(lines))
+    (directory / "some.1").write_text("\n".join(lines[:5]))
+    (directory / "some.2").write_bytes(gzip.compress("\n".join(lines[5:]).encode()))
     command = ("focus", "export", "--onnx", "--model", release, "--output", directory / "pruned.onnx")
-    said = run(*command, "--keep-tokens-of", corpus).stdout
+    said = run(*command, "--keep-tokens-of", directory / "some.[12]").stdout
     export_onnx(OnnxExport(model=release), directory / "whole.onnx")
     found = counts(directory / "pruned.onnx")
     assert f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept" in said
@@ -370,7 +373,7 @@ def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_p
     few, corpus, whole = pruned
     others = tmp_path / "others.txt"
     others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
-    options = {"precision": precision, "valid": others, "keep_tokens_of": corpus, "max_loss": 0}
+    options = {"precision": precision, "valid": others, "keep_tokens_of": (corpus,), "max_loss": 0}
     with pytest.raises(FocusError, match=f"as {precision} of these tokens the model loses"):
         export_onnx(OnnxExport(model=release, **options), tmp_path / "o")
     command = ("focus", "export", "--onnx", "--model", release, "--output", tmp_path / "o", "--keep-tokens-of", corpus)

@@ -211,6 +211,17 @@ def test_a_file_that_changes_is_told(tmp_path):
     assert len(list(Text.of(file).lines())) == 1001
 
 
+def test_what_a_text_holds_is_found_out_once(tmp_path):
+    file = write(tmp_path / "t", b"one\n" * 1000)
+    read = []
+    first = Text.of(file).content(read.append)
+    assert Text.of(file).content(read.append) == first
+    assert sum(read) == file.stat().st_size
+    write(file, b"two\n" * 1000)
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))  # clocks can be coarse
+    assert Text.of(file).content().digest == hashlib.sha256(b"two\n" * 1000).hexdigest()
+
+
 def test_reading_is_lazy(tmp_path):
     file = write(tmp_path / "t.txt", b"good\n" * 1000 + b"\xff\n")
     assert list(islice(Text.of(file).lines(), 3)) == ["good"] * 3
