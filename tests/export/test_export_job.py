@@ -181,7 +181,7 @@ def test_int8_ranges_hold_the_hidden_states_that_are_given(classifier, lines, ta
     kept = model_head(model, checkpoint, {})
     for hidden_states, tokens in ((True, ids >= 0), (False, ids == 0)):
         served = served_model(checkpoint, model / "sentencepiece.bpe.model", kept, hidden_states, None, no_phase)
-        ranges = activation_ranges(served, text)
+        ranges = activation_ranges(served, Text.of(text))
         [name] = [name for name in ranges if name.endswith(f"layers.{last}.gelu")]
         assert ranges[name][1] == pytest.approx(activations[tokens].max().item(), rel=1e-4)
 
