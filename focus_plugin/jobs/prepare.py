@@ -8,7 +8,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
-from focus_plugin.masked_lm.options import Preparation
+from focus_plugin.masked_lm.options import TextPreparation
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
@@ -18,7 +18,7 @@ KIND = "masked-LM data"
 FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
 
 
-def prepare(job: Preparation, output: Path, phase: Phase = no_phase) -> Manifest:
+def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase) -> Manifest:
     """Write the data directory unless ``output`` already holds it; see ``prepare_masked_lm``."""
     from focus_plugin.masked_lm.data import prepare_masked_lm
 

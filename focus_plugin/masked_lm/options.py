@@ -55,7 +55,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preparation:
+class TextPreparation:
     """What to encode. train, valid, test: texts; no test: there is none. Names can be patterns, see ``Text``."""
 
     vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab or focus convert.")

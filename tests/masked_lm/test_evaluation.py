@@ -24,7 +24,7 @@ from focus_plugin.jobs.evaluate import evaluate
 from focus_plugin.jobs.prepare import prepare
 from focus_plugin.masked_lm.loss import masked_lm_loss
 from focus_plugin.masked_lm.masking import MaskedText, mask_text
-from focus_plugin.masked_lm.options import Evaluation, Preparation
+from focus_plugin.masked_lm.options import Evaluation, TextPreparation
 from focus_plugin.vocabulary.files import vocabulary_files
 
 LENGTH = 40
@@ -38,7 +38,7 @@ def data(target_text: Path, hugging_face: Path, tmp_path_factory: pytest.TempPat
         (work / f"{name}.txt").write_text("".join(part), encoding="utf-8")
     texts = {name: (work / f"{name}.txt",) for name in ("valid", "test")}
     vocabulary = hugging_face.with_name(f"{hugging_face.name}.vocabulary")
-    prepare(Preparation(vocabulary=vocabulary, train=texts["valid"], **texts), work / "data")
+    prepare(TextPreparation(vocabulary=vocabulary, train=texts["valid"], **texts), work / "data")
     return work / "data"
 
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_evaluated_is_told(data: Path, release: Path, tmp_path: P
         with pytest.raises(FocusError, match=says):
             _measure(tmp_path / name, release)
     with pytest.raises(FocusError, match="takes a colon"):
-        prepare(Preparation(vocabulary=release, train=(data,), valid=(data,)), tmp_path / "c:d")
+        prepare(TextPreparation(vocabulary=release, train=(data,), valid=(data,)), tmp_path / "c:d")
     unknown = Path(shutil.copytree(data, tmp_path / "unknown"))
     with writing_dataset(unknown / "valid", 600) as dataset:
         add_item(dataset, np.full(200, 3), 2)

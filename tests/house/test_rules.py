@@ -1,0 +1,108 @@
+"""The rules of the house, read from the code: sizes, names, and what a room may import."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {"focus_plugin": "focus_plugin", "focus_cli": "cli", "focus_export": "export"}
+MOST_PARAMETERS = 6
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in FOLDERS.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield ".".join([package, *(part for part in parts if part != "__init__")]), path
+
+
+MODULES = dict(_modules())
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def test_no_function_has_many_parameters():
+    many = []
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                given = node.args
+                count = len([*given.posonlyargs, *given.args, *given.kwonlyargs])
+                count -= bool(given.args) and given.args[0].arg in ("self", "cls")
+                if count > MOST_PARAMETERS:
+                    many.append(f"{name}.{node.name}: {count}")
+    assert not many, "\n".join(many)
+
+
+def test_no_two_classes_have_one_name():
+    places = defaultdict(list)
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(name)
+    assert not {found: names for found, names in places.items() if len(names) > 1}
+
+
+def _imported(tree: ast.AST, only_at_import: bool) -> set[str]:
+    """The modules that are imported, also in functions unless ``only_at_import``."""
+    found: set[str] = set()
+    for node in _nodes(tree, only_at_import):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _nodes(tree: ast.AST, only_at_import: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if only_at_import and (isinstance(node, ast.FunctionDef) or typing_only):
+            continue
+        yield node
+        yield from _nodes(node, only_at_import)
+
+
+RULES = {  # a room, and what none of its modules may import anywhere
+    "focus_plugin.vocabulary": ("torch", "fairseq", "click", "focus_plugin.checkpoint", "focus_plugin.models"),
+    "focus_plugin.checkpoint": ("click", "focus_plugin.methods", "focus_plugin.mixing"),
+    "focus_plugin.auxiliary": ("click", "focus_plugin.checkpoint"),
+    "focus_plugin.methods": ("fairseq", "click", "pathlib", "focus_plugin.files", "focus_plugin.jobs"),
+    "focus_plugin.mixing": ("fairseq", "click", "focus_plugin.jobs", "focus_plugin.transfer"),
+    "focus_plugin.report": ("click", "fairseq", "focus_plugin.checkpoint"),
+    "focus_plugin.training": ("click", "focus_plugin.methods", "focus_plugin.mixing", "focus_plugin.heads"),
+    "focus_plugin.heads": ("click",),
+    "focus_plugin.tasks": ("click",),
+    "focus_plugin.models": ("click",),
+    "focus_plugin.jobs": ("click",),
+    "focus_export": ("torch", "fairseq", "click"),
+}
+
+
+@pytest.mark.parametrize("room", RULES)
+def test_a_room_imports_only_what_it_may(room):
+    broken = [
+        f"{name} imports {module}"
+        for name, tree in TREES.items()
+        if name == room or name.startswith(f"{room}.")
+        for module in sorted(_imported(tree, only_at_import=False))
+        if any(module == banned or module.startswith(f"{banned}.") for banned in RULES[room])
+    ]
+    assert not broken, "\n".join(broken)
+
+
+HEAVY = ("torch", "fairseq", "transformers", "numpy", "scipy", "sentencepiece", "onnx", "onnxruntime", "fasttext")
+
+
+@pytest.mark.parametrize("room", ["focus_plugin.methods", "focus_plugin.heads", "focus_cli"])
+def test_declarations_import_nothing_heavy(room):
+    broken = [
+        f"{name} imports {module}"
+        for name, tree in TREES.items()
+        if name.startswith(f"{room}.")
+        for module in sorted(_imported(tree, only_at_import=True))
+        if module.split(".")[0] in HEAVY
+    ]
+    assert not broken, "\n".join(broken)
