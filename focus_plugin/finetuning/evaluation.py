@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from fairseq import checkpoint_utils
 from fairseq.models.roberta import RobertaModel
-from focus_export.pipeline import Name, Pipeline, numbered
+from focus_export.pipeline import Pipeline
 from focus_export.tokenizer import Pieces, SentencePieceTokenizer, TextTokenizer, require_text
 
 from focus_plugin.binary_data import Encoder
@@ -43,20 +42,13 @@ def evaluate(
     listed = list(examples)
     names = [f"line {example.line}" for example in listed]
     samples = (example.sample for example in listed)
-    results = pytorch_results(directory, task, kept, samples, truncate, cpu, lambda number: names[number - 1])
+    pipeline = _pipeline(directory, task, kept, truncate, cpu)
+    results = list(pipeline.results(samples, lambda number: names[number - 1]))
     return task.metrics([example.expected for example in listed], results), len(listed)
 
 
-def pytorch_results(
-    directory: Path,
-    task: TaskHead,
-    kept: KeptHead,
-    samples: Iterable[Any],
-    truncate: bool = False,
-    cpu: bool = False,
-    name: Name = numbered,
-) -> list[Any]:
-    """The result of a release for every sample, as it is served but computed by PyTorch. Raises as ``Pipeline``."""
+def _pipeline(directory: Path, task: TaskHead, kept: KeptHead, truncate: bool, cpu: bool) -> Pipeline:
+    """From samples to results as they are served, but computed by PyTorch."""
     model = load_model(directory)
     device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
     model.to(device)
@@ -69,7 +61,7 @@ def pytorch_results(
         outputs = task.forward(Forward(model=model, kept=kept, hidden=hidden, lengths=real))
         return {output: tensor.float().cpu().numpy() for output, tensor in outputs.items()}
 
-    pipeline = Pipeline(
+    return Pipeline(
         head=kept.head,
         outputs=kept.head.outputs(model.args.encoder_embed_dim),
         tokenizer=_tokenizer(directory, encoder, model.max_positions()),
@@ -79,7 +71,6 @@ def pytorch_results(
         workers=1,
         truncate=truncate,
     )
-    return list(pipeline.results(samples, name))
 
 
 class _EncoderTokenizer(TextTokenizer):
