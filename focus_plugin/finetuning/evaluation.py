@@ -9,6 +9,7 @@ from fairseq import checkpoint_utils
 from fairseq.models.roberta import RobertaModel
 from focus_export.pipeline import Pipeline
 from focus_export.tokenizer import Pieces, SentencePieceTokenizer, TextTokenizer, require_text
+from omegaconf import open_dict
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.checkpoint.release import MODEL
@@ -25,9 +26,12 @@ TOKEN_BUDGET = 2048
 def load_model(directory: Path) -> RobertaModel:
     """fairseq's model of a release, ready to predict; of its head, what fairseq itself knows."""
     trust_fairseq_checkpoints()
-    settings = {"data": str(directory), "load_checkpoint_heads": True}
+    file = str(directory / MODEL)
+    state = checkpoint_utils.load_checkpoint_to_cpu(file, {"data": str(directory)})
+    with open_dict(state["cfg"]) as settings:
+        settings.model.load_checkpoint_heads = True  # an override does not add what the file does not name
     # not strict: what a task keeps besides has no place in fairseq's model
-    models, _, _ = checkpoint_utils.load_model_ensemble_and_task([str(directory / MODEL)], settings, strict=False)
+    models, _, _ = checkpoint_utils.load_model_ensemble_and_task([file], strict=False, state=state)
     model: RobertaModel = models[0].eval()
     return model
 

@@ -100,7 +100,7 @@ class FocusRobertaModel(RobertaModel):
                 load_on_every_rank(model, lambda: _first_weights(args, task))
                 _source.cache_clear()
             if args.cpu or not torch.cuda.is_available():
-                torch.set_float32_matmul_precision(args.cpu_matmul_precision)  # after the mixtures were computed
+                torch.set_float32_matmul_precision(args.cpu_matmul_precision)
         return model
 
 

@@ -1,6 +1,7 @@
 """Gives a source encoder the target vocabulary, for ``focus convert``, the fairseq plugin and the Python API."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,25 @@ def initialize(
     Raises FocusError for errors in the files that ``how`` names and in the result of the method.
     """
     options = how.options
-    if options.matrix:
-        made = as_mixing(options.matrix, load_matrix(options.matrix), source.vocabulary, target.vocabulary)
-        with phase("Applying the mixing matrix", 1):
-            done = apply(source.tensors, made, seed=options.seed, fill=options.fill)
-    else:
-        done = _by_method(source, target, how, phase, verbose)
-    return replace(done, tensors={**done.tensors, OUTPUT_BIAS: _bias(source, target, how, done.tensors, phase)})
+    with _full_products():
+        if options.matrix:
+            made = as_mixing(options.matrix, load_matrix(options.matrix), source.vocabulary, target.vocabulary)
+            with phase("Applying the mixing matrix", 1):
+                done = apply(source.tensors, made, seed=options.seed, fill=options.fill)
+        else:
+            done = _by_method(source, target, how, phase, verbose)
+        return replace(done, tensors={**done.tensors, OUTPUT_BIAS: _bias(source, target, how, done.tensors, phase)})
+
+
+@contextmanager
+def _full_products() -> Iterator[None]:
+    """Multiply in float32 whatever the process chose for its training: the same options give the same weights."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: Phase, verbose: bool) -> Transfer:

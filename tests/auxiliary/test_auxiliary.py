@@ -365,7 +365,7 @@ def test_faults_of_word_vectors_are_told(token_model, tmp_path):
 
 def test_the_command_takes_word_vectors(release, vocabulary, target_text, token_model, word_model, tmp_path):
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--output", tmp_path / "out")
-    refuse(*base, "--word-vectors", word_model, "--auxiliary", token_model, says="give one of them")
+    refuse(*base, "--word-vectors", word_model, "--auxiliary", token_model, says="give only one of them")
     refuse(*base, "--word-vectors", token_model, says="give it to --auxiliary")
     run(*base, "--word-vectors", word_model, "--corpus", target_text)
     manifest = json.loads((tmp_path / "out" / "focus.json").read_text())

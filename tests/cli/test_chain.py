@@ -374,7 +374,7 @@ def test_a_unigram_tokenizer_is_exported(chain, tmp_path):
     for options in ((), ("--tokenizer", tmp_path / "t.json", "--size", 900)):
         done = run(*vocab, *options, check=False)
         assert done.returncode == 2
-        assert "Give either --size" in done.stderr
+        assert "Give --size to train a vocabulary" in done.stderr
     made = ("--source", SAMPLE / "source", "--vocab", tmp_path / "vocab", "--method", "random")
     run("focus", "convert", *made, "--output", tmp_path / "model")
     run("focus", "export", "--onnx", "--model", tmp_path / "model", "--output", tmp_path / "onnx")

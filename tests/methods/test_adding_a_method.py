@@ -17,7 +17,7 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.mixing.matrix import load_matrix
 from focus_plugin.trusted import trusted_globals
 
-PAGE = Path(focus_plugin.__file__).resolve().parents[1] / "docs" / "adding-a-method.md"
+PAGE = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
 OPTIONS = ("--lines", 40, "--ridge", 0.5)
 
 
