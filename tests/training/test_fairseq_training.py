@@ -21,7 +21,7 @@ from fairseq.data import data_utils
 from fairseq.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
 from fairseq_models import CONFIG, USER_DIR, World, make_world, prepare_data
 
-import focus_plugin.models.focus_roberta  # noqa: F401  registers what composed commands name, as the task below
+import focus_plugin.models.focus_roberta  # registers what composed commands name, as does the next
 import focus_plugin.tasks.focus_masked_lm  # noqa: F401
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.pretrain import masked_lm_task
