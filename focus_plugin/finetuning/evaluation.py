@@ -28,8 +28,8 @@ def load_model(directory: Path) -> RobertaModel:
     trust_fairseq_checkpoints()
     file = str(directory / MODEL)
     state = checkpoint_utils.load_checkpoint_to_cpu(file, {"data": str(directory)})
-    with open_dict(state["cfg"]) as settings:
-        settings.model.load_checkpoint_heads = True  # an override does not add what the file does not name
+    with open_dict(state["cfg"]):
+        state["cfg"].model.load_checkpoint_heads = True  # an override does not add what the file does not name
     # not strict: what a task keeps besides has no place in fairseq's model
     models, _, _ = checkpoint_utils.load_model_ensemble_and_task([file], strict=False, state=state)
     model: RobertaModel = models[0].eval()
