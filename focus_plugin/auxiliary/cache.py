@@ -1,4 +1,4 @@
-"""Trained vectors kept by what they were made from: the same input is never trained on twice, another never reused."""
+"""A cache of trained vectors, found by the vocabulary, the digest of the text, the options and the random seed."""
 
 import hashlib
 import json
@@ -37,10 +37,10 @@ def cached_vectors(
     phase: Phase,
     verbose: bool = False,
 ) -> TokenVectors:
-    """The vectors that ``train_vectors`` gives, from the cache if they are there.
+    """The vectors of ``train_vectors``, from the cache if it has them; otherwise they are trained and put there.
 
     ``digest``: the SHA-256 of the corpus. ``target``: the vocabulary of ``made_of``. Raises FocusError if the cache
-    cannot be written, and what ``train_vectors`` raises.
+    cannot be written, and as ``train_vectors`` does.
     """
     path = cached_file(made_of, digest, options)
     if not path.is_file():
@@ -60,7 +60,7 @@ def cached_vectors(
 
 
 def cached_file(made_of: VectorInput, digest: str, options: VectorOptions) -> Path:
-    """Where the cache has the vectors that ``train_vectors`` gives, if it has them; see ``cached_vectors``."""
+    """The path of these vectors in the cache; the file need not exist. ``digest``: see ``cached_vectors``."""
     files = vocabulary_files(made_of.vocabulary)
     packages = ("fasttext", "numpy", "scipy", tokenizer_package(files[1]))
     made_from = {
@@ -75,7 +75,7 @@ def cached_file(made_of: VectorInput, digest: str, options: VectorOptions) -> Pa
 
 
 def _require_writable(directory: Path) -> None:
-    """Fail before the training rather than after it."""
+    """Raise FocusError before the training if its result could not be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         writable = os.access(directory, os.W_OK)

@@ -1,4 +1,4 @@
-"""fastText's own files: the model (``.bin``) and the text format (``.vec``)."""
+"""Reads fastText's files: models (``.bin``) and the text format (``.vec``)."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def load_model(path: Path) -> Any:
-    """The fastText model in ``path``; FocusError if it is none or truncated."""
+    """The fastText model in ``path``. Raises FocusError if it is not one, or is truncated."""
     import fasttext
 
     try:
@@ -30,9 +30,9 @@ def load_model(path: Path) -> Any:
 
 
 def _ends_with(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether the file ends with a matrix of this shape, as fastText's do: rows, columns and float32 values.
+    """Whether the file ends with a matrix of this shape (number of rows, of columns, float32 values), as it must.
 
-    fastText itself fills what a truncated file lacks with whatever is in memory.
+    fastText itself does not notice a truncated file and uses random memory in place of the missing values.
     """
     header = struct.pack("<qq", *shape)
     length = len(header) + 4 * shape[0] * shape[1]
@@ -44,13 +44,16 @@ def _ends_with(path: Path, shape: tuple[int, ...]) -> bool:
 
 
 def read_model(path: Path, target: Vocabulary) -> NamedVectors:
-    """The vectors of the target's tokens in a fastText model of tokens."""
+    """The vectors of the target's tokens in a fastText model of tokens. Raises FocusError as ``load_model`` does."""
     return model_vectors(load_model(path), target)
 
 
 def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:
-    """The vectors of the target's tokens, as they were trained (words and their n-grams), and for text tokens the
-    model has no word for, by their n-grams alone."""
+    """The vectors of the target's tokens in ``model``, a loaded fastText model of tokens.
+
+    A token that is a word of the model has the vector of the word and its n-grams. Any other token that is not special
+    is rare, and its vector is that of its n-grams.
+    """
     words: list[str] = []
     others: list[str] = []
     counts: list[int] = []
@@ -69,11 +72,14 @@ def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:
 
 
 def read_text(path: Path, wanted: Container[str]) -> NamedVectors:
-    """The vectors of the ``wanted`` words in fastText's text format. Raises FocusError with the line."""
+    """The vectors of the ``wanted`` words in a file in fastText's text format.
+
+    Raises FocusError, with the line, if the file is not in this format.
+    """
     lines = read_lines(path)
     header = next(lines, "").split()
     if len(header) != 2 or not re.fullmatch("[0-9]+ [1-9][0-9]{0,4}", " ".join(header)):
-        raise FocusError(f"{path}, line 1: expected the number of tokens and their dimension, 99999 at most.")
+        raise FocusError(f"{path}, line 1: expected the number of tokens and the dimension, at most 99999.")
     dimension = int(header[1])
     words, vectors, others = [], [], []
     for number, line in enumerate(lines, 2):

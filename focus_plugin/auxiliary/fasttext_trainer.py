@@ -1,4 +1,4 @@
-"""fastText vectors of the target's tokens, trained on text as the target vocabulary cuts it, as in the FOCUS paper."""
+"""Trains fastText vectors of tokens on text that the target's tokenizer has cut (FOCUS paper, section 3.2)."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from focus_plugin.vocabulary.encoding import write_pieces
 
 
 def fasttext_vectors(job: VectorTraining, phase: Phase, model_path: Path | None = None) -> TokenVectors:
-    """CBOW vectors of the target's tokens; those rarer than the minimum count have that of their n-grams.
+    """CBOW vectors of the target's tokens. Tokens rarer than the minimum count have the vector of their n-grams.
 
-    The whole fastText model is kept at ``model_path`` if that is given. Raises FocusError if no token is frequent
-    enough or training diverges.
+    The whole fastText model is saved to ``model_path`` if that is given. Raises FocusError if no token is frequent
+    enough or the training diverges.
     """
     import fasttext
 

@@ -1,4 +1,4 @@
-"""Matrices of token vectors: ``.npz`` of numpy, ``.safetensors``."""
+"""Reads and writes matrices of token vectors: ``.npz`` files of NumPy and ``.safetensors`` files."""
 
 import hashlib
 import json
@@ -13,20 +13,20 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # as safetensors and as numpy call them
+FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # names in safetensors and in NumPy
 NAMES = ("vectors", "embeddings")
 
 
 def save_vectors(path: str | Path, auxiliary: TokenVectors, target: Vocabulary) -> None:
-    """Write the rows that are vectors, with their tokens, into one compact ``.safetensors`` file.
+    """Write the rows that are not zero, with their tokens, into one compact ``.safetensors`` file.
 
-    It also says which vocabulary they were made for, since the vectors of a subset cannot tell.
+    The file also has a checksum of the vocabulary, because the tokens alone do not show for which one it was made.
     """
     from safetensors.numpy import save_file
 
     known = np.flatnonzero(auxiliary.vectors.any(axis=1))
     tokens = json.dumps([target.tokens[i] for i in known], ensure_ascii=False)
-    # A second entry beside the tokens would let safetensors write them in any order.
+    # The tokens are the only metadata entry, because safetensors writes several entries in no fixed order.
     tensors = {
         "vectors": np.ascontiguousarray(auxiliary.vectors[known]),
         "rare": auxiliary.rare[known].astype(np.uint8),
@@ -37,9 +37,10 @@ def save_vectors(path: str | Path, auxiliary: TokenVectors, target: Vocabulary) 
 
 
 def read_safetensors(path: Path, target: Vocabulary) -> NamedVectors:
-    """A file of ``save_vectors``, or one matrix of any origin, ``vectors`` or ``embeddings``, a row a target token.
+    """The vectors in a file of ``save_vectors``, or in another file with one matrix of one row per target token.
 
-    Raises FocusError for anything else, and for a file that says it was made for another vocabulary.
+    Such a matrix is named ``vectors`` or ``embeddings``. Raises FocusError for any other content, and for a file whose
+    checksum is that of another vocabulary.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -67,15 +68,18 @@ def read_safetensors(path: Path, target: Vocabulary) -> NamedVectors:
     if rare is None:
         return named
     if rare.shape != (len(vectors),):
-        raise FocusError(f"{path}: says of {len(rare)} tokens whether they are rare, but has {len(vectors)}.")
+        raise FocusError(f"{path}: its array rare has {len(rare)} entries, but it has {len(vectors)} vectors.")
     seen, unseen = np.flatnonzero(rare == 0), np.flatnonzero(rare)
     words, others = ([named.words[i] for i in part] for part in (seen, unseen))
     return NamedVectors(words, vectors[seen], [], others, vectors[unseen])
 
 
 def read_npz(path: Path, target: Vocabulary) -> NamedVectors:
-    """Arrays ``tokens``, shape (n,), of strings, and ``vectors``, shape (n, dimension); or ``vectors`` alone, a row a
-    target token. Raises FocusError for anything else, above all for pickled objects."""
+    """The vectors in an ``.npz`` file.
+
+    It has the arrays ``tokens``, shape (n,), strings, and ``vectors``, shape (n, dimension); or ``vectors`` alone, with
+    one row per target token. Raises FocusError for anything else, and for pickled objects, which are not loaded.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("tokens", "vectors") if name in file}
@@ -93,10 +97,10 @@ def read_npz(path: Path, target: Vocabulary) -> NamedVectors:
 
 def _named(path: Path, tokens: list[str] | None, vectors: np.ndarray, target: Vocabulary) -> NamedVectors:
     if vectors.ndim != 2 or not vectors.shape[1]:
-        raise FocusError(f"{path}: its vectors have shape {vectors.shape}; expected a row a token.")
+        raise FocusError(f"{path}: its vectors have shape {vectors.shape}; expected one row per token.")
     names = list(target.tokens) if tokens is None else tokens
     if len(names) != len(vectors):
-        whose = "tokens of the target vocabulary, and no names" if tokens is None else "tokens"
+        whose = "tokens of the target vocabulary, and no array of tokens" if tokens is None else "tokens"
         raise FocusError(f"{path}: has {len(vectors)} vectors for {len(names)} {whose}.")
     return NamedVectors(names, vectors, [])
 
@@ -106,5 +110,5 @@ def _wrong_type(path: Path, kind: str) -> str:
 
 
 def _identity(target: Vocabulary) -> np.ndarray:
-    """SHA-256 of the tokens, in whatever order."""
+    """SHA-256 of the sorted tokens."""
     return np.frombuffer(hashlib.sha256("\n".join(sorted(target.tokens)).encode()).digest(), dtype=np.uint8)

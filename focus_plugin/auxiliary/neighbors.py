@@ -1,9 +1,10 @@
 """Vectors of the target's tokens from counts of their immediate neighbours in text.
 
-The positive pointwise mutual information of tokens and their left and right neighbours, factorized: as Levy, Goldberg
-& Dagan, "Improving Distributional Similarity with Lessons Learned from Word Embeddings" (TACL 2015), with neighbours
-one token away and the two sides kept apart, which started lowest, or within 0.03 nats of it, of what was tried
-(docs/results.md). It takes seconds where fastText takes minutes.
+The method is that of Levy, Goldberg & Dagan, "Improving Distributional Similarity with Lessons Learned from Word
+Embeddings" (TACL 2015): the matrix of positive pointwise mutual information of tokens and their neighbours is
+factorized. A neighbour is one token away, and left and right neighbours are counted separately. Of the variants that
+were tried, an encoder initialized with this one has the lowest loss, or is within 0.03 nats of the lowest
+(docs/results.md). The method takes seconds where fastText takes minutes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,33 +22,36 @@ from focus_plugin.vocabulary.encoding import batches
 from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, Vocabulary
 
-COUNTED = 1 << 22  # tokens at a time
+COUNTED = 1 << 22  # tokens counted at once
 SMOOTHING = 0.75  # exponent of the frequency of contexts (Levy et al., section 3.2)
 OVERSAMPLING, ITERATIONS = 20, 2
-PRIOR = 3  # occurrences that the n-grams of a token count as
-SHORTEST, LONGEST = 3, 6  # characters of an n-gram, as in fastText
+PRIOR = 3  # weight of the n-grams' vector; the weight of the token's own vector is its number of occurrences
+SHORTEST, LONGEST = 3, 6  # characters in an n-gram, as in fastText
 
 
 def count_neighbors(lines: Iterable[str], tokenizer: Tokenizer, target: Vocabulary) -> csr_matrix:
-    """How often each token is followed by each; shape (target, target), int64.
+    """How often token i is followed by token j; shape (target, target), int64.
 
-    A line begins after ``<s>`` and ends before ``</s>``. Memory does not grow with the text, but with the pairs.
+    ``<s>`` is counted before the first token of a line and ``</s>`` after the last one. The memory needed depends on
+    the number of different pairs, not on the length of the text.
     """
     size = len(target)
     counts = csr_matrix((size, size), dtype=np.int64)
     for ids in _joined(lines, tokenizer, target):
         ones = np.ones(len(ids) - 1, dtype=np.int64)
         counts += csr_matrix((ones, (ids[:-1], ids[1:])), (size, size))
-    within_lines = diags(np.arange(size) != target.ids[END], dtype=np.int64)  # nothing follows the end of a line
+    within_lines = diags(
+        np.arange(size) != target.ids[END], dtype=np.int64
+    )  # the <s> of the next line does not follow </s>
     return csr_matrix(within_lines @ counts)
 
 
 def neighbor_vectors(job: VectorTraining, phase: Phase) -> TokenVectors:
     """Vectors from the neighbours of the target's tokens in the text.
 
-    The vector of a token that occurs seldom is drawn towards those of the tokens it shares character n-grams with; one
-    that does not occur at all has only that, or none. Tokens that occur less often than the minimum count are marked as
-    rare. Raises FocusError if all are.
+    The vector of a token is a weighted mean of its own vector and that of its character n-grams, and the own vector has
+    less weight if the token is rare. A token that does not occur has the vector of its n-grams, or none. Tokens that
+    occur less often than the minimum count are marked as rare. Raises FocusError if the text is empty or all are rare.
     """
     with phase("Counting neighbouring tokens", job.corpus.bytes) as progress:
         followers = count_neighbors(job.lines(progress), job.tokenizer, job.target)
@@ -63,8 +67,10 @@ def neighbor_vectors(job: VectorTraining, phase: Phase) -> TokenVectors:
 def factorized(
     followers: csr_matrix, target: Vocabulary, dimension: int, seed: int, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors, (target, at most dimension), float32, and how often each token occurs, (target,), special tokens
-    never. ``followers``: what ``count_neighbors`` found."""
+    """The vectors, shape (target, at most dimension), float32, and how often each token occurs, shape (target,).
+
+    ``followers``: the result of ``count_neighbors``. The number of occurrences of special tokens is 0.
+    """
     text = diags(~target.special, dtype=np.int64)
     information = _mutual_information(csr_matrix(hstack([text @ followers, text @ followers.T])))
     uses = np.asarray(followers.sum(axis=1)).ravel() * ~target.special
@@ -73,7 +79,7 @@ def factorized(
 
 
 def _joined(lines: Iterable[str], tokenizer: Tokenizer, target: Vocabulary) -> Iterator[np.ndarray]:
-    """Ids of the text, ``<s>`` before and ``</s>`` after every line, about COUNTED in an array; (any,), int32."""
+    """Arrays of about COUNTED token ids each, int32, with ``<s>`` before and ``</s>`` after every line."""
     table = np.append(piece_ids(tokenizer, target), [target.ids[BEGIN], target.ids[END]]).astype(np.int32)
     begin, end = len(table) - 2, len(table) - 1
     parts: list[np.ndarray] = []
@@ -88,7 +94,7 @@ def _joined(lines: Iterable[str], tokenizer: Tokenizer, target: Vocabulary) -> I
 
 
 def _mutual_information(counts: csr_matrix) -> csr_matrix:
-    """The positive pointwise mutual information of rows and columns, the columns' frequencies smoothed; float32."""
+    """The positive pointwise mutual information of rows and columns, float32; column frequencies are smoothed."""
     found = counts.tocoo()
     rows = np.asarray(counts.sum(axis=1)).ravel()
     columns = np.asarray(counts.sum(axis=0)).ravel() ** SMOOTHING
@@ -100,7 +106,7 @@ def _mutual_information(counts: csr_matrix) -> csr_matrix:
 
 
 def _principal(matrix: csr_matrix, dimension: int, seed: int, progress: Progress) -> np.ndarray:
-    """The rows of ``matrix`` in the directions of its largest singular values; (rows, at most dimension), float32.
+    """The rows of ``matrix`` projected on its first right singular vectors; (rows, at most dimension), float32.
 
     Randomized subspace iteration (Halko, Martinsson & Tropp, SIAM Review 2011, algorithms 4.4 and 5.1).
     """
@@ -116,16 +122,17 @@ def _principal(matrix: csr_matrix, dimension: int, seed: int, progress: Progress
 
 
 def _left_times_values(wide: np.ndarray) -> np.ndarray:
-    """The left singular vectors of a wide matrix times their values, the largest first; by its Gram matrix."""
+    """The left singular vectors of a wide matrix times their singular values, the largest first."""
     squares, vectors = np.linalg.eigh(wide @ wide.T)
     product: np.ndarray = vectors[:, ::-1] * np.sqrt(np.maximum(squares[::-1], 0))
     return product
 
 
 def _smoothed(vectors: np.ndarray, uses: np.ndarray, target: Vocabulary) -> np.ndarray:
-    """Means of each token's vector and that of its n-grams, weighted by how often it occurs and PRIOR; float32.
+    """The weighted mean of each token's own vector and the vector of its n-grams; float32.
 
-    The vector of an n-gram is the mean of those of its tokens, of frequent ones more.
+    The weights are the number of the token's occurrences, and PRIOR. The vector of an n-gram is the mean of the vectors
+    of the tokens that contain it, weighted by the logarithm of their occurrences.
     """
     ngrams = _ngrams(target)
     of_ngrams = _means(csr_matrix(ngrams.T @ diags(np.log1p(uses))), vectors)
@@ -135,14 +142,14 @@ def _smoothed(vectors: np.ndarray, uses: np.ndarray, target: Vocabulary) -> np.n
 
 
 def _means(weights: csr_matrix, vectors: np.ndarray) -> np.ndarray:
-    """The mean of ``vectors`` with the weights of each row, zeros where a row has none."""
+    """The weighted mean of ``vectors`` for each row of ``weights``; zeros for an empty row."""
     sums = np.asarray(weights.sum(axis=1))
     means: np.ndarray = (weights @ vectors) / np.where(sums > 0, sums, 1)
     return means
 
 
 def _ngrams(target: Vocabulary) -> csr_matrix:
-    """Which character n-grams each token has, its begin and end marked as fastText does; (target, n-grams), 0 or 1."""
+    """Whether token i contains n-gram j, 0 or 1; shape (target, n-grams). Its ends are marked as in fastText."""
     columns: dict[str, int] = {}
     offsets, found = [0], []
     for token, special in zip(target.tokens, target.special, strict=True):

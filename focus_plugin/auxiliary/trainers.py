@@ -1,4 +1,4 @@
-"""Auxiliary vectors from the trainer that the options name."""
+"""Trains auxiliary vectors with the trainer that the options name."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from focus_plugin.progress import Phase
 
 
 def train_vectors(job: VectorTraining, phase: Phase, model: Path | None = None) -> TokenVectors:
-    """Vectors of the target's tokens; those of tokens too rare in the text are marked.
+    """Train vectors of the target's tokens; tokens that are too rare in the text are marked as rare.
 
-    ``model``: where to keep the whole model, if the trainer is fastText. Raises FocusError if no token is frequent
-    enough, and if fastText diverges.
+    ``model``: where to save the whole model if the trainer is fastText. Raises FocusError if no token is frequent
+    enough, or if fastText diverges.
     """
     if job.options.trainer == FASTTEXT:
         from focus_plugin.auxiliary.fasttext_trainer import fasttext_vectors

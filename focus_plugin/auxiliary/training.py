@@ -1,4 +1,4 @@
-"""What a trainer of auxiliary vectors is given."""
+"""The input of a trainer of auxiliary vectors."""
 
 import sys
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 class VectorTraining:
     """What to train vectors on, and how.
 
-    tokenizer: cuts the text of ``corpus`` into tokens of ``target``. scratch: a directory for temporary files. verbose:
-    let fastText show its own progress.
+    tokenizer: the tokenizer of ``target``. scratch: a directory for temporary files. verbose: whether fastText shows
+    its own progress.
     """
 
     corpus: Text
@@ -30,15 +30,18 @@ class VectorTraining:
     verbose: bool = False
 
     def lines(self, progress: Progress) -> Iterator[str]:
-        """The lines of the corpus that are not empty, or a sample of them; ``progress`` is told the bytes read."""
+        """The lines of the corpus that are not empty, or a sample of them.
+
+        ``progress`` is called with the number of bytes read since the last call.
+        """
         sample = self.options.sample_mb * 1_000_000 or sys.maxsize
         return sample_lines(self.corpus, self.corpus.content(), sample, self.seed, progress)
 
     def no_text(self) -> str:
-        """What to say of a corpus without text."""
+        """The message for an empty corpus."""
         return f"{self.corpus}: the corpus is empty; it needs at least one line of text."
 
     def no_frequent_token(self) -> str:
-        """What to say if no token occurs as often as it has to."""
+        """The message if no token reaches the minimum count."""
         count = self.options.minimum_count
         return f"{self.corpus}: no token occurs {count} times; give more text or lower --min-count."

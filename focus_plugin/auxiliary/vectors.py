@@ -1,4 +1,4 @@
-"""Static vectors of the target's tokens, from a file: one row a token, zeros where a token has none."""
+"""Reads static vectors of the target's tokens from a file."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 CHECKED = ReadingOptions()
 KINDS = (".bin", ".vec", ".npz", ".safetensors")
-_NONE = "{}: has no vector for any token of the target vocabulary; it was made with another."
+_NONE = "{}: has no vector for any token of the target vocabulary; it was made with another vocabulary."
 
 
 def load_vectors(
@@ -30,11 +30,12 @@ def load_vectors(
     uses: np.ndarray | None = None,
     options: ReadingOptions = CHECKED,
 ) -> TokenVectors:
-    """Vectors of ``target``'s tokens; ``uses``: how often each occurs in text, shape (target,), if that is known.
+    """Vectors of ``target``'s tokens, read from a file.
 
-    Reads a fastText model of tokens (``.bin``), fastText's text format (``.vec``), and matrices (``.npz``,
-    ``.safetensors``). Raises FocusError for a damaged file, two vectors of one token, NaN or infinity, and, unless
-    ``options`` say otherwise, for a file that looks as if it was made with another tokenizer.
+    The file is a fastText model of tokens (``.bin``), in fastText's text format (``.vec``), or a matrix (``.npz``,
+    ``.safetensors``). ``uses``: shape (target,), how often each token occurs in the text of the vocabulary, None if
+    that is unknown. Raises FocusError for a damaged file, two vectors of one token, NaN or infinity, and for a file
+    that looks as if it was made with another tokenizer, unless ``options`` switch this check off.
     """
     path = existing_file(path)
     found = _read(path, target)

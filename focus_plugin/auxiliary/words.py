@@ -1,4 +1,4 @@
-"""Vectors of the target's tokens from vectors of whole words, which any fastText model of the language has."""
+"""Makes vectors of the target's tokens from vectors of whole words, such as those of a published fastText model."""
 
 from collections.abc import Container
 from pathlib import Path
@@ -14,13 +14,13 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
-    """Vectors of ``target``'s tokens, none of them counted as rare.
+    """Vectors of ``target``'s tokens, made from word vectors. No token is marked as rare.
 
     A token gets the vector of its text without the word-start mark, as in the authors' package (and in WECHSEL,
-    Minixhofer et al., NAACL 2022): from a fastText model (``.bin``) by the n-grams of the text, from the text format
-    (``.vec``) only if the text is a word there. Incomplete bytes and space have none; special tokens are text like
-    any other, as in the authors' package. Raises FocusError for a damaged file, NaN or infinity, vectors of tokens,
-    and a file that knows none of the texts.
+    Minixhofer et al., NAACL 2022). A fastText model (``.bin``) computes a vector for any text from its n-grams; in the
+    text format (``.vec``) the text must be one of the words. Incomplete bytes and white space get no vector. Special
+    tokens are treated as text, as in the authors' package. Raises FocusError for a damaged file, NaN or infinity,
+    vectors of tokens instead of words, and a file without a vector for any token.
     """
     path = existing_file(path)
     texts = [_text(form) for form in target.forms]
@@ -34,7 +34,7 @@ def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
     if not np.isfinite(matrix).all():
         raise FocusError(f"{path}: holds NaN or infinity; it is damaged.")
     if not matrix[~target.special].any():
-        raise FocusError(f"{path}: has no vector for any token of the target vocabulary; is it of that language?")
+        raise FocusError(f"{path}: has no vector for any token of the target vocabulary; is it of another language?")
     return TokenVectors.of(matrix)
 
 
@@ -64,7 +64,7 @@ def _of_text(path: Path, target: Vocabulary, texts: list[str]) -> np.ndarray:
 
 
 def _require_words(path: Path, target: Vocabulary, texts: list[str], known: Container[str]) -> None:
-    """Tell a file of tokens by its knowing more tokens with word starts marked than without."""
+    """Raise FocusError if the file has vectors of tokens: it then has more words with word-start marks than without."""
     marked = [(token, text) for token, text in zip(target.tokens, texts, strict=True) if text not in ("", token)]
     if sum(token in known for token, _ in marked) > sum(text in known for _, text in marked):
         raise FocusError(f"{path}: holds vectors of tokens, not of words; give it to --auxiliary.")

@@ -1,4 +1,4 @@
-"""Text to the binary files that fairseq's masked-LM task reads."""
+"""Encodes text into the binary files that fairseq's masked-LM task reads."""
 
 import shutil
 from collections.abc import Mapping
@@ -16,8 +16,11 @@ from focus_plugin.vocabulary.vocabulary import UNKNOWN
 
 @dataclass(frozen=True)
 class TextCounts:
-    """What a prepared text holds. lines: not empty ones. tokens: without the ``</s>`` of each line. unknown: how
-    many of the tokens are ``<unk>``."""
+    """The size of a prepared text.
+
+    lines: lines that are not empty. tokens: all tokens, without the ``</s>`` of each line. unknown: how many of the
+    tokens are ``<unk>``.
+    """
 
     lines: int
     tokens: int
@@ -27,11 +30,12 @@ class TextCounts:
 def prepare_masked_lm(
     vocabulary: Path, texts: Mapping[str, Text], output: Path, progress: Progress = silent
 ) -> dict[str, TextCounts]:
-    """Encode texts, a sample a line, into a masked-LM data directory; return what each holds.
+    """Encode texts into the masked-LM data directory ``output``, one item per line; return the size of each text.
 
-    ``vocabulary`` is a directory with ``dict.txt`` and the tokenizer's file. ``texts``: by the name of their split. The
-    files are those that fairseq-preprocess makes from the same text: a blank line, which separates documents, is an
-    ``</s>`` alone. Memory grows with the number of lines only. Raises FocusError for a text without words.
+    ``vocabulary``: a directory with ``dict.txt`` and the tokenizer's file. ``texts``: by split, such as "train". The
+    files are the same as those of fairseq-preprocess for the same tokens. A blank line, which separates documents, is
+    written as ``</s>`` alone. The memory needed depends on the number of lines only. ``progress`` is called with the
+    number of bytes read since the last call. Raises FocusError if a text has no words.
     """
     encoder = Encoder.load(vocabulary)
     shutil.copyfile(vocabulary / DICTIONARY, output / DICTIONARY)

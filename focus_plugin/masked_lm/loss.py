@@ -1,4 +1,4 @@
-"""The masked-LM loss of an encoder on a text, in float32 and without a framework around it."""
+"""The masked-LM loss of an encoder on a text, computed in float32 and without fairseq."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.masked_lm.masking import MaskedText
 from focus_plugin.vocabulary.vocabulary import BEGIN
 
-_PREDICTIONS = 256  # at a time: each needs a number for every token of the vocabulary
+_PREDICTIONS = 256  # computed at once, since each has one logit for every token of the vocabulary
 
 
 @dataclass(frozen=True)
 class MaskedLMLoss:
-    """nats: mean loss of a predicted token. predicted: how many were."""
+    """nats: the mean loss of a predicted token. predicted: the number of predicted tokens."""
 
     nats: float
     predicted: int
@@ -36,11 +36,11 @@ def masked_lm_loss(
     device: str,
     progress: Progress = silent,
 ) -> MaskedLMLoss:
-    """The mean cross-entropy of the predicted tokens of ``text``, of which there has to be one at least.
+    """The mean cross-entropy of the predicted tokens of ``text``, which must have at least one predicted token.
 
-    The encoder reads samples of ``length`` tokens: ``<s>`` and a run of the text, across lines, as fairseq's masked LM
-    does by default. ``batch_tokens``: how many tokens it reads at once. ``progress`` is called with the number of
-    tokens read.
+    The encoder reads samples of ``length`` tokens: ``<s>`` and the next ``length`` - 1 tokens of the text, which may
+    span several lines, as in fairseq's masked LM by default. ``batch_tokens``: the number of tokens in a batch.
+    ``device``: as torch names it. ``progress`` is called with the number of tokens read since the last call.
     """
     tensors = {name: tensor.to(device) for name, tensor in checkpoint.tensors.items()}
     total = 0.0
@@ -58,7 +58,7 @@ def masked_lm_loss(
 
 
 def _runs(tokens: int, length: int, rows: int) -> Iterator[np.ndarray]:
-    """The positions of a text, in order, as batches of runs of equal length; shape (runs, length) each."""
+    """Consecutive positions of a text in batches; shape (rows, length), and (1, rest) for the rest of the text."""
     whole = np.arange(tokens // length * length).reshape(-1, length)
     for start in range(0, len(whole), max(1, rows)):
         yield whole[start : start + max(1, rows)]
@@ -67,7 +67,7 @@ def _runs(tokens: int, length: int, rows: int) -> Iterator[np.ndarray]:
 
 
 def _loss(tensors: dict[str, Tensor], states: Tensor, targets: Tensor) -> float:
-    """The sum of the losses at some positions; ``states``: shape (positions, width), ``targets``: (positions,)."""
+    """The sum of the losses; ``states``: shape (positions, width), ``targets``: token ids, shape (positions,)."""
     total = 0.0
     for part, wanted in zip(torch.split(states, _PREDICTIONS), torch.split(targets, _PREDICTIONS), strict=True):
         logits = linear(head_states(tensors, part), tensors[OUTPUT_EMBEDDING], tensors[OUTPUT_BIAS])

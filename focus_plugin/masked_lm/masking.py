@@ -1,9 +1,9 @@
-"""Which tokens of a text a masked LM is measured on, and what it reads in their place.
+"""Chooses the tokens that a masked LM must predict in an evaluation, and masks them.
 
-The rule is that of BERT (Devlin et al. 2019, section 3.1) and RoBERTa: 15 % of the tokens are predicted; of these 80 %
-are read as ``<mask>``, 10 % as a random token and 10 % as they are. Special tokens are neither predicted nor put in
-another's place. The draw depends on the text and a random seed alone, so that every encoder with the same vocabulary
-is measured on the same predictions, however it was trained and in whatever samples and batches it reads the text.
+The rule is that of BERT (Devlin et al. 2019, section 3.1) and RoBERTa: 15 % of the tokens are predicted. Of these, 80 %
+are replaced by ``<mask>``, 10 % by a random token, and 10 % are left unchanged. Special tokens are neither predicted
+nor used as replacements. The choice depends only on the text and the random seed. So all encoders with the same
+vocabulary must predict the same tokens, whatever their training and batch size.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ import numpy as np
 
 from focus_plugin.vocabulary.vocabulary import MASK, Vocabulary
 
-PREDICTED = 0.15  # of the tokens of a text
-_MASKED, _RANDOM = 0.8, 0.1  # of the predicted ones
+PREDICTED = 0.15  # share of the tokens of a text
+_MASKED, _RANDOM = 0.8, 0.1  # shares of the predicted tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskedText:
-    """A text with the tokens that are to be predicted; all of shape (tokens,).
+    """A masked text. All arrays have shape (tokens,).
 
-    original, read: token ids as they were, and as an encoder reads them. predicted: bool.
+    original: the token ids of the text. read: the ids that the encoder reads. predicted: bool, the tokens to predict.
     """
 
     original: np.ndarray
@@ -29,8 +29,8 @@ class MaskedText:
 
 
 def mask_text(ids: np.ndarray, vocabulary: Vocabulary, seed: int) -> MaskedText:
-    """Draw the tokens of a text that are to be predicted; ``ids``: shape (tokens,)."""
-    draw = np.random.RandomState(seed)  # whose streams no version of NumPy changes (NEP 19)
+    """Mask a text at random; ``ids``: its token ids, shape (tokens,)."""
+    draw = np.random.RandomState(seed)  # gives the same numbers in every version of NumPy (NEP 19)
     ordinary = np.flatnonzero(~vocabulary.special[ids])
     count = round(PREDICTED * len(ordinary))
     chosen = draw.permutation(ordinary)[:count]

@@ -1,4 +1,4 @@
-"""What the commands for masked LM on text can be asked to do."""
+"""The options of ``focus prepare``, ``focus train`` and ``focus evaluate`` for masked language modelling."""
 
 import math
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ _LONGEST_WITHOUT_VALIDATION = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining:
-    """What to train and how.
+    """The options of ``focus train``.
 
-    data: directory made by ``prepare``. batch_tokens: over all devices and accumulated batches. extra: options passed
-    on to fairseq-train.
+    data: directory made by ``focus prepare``. batch_tokens: the sum over all devices and accumulated batches. extra:
+    options for fairseq-train.
     """
 
     data: Path
@@ -23,7 +23,7 @@ class Pretraining:
     updates: int = option(10_000, minimum=1, help="Optimizer steps.")
     learning_rate: float = learning_rate_option(5e-5)
     batch_tokens: int = option(32_768, minimum=1, help="Tokens of one update.")
-    device_tokens: int = option(8_192, minimum=1, help="Tokens on one device at once.")
+    device_tokens: int = option(8_192, minimum=1, help="Tokens in one batch on one device.")
     validate_every: int | None = option(
         None,
         minimum=1,
@@ -42,7 +42,7 @@ class Pretraining:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What to measure and how; data: directory made by ``prepare``."""
+    """The options of ``focus evaluate`` on masked-LM data; data: directory made by ``focus prepare``."""
 
     data: Path
     model: Path = option(help="Encoder directory with the vocabulary that DATA was made with.")
@@ -56,9 +56,9 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class TextPreparation:
-    """What to encode. train, valid, test: texts; no test: there is none. Names can be patterns, see ``Text``."""
+    """The options of ``focus prepare``. train, valid, test: names of files or patterns, see ``Text``."""
 
     vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab or focus convert.")
     train: tuple[Path, ...] = option(help="Text to train on: a file or a pattern; may be given several times.")
-    valid: tuple[Path, ...] = option(help="Text to validate on, likewise.")
-    test: tuple[Path, ...] = option((), help="Text for focus evaluate --split test, likewise.")
+    valid: tuple[Path, ...] = option(help="Text to validate on, given as --train is.")
+    test: tuple[Path, ...] = option((), help="Text for focus evaluate --split test, given as --train is.")

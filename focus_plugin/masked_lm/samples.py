@@ -1,14 +1,14 @@
-"""The samples that fairseq's masked LM cuts a prepared text into."""
+"""A data set of the lines from which fairseq's masked LM makes its samples."""
 
 import numpy as np
 import torch
 from fairseq.data import BaseWrapperDataset, FairseqDataset
 
-_BLANK = 1  # the length of a blank line, which is its </s> alone
+_BLANK = 1  # the length of a blank line: its </s>
 
 
 class Lines(BaseWrapperDataset):
-    """The lines of a text, each with its ``</s>``, without the blank ones, which separate documents."""
+    """The lines of a text that are not blank, each with its ``</s>``."""
 
     def __init__(self, text: FairseqDataset) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""The figures of the report: what its plots draw and its tables list, from the origins of the target's rows."""
+"""The numbers in the plots and tables of the report, computed from the origins of the target's rows."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,14 +10,14 @@ from focus_plugin.report.scripts import length, script
 from focus_plugin.transfer.origins import COPIED, FILLED, KINDS, LEARNED, MIXED, Origins
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-LONGEST = 16  # characters; longer tokens are counted with these
+LONGEST = 16  # characters; longer tokens are counted as tokens of this length
 SIMILARITY_BINS = 20
 TRUSTED = 15  # tokens listed as the most and the least trusted
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """Rows of one group by how they came to be; of running text, tokens instead of rows."""
+    """How many rows of a group were copied, mixed, filled and learned. For a text, its tokens are counted instead."""
 
     label: str
     copied: int
@@ -27,7 +27,7 @@ class Kinds:
 
     @property
     def total(self) -> int:
-        """All of the group."""
+        """All rows (or tokens) of the group."""
         return self.copied + self.mixed + self.filled + self.learned
 
 
@@ -41,7 +41,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class TokensPerWord:
-    """Tokens per word of the corpus under the source's tokenizer and the target's."""
+    """Tokens per word of the corpus: ``before`` with the source's tokenizer, ``after`` with the target's."""
 
     before: float
     after: float
@@ -49,11 +49,14 @@ class TokensPerWord:
 
 @dataclass(frozen=True)
 class Figures:
-    """vocabulary, text: all rows, and all tokens of a text if their counts are known. scripts, lengths: rows of
-    tokens that are not special; the largest script first. supports, similarities: histograms of the mixtures, the
-    latter empty if the method compares no vectors. anchors: tokens a mixture could be made of, if all had a vector.
-    most_trusted, least_trusted: target ids of mixtures by the weight of their first anchor. tokens_per_word: None if
-    the conversion did not measure it.
+    """All numbers of the report.
+
+    vocabulary: all rows. text: all tokens of the text, None if their counts are unknown. scripts, lengths: the rows of
+    tokens that are not special, by script (the largest first) and by length in characters. supports, similarities:
+    histograms of the mixtures; similarities is empty if the method compares no vectors. mean_support: the mean number
+    of anchors in a mixture. anchors: the number of copied tokens that are not special; a mixture consists of these.
+    most_trusted, least_trusted: target ids of mixtures, ordered by the weight of their first anchor. tokens_per_word:
+    None if the conversion did not measure it.
     """
 
     vocabulary: Kinds
@@ -76,8 +79,11 @@ def figures(
     counts: Mapping[str, float],
     text: str = "the corpus",
 ) -> Figures:
-    """All figures. token_counts: shape (target,), int64, how often each token occurs in ``text``. counts: the
-    manifest's."""
+    """Compute all figures.
+
+    ``token_counts``: shape (target,), int64, how often each token occurs in the text. ``counts``: the counts in the
+    manifest. ``text``: the name of the text in sentences.
+    """
     plain, number = np.flatnonzero(~target.special), len(KINDS)
     forms, kinds = [target.forms[i] for i in plain], origins.kind[plain].tolist()
     mixed = origins.kind == MIXED
@@ -104,10 +110,10 @@ def _kinds(label: str, counted: np.ndarray) -> Kinds:
 
 
 def _groups(labels: Iterable[str], kinds: list[int]) -> list[Kinds]:
-    """The rows of each label, in the order in which the labels first come."""
+    """The rows of each label, in the order in which the labels first occur."""
     counted = Counter(zip(labels, kinds, strict=True))
-    first_come = dict.fromkeys(label for label, _ in counted)
-    return [Kinds(label, *(counted[label, kind] for kind in (COPIED, MIXED, FILLED, LEARNED))) for label in first_come]
+    names = dict.fromkeys(label for label, _ in counted)
+    return [Kinds(label, *(counted[label, kind] for kind in (COPIED, MIXED, FILLED, LEARNED))) for label in names]
 
 
 def _lengths(forms: list[str], kinds: list[int]) -> tuple[Kinds, ...]:
@@ -118,14 +124,14 @@ def _lengths(forms: list[str], kinds: list[int]) -> tuple[Kinds, ...]:
 
 
 def _support_bins(support: np.ndarray) -> tuple[Bin, ...]:
-    """Bins that double: 1, 2, 3 to 4, 5 to 8 and so on, without a gap up to the largest."""
+    """Bins of doubling width: 1, 2, 3 to 4, 5 to 8 and so on up to the largest support; empty bins are included."""
     doublings = Counter((size - 1).bit_length() for size in support.tolist())
     spans = ((2**n // 2 + 1, 2**n, n) for n in range(max(doublings, default=-1) + 1))
     return tuple(Bin(f"{low}–{high}" if low < high else f"{high}", doublings[n]) for low, high, n in spans)
 
 
 def _similarity_bins(similarity: np.ndarray) -> tuple[Bin, ...]:
-    """Equal bins from 0 to 1, none if nothing was compared; what lies below 0 is counted in the first."""
+    """Bins of equal width from 0 to 1; values below 0 are counted in the first bin. No bins if there are no values."""
     similarity = similarity[~np.isnan(similarity)]
     if not len(similarity):
         return ()
@@ -138,8 +144,9 @@ def _similarity_bins(similarity: np.ndarray) -> tuple[Bin, ...]:
 def _by_trust(origins: Origins) -> np.ndarray:
     """Target ids of the mixtures, the most trusted first.
 
-    Trust is the size of the first anchor's weight, and of equals that of fewer anchors: whether the method prefers some
-    anchors to others. Similarity is no measure of it, since the vectors of rare tokens are all alike.
+    The larger the absolute weight of its first anchor, the more a mixture is trusted, because the method then clearly
+    prefers some anchors. If two weights are equal, the mixture with fewer anchors comes first. The similarity is not
+    used: it is high for every rare token, because the vectors of rare tokens are almost equal.
     """
     mixed = np.flatnonzero(origins.kind == MIXED)
     return np.asarray(mixed[np.lexsort((mixed, origins.support[mixed], -np.abs(origins.weights[mixed, 0])))])

@@ -1,4 +1,4 @@
-"""The report of a conversion as one HTML file that needs nothing else."""
+"""Writes the report of a conversion as one HTML file that loads no other file."""
 
 import base64
 import hashlib
@@ -22,12 +22,12 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the report of a conversion is made of.
+    """The content of a report.
 
-    uses: shape (target,), int64, how often each target token occurs in the corpus, or in the text that the vocabulary
-    was made from if the manifest has no corpus; None if that is unknown. manifest: with its counts, of which the
-    tokens per word are taken. fill: the name of what filled the rows that the method did not make. convex: whether no
-    weight is negative and those of a token sum to 1.
+    uses: shape (target,), int64, how often each target token occurs in the corpus, or, if the manifest has no corpus,
+    in the text that the vocabulary was made from; None if that is unknown. manifest: the manifest of the conversion;
+    the tokens per word are in its counts. fill: how the rows that the method did not make were filled, "normal" or
+    "mean". convex: whether no weight is negative and the weights of each token sum to 1.
     """
 
     title: str
@@ -47,7 +47,7 @@ def write_report(path: str | Path, report: Report) -> None:
     drawn = figures(origins, target, report.uses, manifest.counts, text)
     data = {
         "figures": asdict(drawn),
-        "tokens": vars(tokens(origins, report.source, target, report.uses)),  # asdict would copy every list in it
+        "tokens": vars(tokens(origins, report.source, target, report.uses)),  # asdict would copy every list
         "made": {"options": manifest.options, "inputs": manifest.inputs, "versions": manifest.made_by},
         "convex": report.convex,
     }
@@ -63,7 +63,7 @@ def write_report(path: str | Path, report: Report) -> None:
         data=_embedded(data),
     )
     with whole_file(path) as temporary:
-        # a lone surrogate, which a byte-level tokenizer's file can hold, becomes the escape JSON has for it
+        # A byte-level tokenizer's file can contain a lone surrogate. It is written as a JSON escape.
         temporary.write_bytes(page.encode("utf-8", "backslashreplace"))
 
 
@@ -72,12 +72,12 @@ def _part(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """By which a Content-Security-Policy allows this inline text and no other."""
+    """The hash with which a Content-Security-Policy allows this inline script or style and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _embedded(data: object) -> str:
-    """JSON that can stand in a script element whatever its strings hold."""
+    """``data`` as JSON that is safe inside a script element, whatever its strings contain."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -19,9 +19,10 @@ _SCRIPT = regex.compile(
 
 
 def script(form: str) -> str:
-    """The Unicode script of the first character in ``form`` that has one, or what the token is if none has.
+    """The name of the script that a token is written in; ``form``: its canonical form.
 
-    ``form`` is a token's canonical form. Scripts have Unicode's names, with spaces.
+    This is the Unicode script of the first character that has one, with spaces in its name. If no character has one,
+    the result is BYTES, NUMBERS or SYMBOLS.
     """
     if is_bytes(form):
         return BYTES
@@ -31,5 +32,5 @@ def script(form: str) -> str:
 
 
 def length(form: str) -> int:
-    """The characters of a canonical form, without the mark of a word's start; a byte is one."""
+    """The number of characters in a canonical form. A word-start mark is not counted, a byte is one character."""
     return form.count("<0x") if is_bytes(form) else len(form.removeprefix("▁"))

@@ -1,4 +1,4 @@
-"""The report in sentences: its summary, and its warnings."""
+"""The sentences of the report: its summary and its warnings."""
 
 from focus_plugin.report.figures import Figures, Kinds
 
@@ -8,14 +8,14 @@ MANY_FILLED = 0.25  # of the vocabulary
 
 
 def summary(figures: Figures, fill: str) -> list[str]:
-    """What became of the vocabulary and of the text. fill: the name of what filled the rows without a mixture."""
+    """How the rows of the vocabulary were made, and what that means for the text. ``fill``: see ``Report``."""
     rows, text, words = figures.vocabulary, figures.text, figures.tokens_per_word
     mean = f" of {figures.mean_support:,.0f} tokens on average" if rows.mixed else ""
     learned = f" {_part(rows.learned, rows.total)} were learned by the method," if rows.learned else ""
     said = [
-        f"Of the {rows.total:,} tokens of the new vocabulary, {_part(rows.copied, rows.total)} stand in the source's "
-        f"vocabulary too and keep their embeddings, {_part(rows.mixed, rows.total)} are mixtures{mean},{learned} and "
-        f"{_part(rows.filled, rows.total)} were filled ({fill})."
+        f"Of the {rows.total:,} tokens of the new vocabulary, {_part(rows.copied, rows.total)} are also in the "
+        f"source's vocabulary and keep their embeddings, {_part(rows.mixed, rows.total)} are mixtures{mean},{learned} "
+        f"and {_part(rows.filled, rows.total)} were filled ({fill})."
     ]
     if text and text.total:
         said.append(f"Of the tokens of {text.label}, {_shares(text)}.")
@@ -29,7 +29,7 @@ def summary(figures: Figures, fill: str) -> list[str]:
 
 
 def warnings(figures: Figures) -> list[str]:
-    """What its reader must know before trusting the conversion; nothing if all is well."""
+    """Problems that the reader must know of before using the encoder; an empty list if there are none."""
     return [*_flat(figures), *_unknown(figures)]
 
 
@@ -38,23 +38,23 @@ def _flat(figures: Figures) -> list[str]:
     if not figures.similarities or mean < min(MANY_ANCHORS, LARGE_SHARE * anchors):
         return []
     return [
-        f"The auxiliary vectors hardly tell tokens apart: a mixture has {mean:,.0f} of {anchors:,} possible anchors on "
-        "average, so most mixtures are close to the mean of all. Train the vectors on more text, or for more epochs."
+        f"The auxiliary vectors of different tokens are almost equal: a mixture has {mean:,.0f} of {anchors:,} "
+        "possible anchors on average, so most mixtures are close to the mean of all. Train the vectors on more text."
     ]
 
 
 def _unknown(figures: Figures) -> list[str]:
     rows, text = figures.vocabulary, figures.text
     if not rows.mixed and not rows.learned:
-        return ["No embedding was made by a method: all tokens that the source's vocabulary lacks were filled."]
+        return ["The method made no embeddings. All tokens that are not in the source's vocabulary were filled."]
     if rows.filled < MANY_FILLED * rows.total:
         return []
     share = f", {_percent(text.filled, text.total)} of the tokens of {text.label}" if text and text.total else ""
     if not figures.similarities:
         return [f"The method made nothing for {_part(rows.filled, rows.total)} of the tokens{share}; they were filled."]
     return [
-        f"{_part(rows.filled, rows.total)} of the tokens had no auxiliary vector, mostly because they are too rare in "
-        f"the text{share}. Give more text, lower the minimum count, or make the vocabulary smaller."
+        f"{_part(rows.filled, rows.total)} of the tokens{share} had no auxiliary vector, mostly because they are too "
+        "rare in the text. Give more text, lower --min-count, or use a smaller vocabulary."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The table of all tokens and their mixtures, in a form that stays small in the page."""
+"""The table of all tokens and their mixtures, in a compact form for the page."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,13 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Tokens:
-    """forms: of the target's tokens by id, and after them of other source tokens that are named below by their
-    place. kinds: a digit for each target token, as in ``origins``. mixtures: for each mixed token in turn its
-    support, its similarity in thousandths or None, and then place and weight in thousandths of each anchor. copies:
-    target id and place of the source token, where the two forms differ. counts: how often each target token occurs.
+    """The table.
+
+    forms: the canonical forms of the target's tokens by id, followed by the forms of source tokens that the target
+    lacks. An index into this list is called a place below. kinds: one digit for each target token, as in ``Origins``.
+    mixtures: for each mixed token, in order, a list of its support, its similarity (in thousandths, or None), and for
+    each anchor its place and its weight in thousandths. copies: pairs of a target id and the place of the source token,
+    if their forms differ. counts: how often each target token occurs, None if unknown.
     """
 
     forms: list[str]
@@ -24,14 +27,14 @@ class Tokens:
 
 
 def tokens(origins: Origins, source: Vocabulary, target: Vocabulary, token_counts: np.ndarray | None) -> Tokens:
-    """The table. token_counts: shape (target,), int64, how often each token occurs."""
+    """Make the table. ``token_counts``: shape (target,), int64, how often each token occurs, None if unknown."""
     places: dict[str, int] = {}
     for i, form in enumerate(target.forms):
         places.setdefault(form, i)
     others: list[str] = []
 
     def place(anchor: int) -> int:
-        """Where the anchor's form stands in the page's one list, appended if it is no target token's."""
+        """The index of the anchor's form in ``forms``; a form that is not there yet is appended."""
         form = source.forms[anchor]
         if form not in places:
             places[form] = len(target) + len(others)

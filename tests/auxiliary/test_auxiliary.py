@@ -137,9 +137,9 @@ def test_the_compact_file_is_the_same_every_time(target, token_model, tmp_path):
         ("x.vec", "1 2\n▁a 1 two\n", "line 2: expected a token and 2 numbers"),
         ("x.vec", "1 2\n▁a 1 nan\n", "NaN or infinity"),
         ("x.vec", "1 2\nelsewhere 1 2\n", "for any token of the target vocabulary"),
-        ("x.vec", "2 2\n▁a 1 2\n▁a 1 2\n", "token '▁a' is there twice"),
+        ("x.vec", "2 2\n▁a 1 2\n▁a 1 2\n", "token '▁a' occurs twice"),
         ("x.vec", "", "expected the number of tokens"),
-        ("x.vec", "3 99999999999\n", "expected the number of tokens and their dimension, 99999 at most"),
+        ("x.vec", "3 99999999999\n", "expected the number of tokens and the dimension, at most 99999"),
         ("x.vec", "3 99999\n", "for any token of the target vocabulary"),
         ("x.npy", b"", "are read from .bin, .vec, .npz, .safetensors"),
     ],
@@ -159,8 +159,8 @@ VECTORS = np.eye(2, dtype=np.float32)
     [
         ({"tokens": TOKENS}, "no array named vectors"),
         ({"tokens": TOKENS, "vectors": np.eye(3)}, "3 vectors for 2 tokens"),
-        ({"vectors": np.eye(3)}, "3 vectors for 8 tokens of the target vocabulary, and no names"),
-        ({"tokens": TOKENS[[0, 0]], "vectors": VECTORS}, "token '▁a' is there twice"),
+        ({"vectors": np.eye(3)}, "3 vectors for 8 tokens of the target vocabulary, and no array of tokens"),
+        ({"tokens": TOKENS[[0, 0]], "vectors": VECTORS}, "token '▁a' occurs twice"),
         ({"tokens": TOKENS, "vectors": np.full((2, 2), np.inf)}, "NaN or infinity"),
         ({"tokens": TOKENS, "vectors": np.full((2, 2), 1e300)}, "NaN or infinity"),
         ({"tokens": TOKENS, "vectors": VECTORS.astype(np.int32)}, "int32; expected float16, float32, float64"),
@@ -182,9 +182,9 @@ def test_faults_of_an_npz_file_are_told(tmp_path, arrays, message):
 @pytest.mark.parametrize(
     ("tensors", "tokens", "message"),
     [
-        ({"vectors": VECTORS}, None, "2 vectors for 8 tokens of the target vocabulary, and no names"),
+        ({"vectors": VECTORS}, None, "2 vectors for 8 tokens of the target vocabulary, and no array of tokens"),
         ({"vectors": VECTORS}, '["▁a"]', "2 vectors for 1 tokens"),
-        ({"vectors": VECTORS}, '["▁a", "▁a"]', "token '▁a' is there twice"),
+        ({"vectors": VECTORS}, '["▁a", "▁a"]', "token '▁a' occurs twice"),
         ({"vectors": VECTORS}, '["▁a", 1]', "list of strings"),
         ({"vectors": VECTORS}, "▁a", "damaged"),
         ({"vectors": np.full((2, 2), np.nan)}, '["▁a", "▁b"]', "NaN or infinity"),
@@ -231,11 +231,11 @@ def test_vectors_of_another_tokenizer_are_refused(
     write_vec(tmp_path / "larger.vec", fasttext.load_model(str(token_model)))
     cases = (
         (vocabulary, tmp_path / "other.bin", "it seems to be made with another tokenizer"),
-        (vocabulary, word_model, "Vectors of whole words go to --word-vectors"),
+        (vocabulary, word_model, "Give vectors of whole words as --word-vectors"),
         (smaller_vocabulary, token_model, "are not tokens of the target vocabulary, such as '▁"),
         (smaller_vocabulary, tmp_path / "larger.vec", "it seems to be made with another tokenizer"),
         (vocabulary, tmp_path / "smaller.safetensors", "was made for another vocabulary"),
-        (vocabulary, tmp_path / "smaller.bin", "of the frequent tokens of the target vocabulary are no words of it"),
+        (vocabulary, tmp_path / "smaller.bin", "of the frequent tokens of the target vocabulary are not in it"),
     )
     base = ("focus", "convert", "--source", release, "--output", tmp_path / "out")
     refuse_all(*((((*base, "--vocab", chosen, "--auxiliary", vectors), says)) for chosen, vectors, says in cases))
@@ -258,7 +258,7 @@ def test_only_the_right_tokenizer_is_accepted_on_less_text(
         assert load_vectors(right, target, counts).vectors.any()
     for counts in (np.ones_like(uses), uses * 0):
         assert load_vectors(smaller, target, counts).vectors.any()
-    with pytest.raises(FocusError, match="frequent tokens of the target vocabulary are no words of it"):
+    with pytest.raises(FocusError, match="frequent tokens of the target vocabulary are not in it"):
         load_vectors(smaller, target, uses)
 
 
@@ -291,7 +291,7 @@ def test_a_refusal_is_overridden_by_the_option_that_it_names(
     run(*base, "--auxiliary", token_model, option)
     assert json.loads((tmp_path / "out" / "focus.json").read_text())["counts"]["mixed"] > 50
     (tmp_path / "twice.vec").write_text("2 2\n▁a 1 2\n▁a 1 2\n")
-    with pytest.raises(FocusError, match="is there twice"):
+    with pytest.raises(FocusError, match="occurs twice"):
         load_vectors(tmp_path / "twice.vec", SMALL, options=unchecked)
 
 
