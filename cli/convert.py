@@ -11,7 +11,7 @@ from focus_cli.declared import click_option, options_of
 from focus_plugin.auxiliary.options import ReadingOptions, VectorOptions
 from focus_plugin.forecast.forecast import Start
 from focus_plugin.mixing.declaration import Method
-from focus_plugin.mixing.discovery import find_method, installed_names, shipped_methods
+from focus_plugin.mixing.discovery import METHODS, find_method
 from focus_plugin.options import Option, build
 from focus_plugin.transfer.options import (
     DEFAULT_METHOD,
@@ -34,8 +34,8 @@ class MethodCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            method = ctx.meta["method"].method.name
-            owners = [other.name for other in shipped_methods() if error.option_name in _flags(other)]
+            method = ctx.meta["method"].declaration.name
+            owners = [other.name for other in METHODS.shipped() if error.option_name in _flags(other)]
             if not owners:
                 raise
             whose = " and ".join(owners)
@@ -47,19 +47,19 @@ class MethodCommand(click.Command):
         """The command's own options and those of the method."""
         found = ctx.meta.get("method")
         own = super().get_params(ctx)
-        return own if found is None else [*own[:-1], *map(click_option, method_options(found.method)), own[-1]]
+        return own if found is None else [*own[:-1], *map(click_option, method_options(found.declaration)), own[-1]]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's options, and then those of the method, or of all that are shipped if none is named."""
         with formatter.section("Options"):
             formatter.write_dl(_records(super().get_params(ctx), ctx))
         if ctx.meta.get("named"):
-            methods: Iterable[Method] = (ctx.meta["method"].method,)
+            methods: Iterable[Method] = (ctx.meta["method"].declaration,)
         else:
-            methods = shipped_methods()
+            methods = METHODS.shipped()
         with formatter.section("Methods"):
             formatter.write_dl([(method.name, f"{method.summary} {method.paper}".strip()) for method in methods])
-            if (others := installed_names()) and not ctx.meta.get("named"):
+            if (others := METHODS.installed_names()) and not ctx.meta.get("named"):
                 formatter.write_text(f"Installed besides: {', '.join(others)}.")
         for names, options in _shared_by(methods).items():
             with formatter.section(f"Options of --method {', '.join(names)}"):
@@ -83,7 +83,7 @@ def command(context: click.Context, /, output: Path, paper: bool, quiet: bool, *
     """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
     found = context.meta["method"]
     chosen = {name: values[name] for name in given(context) if name in values}
-    if sentence := without_effect(found.method, chosen):
+    if sentence := without_effect(found.declaration, chosen):
         raise click.UsageError(sentence)
     how, what = initialization(found, chosen, paper=paper), build(ConversionOptions, values)
     from focus_plugin.jobs.convert import REPORT, convert

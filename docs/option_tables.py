@@ -14,7 +14,7 @@ import click
 from focus_cli.declared import click_option
 from focus_cli.main import main
 
-from focus_plugin.mixing.discovery import shipped_methods
+from focus_plugin.mixing.discovery import METHODS
 from focus_plugin.transfer.options import method_options
 
 HEADER = ("| option | default | meaning |", "|---|---|---|")
@@ -39,7 +39,7 @@ def _marked(name: str) -> str:
 def methods() -> str:
     """What each shipped method does, the paper it is from, and its options."""
     parts = []
-    for method in shipped_methods():
+    for method in METHODS.shipped():
         options = [click_option(entry) for entry in method_options(method)]
         about = f"**{method.name}**: {method.summary} {method.paper}".strip()
         parts.append("\n".join([about, *(["", *HEADER, *map(_row, options)] if options else [])]))

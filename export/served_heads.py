@@ -31,7 +31,7 @@ def head_from_json(values: Mapping[str, Any]) -> ServingHead:
     name, settings = values.get("head"), values.get("settings")
     if not isinstance(name, str) or not isinstance(settings, dict):
         raise FocusError('has no "head" and its "settings".')
-    return make_head(HEADS.find(name)[0], settings)
+    return make_head(HEADS.find(name).declaration, settings)
 
 
 def make_head(kind: type[ServingHead], settings: Mapping[str, Any]) -> ServingHead:

@@ -1,13 +1,15 @@
-"""Finding declarations: in a package of this program, or among the entry points of other installed packages."""
+"""Finding declarations: in a package of this program, among the entry points of installed packages, or in a file."""
 
 import importlib
 import importlib.util
 import pkgutil
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from focus_plugin.errors import FocusError
@@ -16,12 +18,22 @@ Declaration = TypeVar("Declaration")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Found(Generic[Declaration]):
+    """A declaration and where it was found: in a ``file`` that the user named, in another ``package``, or among this
+    program's own."""
+
+    declaration: Declaration
+    file: Path | None = None
+    package: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Registry(Generic[Declaration]):
     """Where declarations of one kind are found.
 
-    what: what messages call one. package: has a file for each, named after it. attribute: the declaration's name in its
-    file. group: entry points of other packages. accepts: whether an object is such a declaration; its ``name`` is then
-    a string.
+    what: what messages call one. package: has a file for each, named after it. attribute: the variable that holds the
+    declaration in its file. group: of the entry points of other packages. accepts: whether an object is such a
+    declaration; its ``name`` is then a string.
     """
 
     what: str
@@ -42,10 +54,15 @@ class Registry(Generic[Declaration]):
         """All names."""
         return tuple(sorted({*self.shipped_names(), *self.installed_names()}))
 
-    def find(self, name: str, advice: str = "") -> tuple[Declaration, str | None]:
-        """The declaration called ``name``, and the package it is from, None for this program's own.
+    def shipped(self) -> tuple[Declaration, ...]:
+        """This program's own, by name."""
+        return tuple(map(self._shipped, self.shipped_names()))
 
-        Raises FocusError, which ``advice`` ends, if there is none; if two have the name; and if it cannot be imported.
+    def find(self, name: str, advice: str = "") -> Found[Declaration]:
+        """The declaration called ``name``.
+
+        Raises FocusError if there is none, in a message that ends with ``advice``; if two have the name; and if it
+        cannot be imported.
         """
         shipped, installed = name in self.shipped_names(), list(entry_points(group=self.group, name=name))
         if not shipped and not installed:
@@ -54,8 +71,23 @@ class Registry(Generic[Declaration]):
             where = " and ".join(["focus-fairseq"] * shipped + [_distribution(entry) for entry in installed])
             raise FocusError(f"The {self.what} {name!r} is there twice, in {where}; uninstall one.")
         if shipped:
-            return self._shipped(name), None
-        return self._installed(installed[0]), _distribution(installed[0])
+            return Found(declaration=self._shipped(name))
+        return Found(declaration=self._installed(installed[0]), package=_distribution(installed[0]))
+
+    def find_file(self, path: Path) -> Found[Declaration]:
+        """The declaration in a file that the user named.
+
+        Raises FocusError if there is none, if one that is installed has its name, and if it cannot be imported.
+        """
+        if not path.is_file():
+            raise FocusError(f"{path}: no such file.")
+        found = self._declared(path, imported(path, lambda: _load(path.resolve())))
+        name = getattr(found, "name", "")
+        if name in self.names():
+            raise FocusError(
+                f"{path}: its {self.attribute} is called {name!r}, as an installed {self.what} is; rename it."
+            )
+        return Found(declaration=found, file=path)
 
     @property
     def _folder(self) -> Path:
@@ -66,12 +98,18 @@ class Registry(Generic[Declaration]):
 
     def _shipped(self, name: str) -> Declaration:
         file = self._folder / f"{name}.py"
-        module = imported(file, lambda: importlib.import_module(f"{self.package}.{name}"))
+        found: Any = self._declared(file, imported(file, lambda: importlib.import_module(f"{self.package}.{name}")))
+        if found.name != name:
+            raise FocusError(
+                f"{file}: its {self.attribute} is called {found.name!r}; it must have the name of its file."
+            )
+        declaration: Declaration = found
+        return declaration
+
+    def _declared(self, file: Path, module: ModuleType) -> Declaration:
         found: Any = getattr(module, self.attribute, None)
         if not self.accepts(found):
-            raise FocusError(f"{file}: declares no {self.what}; {self.attribute} is expected in it.")
-        if found.name != name:
-            raise FocusError(f"{file}: its {self.attribute} is called {found.name!r}; it must have its file's name.")
+            raise FocusError(f"{file}: declares no {self.what}; it must define {self.attribute}.")
         declaration: Declaration = found
         return declaration
 
@@ -92,8 +130,27 @@ class Registry(Generic[Declaration]):
         return declaration
 
 
+def _load(path: Path) -> ModuleType:
+    """The module in a file, which is executed once however often it is asked for."""
+    name = f"focus_file_{path.stem}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
 def imported(file: Path, load: Callable[[], Any]) -> Any:
-    """What ``load`` returns; whatever it raises becomes a FocusError with the line of ``file`` that is to blame."""
+    """What ``load`` returns. Whatever it raises becomes a FocusError with the line of ``file`` that raised it."""
     try:
         return load()
     except FocusError:

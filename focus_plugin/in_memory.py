@@ -85,20 +85,21 @@ def new_embeddings(
     Raises FocusError for any fault of the input.
     """
     found = find_method(method)
-    known = {entry.name: entry for entry in (*shared_options(), *method_options(found.method))}
+    declared = found.declaration
+    known = {entry.name: entry for entry in (*shared_options(), *method_options(declared))}
     if unknown := [name for name in options if name not in known]:
-        raise FocusError(f"There is no option {unknown[0]}; the method {found.method.name!r} takes {', '.join(known)}.")
+        raise FocusError(f"There is no option {unknown[0]}; the method {declared.name!r} takes {', '.join(known)}.")
     with tempfile.TemporaryDirectory(prefix="focus-") as directory:
         scratch = Path(directory)
         given = {name: _value(known[name], value, scratch) for name, value in options.items() if value is not None}
         if vectors is not None:
             given["auxiliary"] = _saved(vectors, scratch)
-        if sentence := without_effect(found.method, given, ""):
+        if sentence := without_effect(declared, given, ""):
             raise FocusError(sentence)
         old, new = read_object(source_tokenizer, scratch / "source"), read_object(target_tokenizer, scratch / "target")
         encoder = _encoder(source, old)
         if not encoder.config.layers:
-            _require_no_model(found.method.needs, given)
+            _require_no_model(declared.needs, given)
             given["calibrate"] = 0
         how = initialization(found, given, paper=paper, prefix="")
         require_device(how.options.device)

@@ -14,7 +14,7 @@ TASKS: Registry[TaskHead] = Registry(
 
 def find_task(name: str) -> TaskHead:
     """The task called ``name``. Raises FocusError as :meth:`Registry.find` does."""
-    return TASKS.find(name)[0]
+    return TASKS.find(name).declaration
 
 
 def all_tasks() -> tuple[TaskHead, ...]:

@@ -79,7 +79,7 @@ def read_kept_head(model: Path, checkpoint: Checkpoint) -> KeptHead | None:
 
 def head_for_encoders() -> type[ServingHead]:
     """The head that serves an encoder without one of its own."""
-    kinds = [HEADS.find(name)[0] for name in HEADS.names()]
+    kinds = [HEADS.find(name).declaration for name in HEADS.names()]
     return next(kind for kind in kinds if kind.for_encoder)
 
 

@@ -48,7 +48,7 @@ class OnnxExport:
 
 def head_options() -> tuple[Option, ...]:
     """The options of all tasks for ``focus export``, each once: those of their heads, and how their tables are read."""
-    heads = [HEADS.find(name)[0] for name in HEADS.names()]
+    heads = [HEADS.find(name).declaration for name in HEADS.names()]
     entries = [*(entry for head in heads for entry in declared(head)), *column_options()]
     return tuple({entry.name: entry for entry in entries}.values())
 

@@ -77,7 +77,7 @@ class FocusRobertaModel(RobertaModel):
             action="store_true",
             help="do what the software of the method's authors does, with its defaults",
         )
-        named = find_method(peek("--focus-method") or DEFAULT_METHOD).method
+        named = find_method(peek("--focus-method") or DEFAULT_METHOD).declaration
         add_options(parser, (*shared_options(), *method_options(named)))
         parser.add_argument(
             "--cpu-matmul-precision",
@@ -125,9 +125,9 @@ def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | No
 
 def _initialization(args: Namespace) -> Initialization:
     found = find_method(args.focus_method or DEFAULT_METHOD)
-    chosen = given(args, (*shared_options(), *method_options(found.method)))
+    chosen = given(args, (*shared_options(), *method_options(found.declaration)))
     named = {"method": args.focus_method} if args.focus_method else {}
-    if sentence := without_effect(found.method, {**chosen, **named}, PREFIX):
+    if sentence := without_effect(found.declaration, {**chosen, **named}, PREFIX):
         raise FocusError(sentence)
     return initialization(found, chosen, paper=args.focus_paper, prefix=PREFIX)
 

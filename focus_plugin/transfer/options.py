@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from focus_plugin.auxiliary.options import ReadingOptions, VectorOptions, require_effect
+from focus_plugin.discovery import Found
 from focus_plugin.errors import FocusError
 from focus_plugin.mixing.declaration import Method, Need
-from focus_plugin.mixing.discovery import FoundMethod
 from focus_plugin.options import Option, build, declared, option
 
 DEFAULT_METHOD = "focus"
@@ -65,7 +65,7 @@ class Initialization:
     reads, by name.
     """
 
-    found: FoundMethod
+    found: Found[Method]
     of_method: Any
     files: Mapping[str, Path] = field(default_factory=dict)
     options: InitializationOptions
@@ -75,7 +75,7 @@ class Initialization:
     @property
     def method(self) -> Method:
         """The method itself."""
-        return self.found.method
+        return self.found.declaration
 
 
 def method_options(method: Method) -> tuple[Option, ...]:
@@ -114,7 +114,7 @@ def shared_options() -> tuple[Option, ...]:
 
 
 def initialization(
-    found: FoundMethod, given: Mapping[str, Any], *, paper: bool = False, prefix: str = "--"
+    found: Found[Method], given: Mapping[str, Any], *, paper: bool = False, prefix: str = "--"
 ) -> Initialization:
     """The initialization by ``found`` with the options that the user gave, by name; all others have their defaults.
 
@@ -122,7 +122,7 @@ def initialization(
     as the user writes it. Raises FocusError for options that are missing or exclude each other, and if the method does
     not get what it needs.
     """
-    method = found.method
+    method = found.declaration
     if paper and not method.published:
         raise FocusError(f"The method {method.name!r} declares no published settings; leave out {prefix}paper.")
     values = {**method.published, **given} if paper else given

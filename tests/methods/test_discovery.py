@@ -8,7 +8,7 @@ from commands import refuse, run, run_python
 
 import focus_plugin.methods
 from focus_plugin.errors import FocusError
-from focus_plugin.mixing.discovery import find_method, shipped_methods
+from focus_plugin.mixing.discovery import METHODS, find_method
 from focus_plugin.options import Option
 from focus_plugin.transfer.options import initialization, method_options
 
@@ -37,8 +37,8 @@ def install(directory: Path, package: str, method: str, code: str) -> None:
 
 def test_importing_the_shipped_methods_imports_nothing_heavy():
     loaded = run_python(
-        "import sys; from focus_plugin.mixing.discovery import shipped_methods\n"
-        f"print(len(shipped_methods()), *sorted({HEAVY!r} & set(sys.modules)))"
+        "import sys; from focus_plugin.mixing.discovery import METHODS\n"
+        f"print(len(METHODS.shipped()), *sorted({HEAVY!r} & set(sys.modules)))"
     )
     assert loaded.split() == [str(len(list(FOLDER.glob("[!_]*.py"))))]
 
@@ -50,14 +50,14 @@ def test_help_imports_nothing_heavy_and_shows_every_methods_options():
         f"print('loaded', *sorted({HEAVY!r} & set(sys.modules)))"
     )
     assert said.splitlines()[-1] == "loaded"
-    for method in shipped_methods():
+    for method in METHODS.shipped():
         assert re.search(rf"^  {method.name} ", said, re.MULTILINE)
         assert all(f"--{entry.flag}" in said for entry in method_options(method))
 
 
 def test_an_option_that_two_methods_share_means_the_same_in_both():
     seen: dict[str, Option] = {}
-    for method in shipped_methods():
+    for method in METHODS.shipped():
         for entry in method_options(method):
             for name in (f"name {entry.name}", f"flag {entry.flag}"):
                 assert seen.setdefault(name, entry) == entry, f"{method.name}: --{entry.flag}"
@@ -65,7 +65,7 @@ def test_an_option_that_two_methods_share_means_the_same_in_both():
 
 
 def test_what_a_method_declares_as_published_are_options():
-    for method in shipped_methods():
+    for method in METHODS.shipped():
         if method.published:
             how = initialization(find_method(method.name), {"auxiliary": Path("x")}, paper=True)
             values = {**vars(how.of_method), **vars(how.options), **vars(how.vectors)}
@@ -75,7 +75,7 @@ def test_what_a_method_declares_as_published_are_options():
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("x = 1", "mine.py: declares no method; METHOD = Method"),
+        ("x = 1", "mine.py: declares no method; it must define METHOD"),
         ("METHOD = 3", "mine.py: declares no method"),
         ("x = 1\ndef (", r"mine.py, line 2: cannot be imported \(SyntaxError"),
         ("x = 1\n\nimport nowhere", r"mine.py, line 3: cannot be imported \(ModuleNotFoundError: .*nowhere"),
@@ -113,7 +113,7 @@ def test_options_that_would_hide_others_are_refused(tmp_path, declaration, says)
         "METHOD = Method(name='mine', summary='', make=print, options=Mine)\n"
     )
     with pytest.raises(FocusError, match=says):
-        method_options(find_method(str(tmp_path / "mine.py")).method)
+        method_options(find_method(str(tmp_path / "mine.py")).declaration)
 
 
 def test_an_installed_method_is_found_by_its_entry_point(tmp_path, monkeypatch, release, vocabulary):
