@@ -95,7 +95,7 @@ def convert(
                 "source_bytes": sum(path.stat().st_size for path in model_files(what.source)),
                 "target_bytes": (directory / MODEL).stat().st_size,
                 **({"source_revision": located.revision} if located.revision else {}),
-                **_lengths(_corpus(how.options.corpus), source.tokenizer, tokenizer),
+                **_lengths(_corpus(how.options.corpus), source.tokenizer, tokenizer, phase),
             }
             report = Report(
                 title=output.name,
@@ -193,9 +193,14 @@ def _matrix(source: Vocabulary, target: Vocabulary, done: Transfer) -> MixingMat
     )
 
 
-def _lengths(corpus: Text | None, old: Tokenizer | None, new: Tokenizer) -> dict[str, float]:
+def _lengths(corpus: Text | None, old: Tokenizer | None, new: Tokenizer, phase: Phase) -> dict[str, float]:
     if not corpus:
         return {}
     tokenizers = {"source_tokens_per_word": old, "target_tokens_per_word": new}
-    lines = [*islice(corpus.lines(), LINES_FOR_LENGTH)]
-    return {name: tokens_per_word(lines, tokenizer) for name, tokenizer in tokenizers.items() if tokenizer}
+    lines, found = [*islice(corpus.lines(), LINES_FOR_LENGTH)], {}
+    with phase("Counting tokens per word", len(tokenizers)) as progress:
+        for name, tokenizer in tokenizers.items():
+            if tokenizer:
+                found[name] = tokens_per_word(lines, tokenizer)
+            progress(1)
+    return found
