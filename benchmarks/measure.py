@@ -1,17 +1,86 @@
-"""How long one of our commands takes, and its peak memory."""
+"""How long one of our commands takes, and how much memory and disk it uses at most."""
 
-import os
 import subprocess
 import sysconfig
 import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a command used.
+
+    seconds: until it ended. memory: bytes that its processes held at most, together; a file that several have mapped
+    counts once. disk: bytes that were added below a directory at most, at one time.
+    """
+
+    seconds: float
+    memory: int
+    disk: int
 
 
 def run(*command: object) -> tuple[float, int]:
-    """Run one of our commands; its seconds and its peak resident memory in bytes. Stops the program if it fails."""
+    """Run one of our commands; its seconds and its peak memory in bytes. Stops the program if it fails."""
+    measured = run_beside(None, *command)
+    return measured.seconds, measured.memory
+
+
+def run_beside(place: Path | None, *command: object) -> Measured:
+    """Run one of our commands, which writes below the directory ``place``. Stops the program if it fails.
+
+    Memory is read from ``/proc`` while the command runs, since the peak that ``wait4`` reports is never less than that
+    of the process which started the command.
+    """
     words = [str(word) for word in command]
+    before, memory, disk = _size(place), 0, 0
     start = time.perf_counter()
     process = subprocess.Popen([f"{sysconfig.get_path('scripts')}/{words[0]}", *words[1:]], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    while process.poll() is None:
+        memory, disk = max(memory, _memory(process.pid)), max(disk, _size(place) - before)
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    seconds = time.perf_counter() - start
+    if process.returncode:
         raise SystemExit(f"{' '.join(words)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
+    return Measured(seconds=seconds, memory=memory, disk=max(disk, _size(place) - before))
+
+
+def _memory(pid: int) -> int:
+    """Bytes that a process and its descendants hold, and at least the peak so far of any single one."""
+    processes = [pid]
+    for parent in processes:
+        processes += map(int, _read(parent, f"task/{parent}/children").split())
+    shares = [_kilobytes(_read(each, "smaps_rollup")) for each in processes]
+    own = sum(share.get("Pss_Anon", 0) for share in shares)
+    files = max(share.get("Rss", 0) - share.get("Anonymous", 0) for share in shares)
+    peak = max(_kilobytes(_read(each, "status")).get("VmHWM", 0) for each in processes)
+    return 1024 * max(own + files, peak)
+
+
+def _read(pid: int, name: str) -> str:
+    """A file of ``/proc/PID``; empty if the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return ""
+
+
+def _kilobytes(content: str) -> dict[str, int]:
+    """The entries of a file of ``/proc/PID`` that are in kB."""
+    lines = (line.split() for line in content.splitlines() if line.endswith(" kB"))
+    return {words[0].rstrip(":"): int(words[1]) for words in lines}
+
+
+def _size(place: Path | None) -> int:
+    """Bytes of all files below ``place``."""
+    if place is None:
+        return 0
+    total = 0
+    for path in place.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:  # removed meanwhile
+            continue
+    return total

@@ -2,7 +2,8 @@
 
 import pytest
 from commands import refuse, run
-from processes import run_measured, snapshot
+from measure import run_beside
+from snapshots import snapshot
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.forecast.conversion import conversion_forecast, conversion_work
@@ -30,7 +31,7 @@ def test_a_dry_run_of_a_conversion_says_what_the_conversion_takes(
     how = initialization(find_method("random" if options else "focus"), given)
     work = conversion_work(what, how, read_checkpoint(release), Text.of(target_text).content().digest)
     forecast = conversion_forecast(work, output, "cpu")
-    measured = run_measured(*command, "--output", output)
+    measured = run_beside(None, *command, "--output", output)
     size = sum(path.stat().st_size for path in output.iterdir())
     assert forecast.size == pytest.approx(size, rel=0.05)
     memory = max(step.memory for step in forecast.steps)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from commands import refuse, run
-from processes import run_measured, snapshot
+from measure import run_beside
+from snapshots import snapshot
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.forecast.encoder import parameters
@@ -29,7 +30,7 @@ def test_a_dry_run_of_a_training_says_what_the_training_takes(data, release, tmp
     assert not list(tmp_path.iterdir())
     names = ["Reading the input", "Training: 5 updates", "Validation: 2 in all", "Writing the release"]
     assert [line.split("  ")[0] for line in said[1:5]] == names
-    measured = run_measured(*command)
+    measured = run_beside(None, *command)
     predicted = run(*command, "--dry-run").stdout
     assert predicted.startswith(f"{tmp_path}/out: already made")
     work = work_of(release, data)
