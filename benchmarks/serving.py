@@ -210,7 +210,7 @@ def targets(seconds: Seconds, loss: float) -> str:
         ("the texts: the better of optimum and fastembed at 32 / ours", found(peer, "texts, ours"), 2.4, inf),
         ("the texts: ours / their matrix products", found("texts, ours", "texts, products"), 0, 1.15),
         ("the texts: ours / ours in int8", found("texts, ours", "texts, ours int8"), 2.3, inf),
-        ("the classifier: relative loss of accuracy in int8", loss, -inf, 0.01),
+        ("the classifier: loss of accuracy in int8", loss, -inf, 0.01),
         ("first embedding: ours / optimum", found("first, ours", "first, optimum"), 0, 1 / 3),
     ):
         bound = f"at least {least:.2f}" if most == inf else f"at most {most:.2f}"

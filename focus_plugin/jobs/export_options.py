@@ -31,7 +31,9 @@ class OnnxExport:
         "embeddings.",
     )
     max_loss: float = option(
-        0.01, minimum=0, help="Largest relative loss of the task's metric; a model that loses more is not written."
+        0.01,
+        minimum=0,
+        help="Largest loss of the task's metric, in absolute terms; a model that loses more is not written.",
     )
     activation_ranges_of: tuple[Path, ...] = option(
         (),

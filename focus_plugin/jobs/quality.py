@@ -1,4 +1,4 @@
-"""What a model loses when it computes less exactly, by the metrics of its task."""
+"""How much a model loses when it computes less exactly, by the metrics of its task."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,35 @@ from focus_plugin.finetuning.declaration import Example, TaskHead
 
 @dataclass(frozen=True)
 class Quality:
-    """scores: of the exact and of the reduced model, by the name of the metric. loss: the largest relative loss of one
-    that decides."""
+    """How good a reduced model is beside the exact one.
+
+    scores: of the exact and of the reduced model, by the name of the metric. decisive: the metrics that the reduced
+    model is judged by. The loss of a metric is the exact model's score minus the reduced model's. It is not relative to
+    the score, because correlations can be zero or negative.
+    """
 
     scores: Mapping[str, tuple[float, float]]
-    loss: float
+    decisive: tuple[str, ...]
+
+    @property
+    def worst(self) -> str:
+        """The decisive metric with the largest loss; not-a-number is the largest of all."""
+        return max(self.decisive, key=lambda name: _comparable(self._loss(name)))
+
+    @property
+    def loss(self) -> float:
+        """The largest loss of a decisive metric; not-a-number if one is."""
+        return self._loss(self.worst)
+
+    def _loss(self, name: str) -> float:
+        exact, reduced = self.scores[name]
+        return exact - reduced
 
 
 def quality(task: TaskHead, examples: Sequence[Example], exact: Sequence[Any], reduced: Sequence[Any]) -> Quality:
-    """Compare the results of two models for ``examples`` by the task's metrics, of which the first decides.
+    """Compare the results of two models for ``examples`` by the task's metrics, of which the first is decisive.
 
-    Where nothing is expected of an example, it is the exact result.
+    An example without an expected result expects the exact model's.
     """
     expected = [
         result if example.expected is None else example.expected
@@ -28,16 +46,18 @@ def quality(task: TaskHead, examples: Sequence[Example], exact: Sequence[Any], r
     ]
     whole, less = (task.metrics(expected, results) for results in (exact, reduced))
     scores = {name: (value, less[name]) for name, value in whole.items()}
-    first, second = next(iter(scores.values()))
-    return Quality(scores, (first - second) / max(first, 1e-9))
+    return Quality(scores, (next(iter(scores)),))
 
 
 def with_cosine(judged: Quality, name: str, cosine: float) -> Quality:
-    """The same quality, with a mean cosine to the exact model's values, which decides as well."""
-    loss = max(judged.loss, 1 - cosine) if not math.isnan(judged.loss + cosine) else math.nan
-    return Quality({**judged.scores, name: (1.0, cosine)}, loss)
+    """The same quality, with a mean cosine to the exact model's values as another decisive metric."""
+    return Quality({**judged.scores, name: (1.0, cosine)}, (*judged.decisive, name))
 
 
 def least_loss(judged: Mapping[str, Quality]) -> str:
-    """The name of the quality that loses least; not-a-number is the greatest loss."""
-    return min(judged, key=lambda name: math.inf if math.isnan(judged[name].loss) else judged[name].loss)
+    """The name of the quality with the smallest loss; not-a-number is the largest."""
+    return min(judged, key=lambda name: _comparable(judged[name].loss))
+
+
+def _comparable(loss: float) -> float:
+    return math.inf if math.isnan(loss) else loss

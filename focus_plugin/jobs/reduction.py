@@ -89,13 +89,13 @@ def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str
             judged[name], provider = _judged(reduction, expected, directory)
             progress(1)
     best = least_loss(judged)
-    loss, scores = judged[best].loss, judged[best].scores
+    loss, scores, worst = judged[best].loss, judged[best].scores, judged[best].worst
     if not loss <= job.max_loss:
         of_tokens = "" if reduction.whole == exact else " of these tokens"
-        lost = max(scores, key=lambda name: (scores[name][0] - scores[name][1]) / max(scores[name][0], 1e-9))
+        whole, less = scores[worst]
         raise FocusError(
-            f"{reduction.valid}: as {job.precision}{of_tokens} the model loses {loss:.2%} of its "
-            f"{lost.replace('_', ' ')} here, more than --max-loss {job.max_loss:.2%}; nothing written."
+            f"{reduction.valid}: as {job.precision}{of_tokens} the model's {worst.replace('_', ' ')} is {less:.6g} "
+            f"instead of {whole:.6g} here, a loss of more than --max-loss {job.max_loss:g}; nothing written."
         )
     found: dict[str, object] = {"valid_samples": len(reduction.examples), "scores": dict(scores), "loss": loss}
     found["judged_on"] = provider

@@ -17,16 +17,19 @@ from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marked_models import MarkedUnit, first_products, with_marked_token
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import matthews_corrcoef
 from sources import CONFIG
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.declaration import Example, TaskHead
 from focus_plugin.jobs.export import export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
 from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.jobs.export_triton import export_triton
 from focus_plugin.jobs.model_head import model_head
-from focus_plugin.jobs.quality import Quality, least_loss
+from focus_plugin.jobs.quality import Quality, least_loss, quality, with_cosine
 from focus_plugin.jobs.reduction import activation_ranges
 from focus_plugin.jobs.served_model import served_model
 from focus_plugin.progress import no_phase
@@ -118,7 +121,10 @@ def test_a_bf16_classifier_is_exported_without_a_gpu(classifier, exact, table, t
 
 
 def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):
-    with pytest.raises(FocusError, match=r"of its cosine here, more than --max-loss 0\.00%; nothing written"):
+    with pytest.raises(
+        FocusError,
+        match=r"the model's cosine is 0\.\d+ instead of 1 here, a loss of more than --max-loss 0; nothing written",
+    ):
         reduced(release, tmp_path / "int8", "int8", source_text, max_loss=0)
     assert not list(tmp_path.iterdir())
     found = reduced(release, tmp_path / "int8", "int8", source_text)
@@ -200,7 +206,7 @@ def test_hidden_states_are_judged_where_they_are_given(classifier, lines, table,
     least = [min(found.scores, key=found.scores.get) for found in Predictor(tmp_path / "exact").predict(lines)]
     rows = (f"{label}\t{line}\n" for label, line in zip(least, lines, strict=True))
     wrong.write_text("topic\ttitle\n" + "".join(rows))
-    with pytest.raises(FocusError, match=r"as int8 the model loses .* of its hidden states cosine here"):
+    with pytest.raises(FocusError, match=r"as int8 the model's hidden states cosine is 0\.\d+ instead of 1 here"):
         reduced(classifier, tmp_path / "o", "int8", wrong, hidden_states=True, max_loss=1e-5)
 
 
@@ -374,7 +380,7 @@ def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_p
     others = tmp_path / "others.txt"
     others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
     options = {"precision": precision, "valid": others, "keep_tokens_of": (corpus,), "max_loss": 0}
-    with pytest.raises(FocusError, match=f"as {precision} of these tokens the model loses"):
+    with pytest.raises(FocusError, match=f"as {precision} of these tokens the model's cosine is"):
         export_onnx(OnnxExport(model=release, **options), tmp_path / "o")
     command = ("focus", "export", "--onnx", "--model", release, "--output", tmp_path / "o", "--keep-tokens-of", corpus)
     said = run(*command, "--precision", precision, "--valid", others, "--max-loss", 1).stdout
@@ -387,8 +393,32 @@ def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_p
 
 
 def test_not_a_number_is_the_greatest_loss():
-    judged = {"fixed": Quality({}, float("nan")), "measured": Quality({}, 0.5)}
+    scores = {"fixed": float("nan"), "measured": 0.4}
+    judged = {name: Quality({"accuracy": (0.9, score)}, ("accuracy",)) for name, score in scores.items()}
     assert least_loss(judged) == "measured"
+    assert with_cosine(judged["fixed"], "cosine", 0.1).worst == "accuracy"
+    assert with_cosine(judged["measured"], "cosine", 0.1).worst == "cosine"
+
+
+@pytest.mark.parametrize("metric", [pearsonr, spearmanr, matthews_corrcoef])
+@pytest.mark.parametrize(("exact", "reduced"), [([0, 1, 1, 0], [1, 0, 1, 0]), ([1, 0, 1, 0], [1, 0, 0, 0])])
+def test_what_a_correlation_loses_is_its_drop(metric, exact, reduced):
+    """Also from zero and below, where a loss relative to the score would say nothing."""
+
+    def score(expected, results):
+        found = metric(expected, results)
+        return found if isinstance(found, float) else found.statistic
+
+    task = TaskHead(
+        name="t", summary="", examples=print, forward=print, metrics=lambda *both: {"score": score(*both), "other": 1}
+    )
+    examples = [Example(i, "", expected) for i, expected in enumerate([0, 1, 1, 1])]
+    judged = quality(task, examples, exact, reduced)
+    first, second = (score([0, 1, 1, 1], results) for results in (exact, reduced))
+    assert judged.scores["score"] == (first, second)
+    assert judged.loss == pytest.approx(first - second)
+    assert quality(task, examples, reduced, exact).loss == pytest.approx(second - first)
+    assert (judged.worst, first > second) == ("score", True)
 
 
 def test_other_texts_are_cut_into_the_tokens_that_are_left(pruned, source_text):
