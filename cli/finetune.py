@@ -1,5 +1,6 @@
 """``focus finetune``"""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,19 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
         )
         with watching(quiet) as watcher:
             counts = finetune(job, output, watcher).counts
-        metrics = {name: value for name, value in counts.items() if name.startswith("valid_")}
-        samples = metrics.pop("valid_samples")
-        found = ", ".join(
-            f"{name.removeprefix('valid_').replace('_', '-')} {value:.3f}" for name, value in metrics.items()
-        )
-        tell(quiet, f"{output}: {found} on {samples} validation samples.")
+        tell(quiet, *(f"{output}: {sentence}" for sentence in _results(counts)))
         tell(quiet, *(f"Warning: {sentence}" for sentence in warnings(counts.get(LEAKAGE, {}))))
 
     return run
+
+
+def _results(counts: Mapping[str, Any]) -> Iterator[str]:
+    """The metrics on each evaluated table, from the counts of a manifest."""
+    for split, name in (("valid_", "validation"), ("test_", "test")):
+        metrics = {key.removeprefix(split): value for key, value in counts.items() if key.startswith(split)}
+        if samples := metrics.pop("samples", None):
+            found = ", ".join(f"{metric.replace('_', '-')} {value:.3f}" for metric, value in metrics.items())
+            yield f"{found} on {samples} {name} samples."
 
 
 def _help(task: TaskHead) -> str:

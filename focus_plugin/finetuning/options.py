@@ -9,7 +9,7 @@ from focus_plugin.training.options import cpu_option, learning_rate_option, seed
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuningOptions:
-    """What to fine-tune and how. A task may have a subclass, with options of its own or with other defaults.
+    """What to fine-tune and how. A task may have a subclass, with other defaults and with options of its own.
 
     extra: options passed on to fairseq-train.
     """
@@ -17,6 +17,7 @@ class FinetuningOptions:
     model: Path = option(help="Encoder directory.")
     train: Path = option(help="Table to train on.")
     valid: Path = option(help="Another such table, by which the best checkpoint is chosen.")
+    test: Path | None = option(None, help="Another such table, on which the chosen checkpoint is evaluated once.")
     truncate: bool = option(False, help="Cut texts longer than the encoder reads, instead of refusing them.")
     epochs: int = option(10, minimum=1, help="Passes over the table.")
     batch_size: int = option(32, minimum=1, help="Samples of one update, over all devices.")
@@ -24,3 +25,8 @@ class FinetuningOptions:
     cpu: bool = cpu_option()
     seed: int = seed_option()
     extra: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> dict[str, Path]:
+        """The tables by the names of their splits, ``train`` first."""
+        return {"train": self.train, "valid": self.valid, **({"test": self.test} if self.test else {})}

@@ -45,8 +45,8 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
     """Fine-tune, and write the best checkpoint as a release with the task's head and ``head.json``; see
     ``train_release``.
 
-    The manifest counts the metrics of the release on the validation table as ``valid_METRIC``. Raises FocusError for
-    faults of the tables.
+    The manifest counts the metrics of the release on the validation table as ``valid_METRIC`` and those on the test
+    table as ``test_METRIC``. Raises FocusError for faults of the tables.
     """
     task, options = find_task(job.task), job.options
     if task.finetuning is None:
@@ -55,7 +55,7 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
     check_extra(options.extra, options.cpu, task.finetuning.refused)
     dictionary, tokenizer = vocabulary_files(options.model)
     files = {f"model/{path.name}": path for path in (*checkpoint_files(options.model), *head_files(options.model))}
-    files |= {"train": existing_file(options.train), "valid": existing_file(options.valid)}
+    files |= {split: existing_file(table) for split, table in options.tables.items()}
     source = read_checkpoint(options.model)
     finetuning = task.finetuning
 
@@ -72,11 +72,13 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
         kept = {name: tensors[name] for name in (*source.tensors, *sorted(tensors)) if _released(name, source, prefix)}
         write_release(directory, source.config, kept, dictionary, tokenizer)
         write_head(directory / HEAD_FILE, head, prefix)
-        examples = checked_examples(task, head, options.valid, job.columns)
         own = kept_head(head, prefix, read_checkpoint(directory))
-        metrics, count = evaluate(directory, task, own, examples, options.truncate, options.cpu)
-        counts = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
-        return {**counts, **{f"valid_{name}": value for name, value in metrics.items()}, "valid_samples": count}
+        counts: dict[str, object] = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
+        for split, table in list(options.tables.items())[1:]:
+            examples = checked_examples(task, head, table, job.columns)
+            metrics, samples = evaluate(directory, task, own, examples, options.truncate, options.cpu)
+            counts |= {f"{split}_{name}": value for name, value in {**metrics, "samples": samples}.items()}
+        return counts
 
     return train_release(
         TrainingJob(
@@ -99,7 +101,6 @@ def _released(name: str, source: Checkpoint, prefix: str) -> bool:
 def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_positions: int, data: Path) -> None:
     """fairseq's data, and beside it the head and what was counted."""
     options = job.options
-    tables = {"train": options.train, "valid": options.valid}
     with whole_directory(data) as directory:
         prepared = finetuning.prepare(
             Preparation(
@@ -107,13 +108,13 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_
                 model=options.model,
                 encoder=Encoder.load(options.model),
                 max_positions=max_positions,
-                tables=tables,
+                tables=options.tables,
                 examples=partial(_examples, task, job.columns),
                 options=options,
             )
         )
         write_head(directory / HEAD_FILE, prepared.head, finetuning.tensors)
-        samples = {name: partial(_samples, task, job.columns, table) for name, table in tables.items()}
+        samples = {name: partial(_samples, task, job.columns, table) for name, table in options.tables.items()}
         found = as_counts(leakage(samples.pop("train"), samples))
         write_json(directory / _COUNTS, {_SAMPLES: prepared.samples, **prepared.counts, LEAKAGE: found})
 

@@ -1,12 +1,14 @@
 """Classification: its data as fairseq reads it, sentences for tables that are wrong, and the whole way of a task."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sentencepiece
 import torch
+from commands import run
 from fairseq.data import data_utils
 from fairseq.data.dictionary import Dictionary
 from fairseq.models.roberta import XLMRModel
@@ -20,6 +22,7 @@ from focus_plugin.finetuning.declaration import Preparation, Prepared
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.heads.classification import Columns, examples, prepare
 from focus_plugin.jobs.finetune import FinetuningJob, finetune
+from focus_plugin.jobs.inspect import describe_directory
 from focus_plugin.manifest import Manifest
 from focus_plugin.training.watcher import Watcher
 
@@ -136,19 +139,50 @@ def test_a_classifier_learns_and_is_what_was_evaluated(
     counts = _finetuned(world, train, valid, output, epochs=4, batch_size=16, learning_rate=3e-3).counts
     monkeypatch.undo()
     assert counts["valid_accuracy"] > 0.9
-    untrained = _finetuned(world, train, valid, tmp_path / "as drawn", epochs=1, learning_rate=0.0).counts
-    assert untrained["valid_accuracy"] < 0.7
-    model = XLMRModel.from_pretrained(str(output)).eval()
-    labels = json.loads((output / "head.json").read_text())["settings"]["labels"]
-    expected, texts = zip(*(row.split("\t") for row in rows[500:]), strict=True)
+    accuracy, macro_f1 = _scores(output, rows[500:])
+    assert (counts["valid_accuracy"], counts["valid_macro_f1"]) == (pytest.approx(accuracy), pytest.approx(macro_f1))
+    assert (counts["labels"], counts["valid_samples"]) == (["high", "low"], 100)
+
+
+def _scores(model: Path, rows: Sequence[str]) -> tuple[float, float]:
+    """Accuracy and macro-F1 of stock fairseq's predictions."""
+    fairseq = XLMRModel.from_pretrained(str(model)).eval()
+    labels = json.loads((model / "head.json").read_text())["settings"]["labels"]
+    expected, texts = zip(*(row.split("\t") for row in rows), strict=True)
     with torch.inference_mode():
         predicted = [
-            labels[int(model.predict("classification", model.encode(text)[: CONFIG.max_positions]).argmax())]
+            labels[int(fairseq.predict("classification", fairseq.encode(text)[: CONFIG.max_positions]).argmax())]
             for text in texts
         ]
-    assert counts["valid_accuracy"] == pytest.approx(accuracy_score(expected, predicted))
-    assert counts["valid_macro_f1"] == pytest.approx(f1_score(expected, predicted, average="macro"))
-    assert (counts["labels"], counts["valid_samples"]) == (["high", "low"], len(texts))
+    return accuracy_score(expected, predicted), f1_score(expected, predicted, average="macro")
+
+
+def test_a_test_table_is_evaluated_and_compared_with_training(world: World, tmp_path: Path) -> None:
+    """Without a learning rate the classifier stays as it was drawn, and is right about half of the time."""
+    lines = world.train.read_text(encoding="utf-8").splitlines()
+    rows = [f"{'high' if line[0] < 'M' else 'low'}\t{line}" for line in lines]
+    tables = {"train": rows[:40], "valid": rows[40:80], "test": [*rows[80:], rows[3]]}
+    for name, part in tables.items():
+        _table(tmp_path / f"{name}.tsv", "label\ttext", *part)
+    output = tmp_path / "out"
+    given = [word for name in tables for word in (f"--{name}", tmp_path / f"{name}.tsv")]
+    base = ("focus", "finetune", "classification", "--model", world.source, "--output", output, "--cpu", "--truncate")
+    done = run(*base, *given, "--epochs", 1, "--lr", 0)
+    counts = json.loads((output / "focus.json").read_text())["counts"]
+    accuracy, macro_f1 = _scores(output, tables["test"])
+    assert (counts["test_accuracy"], counts["test_macro_f1"]) == (pytest.approx(accuracy), pytest.approx(macro_f1))
+    assert counts["valid_accuracy"] == pytest.approx(_scores(output, tables["valid"])[0])
+    assert counts["valid_accuracy"] < 0.7
+    assert f"{output}: accuracy {accuracy:.3f}, macro-f1 {macro_f1:.3f} on 521 test samples.\n" in done.stdout
+    assert "valid: " not in done.stdout
+    assert "Warning: test: 1 of 521 texts" in done.stdout
+    assert "line 522 is line 5 of train" in describe_directory(output)[-1]
+    with open(tmp_path / "test.tsv", "a") as file:
+        file.write("middle\tba\n")
+    paths = [tmp_path / f"{name}.tsv" for name in tables]
+    with pytest.raises(FocusError, match=r"test\.tsv, line 523: the label 'middle' is not in"):
+        _finetuned(world, *paths[:2], tmp_path / "other", test=paths[2])
+    assert not list(tmp_path.glob("other*"))
 
 
 def test_finetuning_starts_with_a_new_head(world: World, tmp_path: Path) -> None:
