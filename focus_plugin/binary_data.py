@@ -1,4 +1,4 @@
-"""Token ids in fairseq's binary format: text encoded with the vocabulary of a directory, and the files written."""
+"""Encodes text into token ids, and writes and reads them in fairseq's binary format."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from focus_plugin.vocabulary.vocabulary import END, MASK, Vocabulary
 
 @dataclass(frozen=True)
 class Encoder:
-    """Text to the ids of a fairseq dictionary; ids: of every id of the tokenizer."""
+    """Encodes text into the ids of a fairseq dictionary. ids: the dictionary's id for each id of the tokenizer."""
 
     tokenizer: Tokenizer
     vocabulary: Vocabulary
@@ -25,7 +25,7 @@ class Encoder:
 
     @classmethod
     def load(cls, directory: Path) -> "Encoder":
-        """The encoder of a directory with ``dict.txt`` and the tokenizer's file."""
+        """Read the encoder from a directory with ``dict.txt`` and the tokenizer's file. Raises FocusError."""
         dictionary, tokenizer_file = vocabulary_files(directory)
         tokenizer, vocabulary = load_tokenizer(tokenizer_file), read_dictionary(dictionary)
         return cls(tokenizer, vocabulary, piece_ids(tokenizer, vocabulary))
@@ -42,7 +42,7 @@ class Encoder:
 
     @property
     def dictionary_size(self) -> int:
-        """Tokens of the dictionary as fairseq-preprocess counts them to choose how wide an id is stored."""
+        """The number of tokens with which fairseq-preprocess chooses the integer type of the stored ids."""
         return len(self.vocabulary) - (self.vocabulary.tokens[-1] == MASK)
 
 
@@ -55,11 +55,11 @@ def writing_dataset(path: Path, dictionary_size: int) -> Iterator[MMapIndexedDat
 
 
 def add_item(dataset: MMapIndexedDatasetBuilder, ids: np.ndarray, end: int) -> None:
-    """Write one text: its ids, shape (tokens,), and ``end``, the id of ``</s>``."""
+    """Append one text: its ids, shape (tokens,), and ``end``, the id of ``</s>``."""
     dataset.add_item(torch.from_numpy(np.append(ids, end)))
 
 
 def read_dataset(path: Path) -> np.ndarray:
-    """The ids of all texts that were written to ``path`` and are not empty, one after the other; shape (tokens,)."""
+    """The ids of all texts in ``path`` that are not empty, one after the other; shape (tokens,)."""
     dataset = MMapIndexedDataset(str(path))
     return np.concatenate([dataset[i].numpy() for i in np.flatnonzero(dataset.sizes > 1)])

@@ -1,14 +1,14 @@
-"""The control groups of Linux that limit this process: how a container says what it may use."""
+"""Finds the control groups of Linux that limit this process, for example in a container."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 
 def control_groups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
-    """The version, 1 or 2, and the directory of each group that may limit ``controller`` for this process.
+    """Yield the version (1 or 2) and the directory of each group that may limit ``controller`` for this process.
 
-    These are its own group and those that contain it; a directory need not exist. ``root`` is where ``proc`` and
-    ``sys`` are found. Nothing is yielded where the system has no control groups.
+    These are the group of the process and all groups that contain it; a directory need not exist. ``root``: the
+    directory with ``proc`` and ``sys``. Yields nothing if the system has no control groups.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -23,7 +23,7 @@ def control_groups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
         else:
             continue
         group = PurePosixPath(path.lstrip("/"))
-        # in a container the path may be the host's; the group itself is then mounted at the root
+        # In a container the path may be that of the host. The group itself is then mounted at the root.
         for mount in dict.fromkeys(mounts):
             for inner in (group, *group.parents):
                 yield version, root / mount / inner

@@ -9,9 +9,10 @@ from focus_plugin.control_groups import control_groups
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """The cores of this machine, or fewer where an affinity mask or a container's quota allows fewer; at least 1.
+    """The number of cores that this process may use, at least 1.
 
-    ``root`` is where ``proc`` and ``sys`` are found. A quota that is not a whole number of cores is rounded up.
+    An affinity mask or a container's quota can allow fewer cores than the machine has. A quota that is not a whole
+    number of cores is rounded up. ``root``: the directory with ``proc`` and ``sys``.
     """
     try:
         cores = len(os.sched_getaffinity(0))  # Linux only

@@ -1,4 +1,4 @@
-"""The bytes of a file or pipe, decompressed if they are gzip, xz, zstd or bzip2; the content decides, not the name."""
+"""Reads a file or pipe and decompresses gzip, xz, zstd and bzip2, which are recognized by content, not by name."""
 
 import bz2
 import io
@@ -13,7 +13,7 @@ CHUNK = 1 << 18  # bytes
 
 
 class DecompressionError(Exception):
-    """Compressed data cannot be read; the message is the rest of a sentence about the file."""
+    """Compressed data cannot be read. The message is to be appended to the name of the file and a colon."""
 
 
 class _Stream(Protocol):
@@ -65,11 +65,11 @@ def _zstd_frame() -> _Stream:
     return frame
 
 
-_BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # after the level: of a file with blocks, of an empty one
+_BZIP2 = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # the bytes after the level, in a file with data and in an empty file
 _FORMATS: dict[str, tuple[Callable[[], _Stream], Iterable[bytes]]] = {
     "gzip": (_GzipMember, [b"\x1f\x8b"]),
     "xz": (lzma.LZMADecompressor, [b"\xfd7zXZ\0"]),
-    # A file may begin with a frame that holds no data, as pzstd's do.
+    # A file may begin with a frame without data, as files of pzstd do.
     "zstd": (_zstd_frame, [b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"*M\x18" for i in range(16))]),
     "bzip2": (bz2.BZ2Decompressor, [b"BZh%d" % level + start for level in range(1, 10) for start in _BZIP2]),
 }
@@ -77,33 +77,33 @@ _FORMAT_OF = {magic: name for name, (_, magics) in _FORMATS.items() for magic in
 
 
 class Decompressed(io.RawIOBase):
-    """Read-only stream over ``file``, which is opened without a buffer.
+    """A read-only stream of the decompressed bytes of ``file``, which must be opened without a buffer.
 
-    Streams written one after the other are read as one; anything else behind a stream, but zeros, is damage. ``format``
-    is the name of the compression, empty if there is none. ``progress`` is called with the number of bytes of ``file``
-    read since the last call. Reading raises DecompressionError for damaged data, and for zstd without its
-    package.
+    Several compressed streams in one file are read as one. After a stream, only another stream or zeros are allowed.
+    ``format``: the name of the compression, empty if there is none. ``progress`` is called with the number of bytes of
+    ``file`` read since the last call. Reading raises DecompressionError for damaged data, and for zstd if its package
+    is missing.
     """
 
     def __init__(self, file: io.RawIOBase, progress: Progress = silent) -> None:
         self._file = file
         self._progress = progress
-        self._pending = b""  # read, but not yet decompressed or given out
+        self._pending = b""  # read, but not yet decompressed or returned
         self.format = self._recognize()
         self._stream: _Stream | None = None
 
     def readable(self) -> bool:
-        """Whether it can be read: it can."""
+        """True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer`` with as many bytes as are there, at least one but at the end."""
+        """Read into ``buffer``; return the number of bytes, 0 only at the end."""
         data = self._decompress(len(buffer)) if self.format else self._next_plain(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def _recognize(self) -> str:
-        """The name of the format; reads no more than it takes to decide, since a slow pipe may have no more yet."""
+        """The name of the format. Only the bytes needed for this are read, since a pipe may have no more yet."""
         while any(magic.startswith(self._pending) for magic in _FORMAT_OF):
             if self._pending in _FORMAT_OF:
                 return _FORMAT_OF[self._pending]
@@ -138,13 +138,13 @@ class Decompressed(io.RawIOBase):
                     raise self._damaged("it ends in the middle of the compressed data")
             try:
                 decompressed = stream.decompress(data, size)
-            except Exception as error:  # each format raises its own, one of them from a package that may not be there
+            except Exception as error:  # each format has its own exception, and zstd's package may be missing
                 raise self._damaged(error) from error
             if decompressed:
                 return decompressed
 
     def _find_next_stream(self, data: bytes) -> bool:
-        """Read on from ``data`` to the start of another stream; whether there is one."""
+        """Skip zeros in ``data`` and after it; return whether another stream begins there."""
         while not (stripped := data.lstrip(b"\0")):
             data = self._read(CHUNK)
             if not data:

@@ -1,4 +1,4 @@
-"""Finding declarations: in a package of this program, among the entry points of installed packages, or in a file."""
+"""Finds declarations in a package of this program, among the entry points of installed packages, or in a file."""
 
 import importlib
 import importlib.util
@@ -19,8 +19,11 @@ Declaration = TypeVar("Declaration")
 
 @dataclass(frozen=True, kw_only=True)
 class Found(Generic[Declaration]):
-    """A declaration and where it was found: in a ``file`` that the user named, in another ``package``, or among this
-    program's own."""
+    """A declaration and where it was found.
+
+    file: the file that the user named, if it is from one. package: the other package that it is from, if any. If both
+    are None, it is one of this program's own.
+    """
 
     declaration: Declaration
     file: Path | None = None
@@ -29,11 +32,12 @@ class Found(Generic[Declaration]):
 
 @dataclass(frozen=True, kw_only=True)
 class Registry(Generic[Declaration]):
-    """Where declarations of one kind are found.
+    """All declarations of one kind.
 
-    what: what messages call one. package: has a file for each, named after it. attribute: the variable that holds the
-    declaration in its file. group: of the entry points of other packages. accepts: whether an object is such a
-    declaration; its ``name`` is then a string.
+    what: the word for one declaration in messages. package: the package of this program with one file for each
+    declaration, named after it. attribute: the variable that holds the declaration in its file. group: the group of
+    entry points in which other packages list theirs. accepts: a function that returns whether an object is such a
+    declaration; it must then have a string ``name``.
     """
 
     what: str
@@ -43,25 +47,25 @@ class Registry(Generic[Declaration]):
     accepts: Callable[[Any], bool]
 
     def shipped_names(self) -> tuple[str, ...]:
-        """The names of this program's own; none is imported."""
+        """The names of this program's own declarations. The files are not imported."""
         return tuple(sorted(found.name for found in pkgutil.iter_modules([str(self._folder)])))
 
     def installed_names(self) -> tuple[str, ...]:
-        """The names of those of other installed packages; none is imported."""
+        """The names of the declarations of other installed packages. The packages are not imported."""
         return tuple(sorted({entry.name for entry in entry_points(group=self.group)}))
 
     def names(self) -> tuple[str, ...]:
-        """All names."""
+        """The names of all declarations, sorted."""
         return tuple(sorted({*self.shipped_names(), *self.installed_names()}))
 
     def shipped(self) -> tuple[Declaration, ...]:
-        """This program's own, by name."""
+        """This program's own declarations, sorted by name. Raises FocusError if one cannot be imported."""
         return tuple(map(self._shipped, self.shipped_names()))
 
     def find(self, name: str, advice: str = "") -> Found[Declaration]:
         """The declaration called ``name``.
 
-        Raises FocusError if there is none, in a message that ends with ``advice``; if two have the name; and if it
+        Raises FocusError if there is none (``advice`` is appended to the message), if two have this name, and if it
         cannot be imported.
         """
         shipped, installed = name in self.shipped_names(), list(entry_points(group=self.group, name=name))
@@ -69,7 +73,7 @@ class Registry(Generic[Declaration]):
             raise FocusError(f"There is no {self.what} {name!r}; give one of {', '.join(self.names())}{advice}.")
         if len(installed) + shipped > 1:
             where = " and ".join(["focus-fairseq"] * shipped + [_distribution(entry) for entry in installed])
-            raise FocusError(f"The {self.what} {name!r} is there twice, in {where}; uninstall one.")
+            raise FocusError(f"The {self.what} {name!r} exists twice, in {where}; uninstall one of them.")
         if shipped:
             return Found(declaration=self._shipped(name))
         return Found(declaration=self._installed(installed[0]), package=_distribution(installed[0]))
@@ -77,7 +81,7 @@ class Registry(Generic[Declaration]):
     def find_file(self, path: Path) -> Found[Declaration]:
         """The declaration in a file that the user named.
 
-        Raises FocusError if there is none, if one that is installed has its name, and if it cannot be imported.
+        Raises FocusError if there is none, if an installed one has the same name, and if it cannot be imported.
         """
         if not path.is_file():
             raise FocusError(f"{path}: no such file.")
@@ -121,7 +125,7 @@ class Registry(Generic[Declaration]):
             file = Path(module)
         found: Any = imported(file, entry.load)
         if not self.accepts(found):
-            raise FocusError(f"{package}: its entry point {entry.name} of {self.group} is no {self.what}.")
+            raise FocusError(f"{package}: its entry point {entry.name} of {self.group} is not a {self.what}.")
         if found.name != entry.name:
             raise FocusError(
                 f"{package}: its entry point {entry.name} of {self.group} is the {self.what} {found.name!r}."
@@ -131,7 +135,7 @@ class Registry(Generic[Declaration]):
 
 
 def _load(path: Path) -> ModuleType:
-    """The module in a file, which is executed once however often it is asked for."""
+    """The module in a file. It is executed only the first time."""
     name = f"focus_file_{path.stem}"
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(path):
@@ -150,7 +154,7 @@ def _load(path: Path) -> ModuleType:
 
 
 def imported(file: Path, load: Callable[[], Any]) -> Any:
-    """What ``load`` returns. Whatever it raises becomes a FocusError with the line of ``file`` that raised it."""
+    """The result of ``load``. If it raises an exception, a FocusError is raised that names the line of ``file``."""
     try:
         return load()
     except FocusError:

@@ -1,4 +1,4 @@
-"""The same first weights on every rank of a training on several devices."""
+"""Gives every rank of a training on several devices the same initial weights."""
 
 from collections.abc import Callable, Mapping
 from itertools import chain
@@ -12,10 +12,10 @@ _FAILED, _UNCHANGED, _LOADED = range(3)
 
 
 def load_on_every_rank(model: nn.Module, compute: Callable[[], Mapping[str, Tensor] | None]) -> None:
-    """Load into ``model`` what ``compute`` returns, or leave it as it is where that is None.
+    """Load the weights that ``compute`` returns into ``model``; if it returns None, ``model`` is not changed.
 
-    Only rank 0 computes; the others, whose models must be of the same shape, receive the very bytes. What
-    ``compute`` raises is raised on rank 0, and a FocusError on the others.
+    Only rank 0 calls ``compute``. The other ranks, whose models must have the same shape, receive exactly the same
+    weights. If ``compute`` raises an exception, rank 0 raises it and all other ranks raise FocusError.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         weights = compute()
@@ -29,11 +29,11 @@ def load_on_every_rank(model: nn.Module, compute: Callable[[], Mapping[str, Tens
             if weights is not None:
                 model.load_state_dict(weights)
             outcome = _UNCHANGED if weights is None else _LOADED
-        except Exception as error:  # the others wait for an answer, whatever went wrong
+        except Exception as error:  # the other ranks wait for the outcome
             fault = error
     outcome = int(_from_rank_0(torch.tensor(outcome)))
     if outcome == _FAILED:
-        raise fault or FocusError("The model could not be initialized; the message of rank 0 says why.")
+        raise fault or FocusError("The model could not be initialized; see the message of rank 0.")
     if outcome == _LOADED:
         with torch.no_grad():
             for tensor in chain(model.parameters(), model.buffers()):
@@ -41,8 +41,8 @@ def load_on_every_rank(model: nn.Module, compute: Callable[[], Mapping[str, Tens
 
 
 def _from_rank_0(tensor: Tensor) -> Tensor:
-    """Rank 0's ``tensor``, carried by way of the GPU where the ranks talk through NCCL."""
+    """The ``tensor`` of rank 0. It is sent from and to GPUs if the backend is NCCL."""
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    carried = tensor.detach().to(device, copy=True)
-    torch.distributed.broadcast(carried, src=0)
-    return carried
+    sent = tensor.detach().to(device, copy=True)
+    torch.distributed.broadcast(sent, src=0)
+    return sent

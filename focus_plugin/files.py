@@ -1,4 +1,4 @@
-"""Reading text with line numbers, writing files and directories that are never half-written, and file digests."""
+"""Reads text with line numbers, writes files and directories completely or not at all, and computes digests."""
 
 import fcntl
 import glob
@@ -84,7 +84,7 @@ def _synchronize(path: Path) -> None:
 
 
 def require_place(output: Path) -> None:
-    """Raise FocusError if ``output``, which does not exist yet, cannot be created. To be called before any work."""
+    """Raise FocusError if ``output``, which does not exist yet, cannot be created. Called before any work is done."""
     if output.is_symlink():
         raise FocusError(
             f"{output}: is a symbolic link whose target does not exist; choose another --output or remove it."

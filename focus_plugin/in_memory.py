@@ -1,4 +1,4 @@
-"""A conversion in memory: from embeddings, two tokenizers and text, or vectors, to new embeddings.
+"""Converts in memory: makes new embeddings from a model or its embeddings, two tokenizers, and text or vectors.
 
 new = new_embeddings(model, source_tokenizer, target_tokenizer, corpus="sw.txt")
 new.put_into(model)
@@ -41,8 +41,9 @@ _HEAD = "lm_head.dense.weight"
 class NewEmbeddings:
     """Embeddings of the target's tokens, in the order of the target tokenizer's ids.
 
-    embedding: (target, width), float32. output_embedding: the same of the masked-LM head, None if it is tied or was
-    not given. bias: (target,), the head's, None if it was not given. origins: where each row came from.
+    embedding: the input embeddings, (target, width), float32. output_embedding: the output embedding of the masked-LM
+    head, with the same shape; None if it is tied or the source has none. bias: (target,), the bias of the head; None if
+    the source has none. origins: where each row came from.
     """
 
     embedding: Tensor
@@ -51,7 +52,7 @@ class NewEmbeddings:
     origins: Origins
 
     def put_into(self, model: Any) -> None:
-        """Give a transformers model the new vocabulary: its embeddings, and the bias of its head."""
+        """Replace the input and output embeddings and the output bias of a transformers model."""
         model.resize_token_embeddings(len(self.embedding), mean_resizing=False)
         head = model.get_output_embeddings()
         with torch.no_grad():
@@ -72,17 +73,18 @@ def new_embeddings(
     vectors: Any = None,
     **options: Any,
 ) -> NewEmbeddings:
-    """What ``focus convert`` computes, from and to memory.
+    """The new embeddings, computed as ``focus convert`` does, but without files.
 
-    ``source``: the input embeddings, a tensor (source, width), or a model of transformers. The output bias is fitted to
-    the corpus if it is a masked LM that the program can convert; of other models only embeddings and bias are taken.
-    ``source_tokenizer``, ``target_tokenizer``: of transformers, of tokenizers or a SentencePieceProcessor, or a path:
-    a file of one of these, or a directory with one. SentencePiece's ids are taken for XLM-R's, with ``<s> <pad> </s>
-    <unk>`` before the pieces and ``<mask>`` behind. ``vectors``: auxiliary vectors of the target's tokens, an array
-    (target, dimension), zeros for a token without. ``options``: those of ``focus convert`` and of the method, by the
-    names of their fields, such as ``corpus`` (a path, paths or lines of text), ``auxiliary`` or ``match_fuzzy``.
+    ``source``: the input embeddings, a tensor (source, width), or a model of transformers. If it is a masked LM that
+    ``focus convert`` supports, the output bias is fitted to the corpus. From any other model only the embeddings and
+    the output bias are used. ``source_tokenizer``, ``target_tokenizer``: a fast tokenizer of transformers, a Tokenizer
+    of tokenizers, a SentencePieceProcessor, or the path of a tokenizer's file or of a directory with one. The ids of a
+    SentencePiece model are those of XLM-R: ``<s> <pad> </s> <unk>``, the pieces, ``<mask>``. ``vectors``: auxiliary
+    vectors of the target's tokens, an array (target, dimension) with a row of zeros for a token without a vector.
+    ``options``: options of ``focus convert`` and of the method, by the names of their fields, such as ``corpus`` (a
+    path, several paths, or lines of text), ``auxiliary`` or ``match_fuzzy``.
 
-    Raises FocusError for any fault of the input.
+    Raises FocusError if the input is wrong, and for options that are unknown, missing or without effect.
     """
     found = find_method(method)
     declared = found.declaration
@@ -118,7 +120,7 @@ def new_embeddings(
 
 
 def _value(entry: Option, value: Any, scratch: Path) -> Any:
-    """An option as it is declared; lines of a corpus become a file."""
+    """The value of an option with the declared type; lines of a corpus are written to a file."""
     if entry.kind is not Path:
         return value
     if isinstance(value, str | Path):
@@ -141,7 +143,7 @@ def _saved(vectors: Any, scratch: Path) -> Path:
 
 
 def _encoder(source: Any, tokenizer: ReadTokenizer) -> Checkpoint:
-    """The source as a checkpoint, one without layers if no more than its embeddings can be had."""
+    """The source as a checkpoint; without layers if only its embeddings can be used."""
     if not hasattr(source, "get_input_embeddings"):
         return _without_layers(torch.as_tensor(source), None, None, tokenizer)
     weights = {name: tensor.detach().cpu() for name, tensor in source.state_dict().items()}
@@ -160,8 +162,8 @@ def _without_layers(
     size = len(tokenizer.vocabulary)
     if embedding.ndim != 2 or len(embedding) < size:
         raise FocusError(
-            f"The source embeddings have shape {tuple(embedding.shape)}; expected a row for each of the {size} tokens "
-            "of the source tokenizer."
+            f"The source embeddings have shape {tuple(embedding.shape)}; expected one row for each of the {size} "
+            "tokens of the source tokenizer."
         )
     rows, width = _plain(embedding[:size]), embedding.shape[1]
     tied = output is None or output is embedding
@@ -179,7 +181,7 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def _require_no_model(needs: Collection[Need], given: Mapping[str, Any]) -> None:
-    """Raise FocusError for what needs a whole encoder."""
+    """Raise FocusError if the method or an option needs a whole encoder."""
     kinds = ", ".join(SAME)
     if Need.MODEL in needs:
         raise FocusError(f"The method needs the source model: a masked LM of transformers of the types {kinds}.")

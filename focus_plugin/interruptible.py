@@ -1,4 +1,4 @@
-"""Long work in another language's code that still heeds Ctrl-C and a termination."""
+"""Runs long C++ computations so that they can be interrupted by Ctrl-C and SIGTERM."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,10 +9,11 @@ Result = TypeVar("Result")
 
 
 def interruptible(work: Callable[[], Result]) -> Result:
-    """What ``work`` returns or raises, run in a thread while the caller waits.
+    """Run ``work`` in a thread, wait for it, and return or raise what it returns or raises.
 
-    Python handles signals in the main thread alone, and there only between steps of its own: in C++ that trains for
-    an hour they would wait for an hour. ``work`` that was interrupted goes on in its thread until the process ends.
+    Python handles signals only in the main thread, and only between Python instructions. If C++ code runs there for an
+    hour, signals are handled after an hour. After an interruption, ``work`` continues in its thread until the process
+    ends.
     """
     future: Future[Result] = Future()
 

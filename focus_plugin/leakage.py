@@ -1,4 +1,4 @@
-"""Texts of a validation or test file that stand in the training file, too: a result on them says too much."""
+"""Finds texts of a validation or test file that are also in the training file, which makes results look too good."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -8,19 +8,19 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.finetuning.tables import read_table
 from focus_plugin.text import Text
 
-SHOWN = 5  # places are named
-LEAKAGE = "also_in_train"  # its place in a manifest's counts
+SHOWN = 5  # number of places that a message names
+LEAKAGE = "also_in_train"  # the key in the counts of a manifest
 
-# The place of each text, as messages name it, and the text. Called, it begins anew.
+# A function that yields the place of each text, as messages name it, and the text. Each call starts at the beginning.
 Texts = Callable[[], Iterator[tuple[str, str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
-    """How much of a file stands in the training file, too.
+    """How many texts of a file are also in the training file.
 
-    texts: of the file, empty ones left out. shared: how many of them stand in both. places: of the first SHOWN of
-    these, in the file and in the training file.
+    texts: the number of texts in the file that are not empty. shared: how many of them are also in the training file.
+    places: the places of the first SHOWN of these, in the file and in the training file.
     """
 
     texts: int
@@ -28,16 +28,16 @@ class Leakage:
     places: tuple[tuple[str, str], ...]
 
     def sentence(self, name: str) -> str:
-        """What to say of the file ``name``, such as valid."""
-        found = f"{name}: {self.shared:,} of {self.texts:,} texts stand in train, too ({self.shared / self.texts:.1%})"
-        places = "; ".join(f"{here} is {there} of train" for here, there in self.places)
+        """A warning about the file ``name``, such as "valid"."""
+        found = f"{name}: {self.shared:,} of {self.texts:,} texts are also in train ({self.shared / self.texts:.1%})"
+        places = "; ".join(f"{here} equals {there} of train" for here, there in self.places)
         return f"{found}: {places}{'; and so on' if self.shared > len(self.places) else ''}."
 
 
 def leakage(train: Texts, others: Mapping[str, Texts]) -> dict[str, Leakage]:
-    """How much of each of ``others``, by name, stands in ``train``, too. Texts are compared but for white space.
+    """How many texts of each of ``others``, by name, are also in ``train``. White space is ignored.
 
-    Memory grows with the number of the others' texts, not with that of ``train``.
+    The memory needed depends on the number of texts in ``others``, not on that in ``train``.
     """
     wanted = {key for texts in others.values() for _, key in _keys(texts)}
     in_train: dict[int, str] = {}
@@ -66,7 +66,7 @@ def _keys(texts: Texts) -> Iterator[tuple[str, int]]:
 
 
 def lines_of(text: Text, progress: Progress = silent) -> Texts:
-    """The lines of ``text`` with their places; the file is named if there are several."""
+    """The lines of ``text`` with their places. A place names the file if there are several."""
 
     def lines() -> Iterator[tuple[str, str]]:
         for file in text.files:
@@ -78,7 +78,7 @@ def lines_of(text: Text, progress: Progress = silent) -> Texts:
 
 
 def cells_of(text: Text, column: str) -> Texts:
-    """The cells of ``column`` of one or several tab-separated tables, likewise."""
+    """The cells of ``column`` in one or several tab-separated tables, with their places as in :func:`lines_of`."""
     several = len(text.files) > 1
 
     def cells() -> Iterator[tuple[str, str]]:
@@ -91,11 +91,11 @@ def cells_of(text: Text, column: str) -> Texts:
 
 
 def as_counts(found: Mapping[str, Leakage]) -> dict[str, Any]:
-    """For a manifest."""
+    """``found`` as JSON values for the counts of a manifest."""
     return {name: asdict(entry) for name, entry in found.items()}
 
 
 def warnings(counts: Mapping[str, Any]) -> list[str]:
-    """A sentence for each file that shares texts with the training file, from what :func:`as_counts` made."""
+    """A sentence for each file that shares texts with the training file; ``counts``: the result of as_counts."""
     found = {name: Leakage(**{**entry, "places": tuple(map(tuple, entry["places"]))}) for name, entry in counts.items()}
     return [entry.sentence(name) for name, entry in found.items() if entry.shared]

@@ -8,10 +8,10 @@ from focus_plugin.control_groups import control_groups
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may hold in all: what it holds now, and what is free on the machine and in its container.
+    """The bytes that this process may use: those that it uses now, and those that are free for it.
 
-    Memory that only keeps files for another reading counts as free. None where the system does not say. ``root`` is
-    where ``proc`` and ``sys`` are found.
+    Free memory is limited by the machine and by the container. The file cache counts as free. None if the system does
+    not provide these numbers. ``root``: the directory with ``proc`` and ``sys``.
     """
     free = [*_free_on_machine(root), *_free_in_groups(root)]
     return min(free) + _held(root) if free else None
@@ -33,7 +33,7 @@ def _free_in_groups(root: Path) -> Iterator[int]:
         try:
             most, held = int((group / limit).read_text()), int((group / used).read_text())
             pages = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        except (OSError, ValueError):  # no such group, or "max": no limit
+        except (OSError, ValueError):  # the group does not exist, or its limit is "max"
             continue
         yield max(0, most - held + int(pages.get(files, 0)))
 

@@ -1,4 +1,4 @@
-"""The one name of numpy 1 that fairseq still uses: without it its sample break mode ``eos`` fails on numpy 2."""
+"""Restores ``numpy.compat.long``, which numpy 2 lacks and fairseq's sample break mode ``eos`` needs."""
 
 from types import SimpleNamespace
 
@@ -6,6 +6,6 @@ import numpy as np
 
 
 def restore_numpy_compat() -> None:
-    """Give numpy its ``compat.long`` back, in this process."""
+    """Define ``numpy.compat.long`` in this process if it is missing."""
     if "compat" not in vars(np):
         vars(np)["compat"] = SimpleNamespace(long=int)

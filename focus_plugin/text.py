@@ -1,4 +1,4 @@
-"""Text as users bring it: one or several UTF-8 files, named one by one or by a pattern, compressed or not."""
+"""A user's text: one or several UTF-8 files, named one by one or by a pattern, compressed or not."""
 
 import glob
 import hashlib
@@ -18,10 +18,10 @@ STANDARD = "-"
 
 @dataclass(frozen=True)
 class Content:
-    """What a text holds, however its files are called, compressed, and divided.
+    """The content of a text. It does not depend on names, compression and number of the files.
 
-    digest: SHA-256 of the decompressed bytes of all files, of which each ends with a newline; hexadecimal. bytes: the
-    number of these bytes.
+    digest: the SHA-256, in hexadecimal, of the decompressed bytes of all files; a newline is added to a file that does
+    not end with one. bytes: the number of these bytes.
     """
 
     digest: str
@@ -38,7 +38,7 @@ class TextFile:
 
     @classmethod
     def of(cls, path: Path) -> "TextFile":
-        """Raises FocusError if ``path`` is no file that can be read more than once."""
+        """The file at ``path``. Raises FocusError if it cannot be read more than once, such as a pipe."""
         if str(path) == STANDARD:
             raise FocusError(
                 "Standard input can be read only once, and this text is read more than once; write it to a file "
@@ -55,11 +55,11 @@ class TextFile:
         return str(self.path)
 
     def lines(self, progress: Progress = silent) -> Iterator[str]:
-        """Yield the lines without their line ends; lines of any length, a file of any size.
+        """Yield the lines without their line ends. Lines can have any length, and the file any size.
 
-        ``progress`` is called with the number of bytes read, compressed as they are, since the last call. Raises
-        FocusError, naming file and line, for text that is not UTF-8 and for compressed data that is damaged; and if the
-        file is no longer the one it was when this object was made.
+        ``progress`` is called with the number of bytes of the file (before decompression) read since the last call.
+        Raises FocusError, naming file and line, for text that is not UTF-8 and for damaged compressed data, and if the
+        file has changed since this object was made.
         """
         with self.open(progress) as stream:
             for number, line in enumerate(raw_lines(stream, self.path), 1):
@@ -67,7 +67,7 @@ class TextFile:
 
     @contextmanager
     def open(self, progress: Progress = silent) -> Iterator[io.BufferedReader]:
-        """The bytes of the file, decompressed. Raises FocusError if it has changed by the start or by the end."""
+        """The decompressed bytes of the file. Raises FocusError if the file has changed before or during the block."""
         with open(self.path, "rb", buffering=0) as file:
             self._require_unchanged(file)
             yield io.BufferedReader(Decompressed(file, progress), CHUNK)
@@ -98,7 +98,7 @@ class Text:
 
     @property
     def bytes(self) -> int:
-        """The size of all files on disk: what ``progress`` adds up to."""
+        """The size of all files on disk; the sum of all numbers that ``progress`` is called with."""
         return sum(file.bytes for file in self.files)
 
     def lines(self, progress: Progress = silent) -> Iterator[str]:
@@ -107,7 +107,7 @@ class Text:
             yield from file.lines(progress)
 
     def content(self, progress: Progress = silent) -> Content:
-        """What all files hold. They are read through the first time this is asked in a process.
+        """The content of all files. They are read in the first call of a process.
 
         Raises FocusError as :meth:`lines` does, but for what is not UTF-8.
         """
@@ -133,7 +133,7 @@ class Text:
         return Content(digest.hexdigest(), size)
 
 
-_KNOWN: dict[Text, Content] = {}  # a text has the time of its last change, so what it holds stays the same
+_KNOWN: dict[Text, Content] = {}  # a Text includes the time of its last change, so its content cannot change
 
 
 def named_files(*names: str | Path) -> list[Path]:

@@ -1,22 +1,22 @@
-"""The only classes, beside tensors and plain values, that a checkpoint of fairseq may ask for when it is loaded.
+"""The allow-list of classes that a fairseq checkpoint may contain, besides tensors and plain values.
 
-``torch.load`` runs no code from a file as long as it is left to its default, ``weights_only=True``, but then it
-refuses whatever is not on its list. fairseq's files need one class more: ``argparse.Namespace``. XLM-R's and
-RoBERTa's releases keep their options in one under ``args``, and so does ``fairseq-train`` to this day under
-``cfg["model"]`` for models whose options come from ``add_args``. It is a bag of attributes: to make one and to fill
-it runs nothing.
+With ``weights_only=True``, its default, ``torch.load`` runs no code from a file and refuses every class that is not on
+its allow-list. fairseq's files need one more class, ``argparse.Namespace``. The releases of XLM-R and RoBERTa have
+their options in a Namespace under ``args``. Today's ``fairseq-train`` still writes one under ``cfg["model"]`` for
+models whose options come from ``add_args``. A Namespace only has attributes. Creating and filling it runs no code from
+the file.
 
-Where training on several devices starts from a checkpoint, rank 0 reads the file and sends what it read to the
-others, who load it with ``torch.load`` again. By then fairseq has turned the configuration into omegaconf's
-containers and taken the tensors out, and the message needs more:
+If training on several devices starts from a checkpoint, rank 0 reads the file and sends its content to the other ranks,
+which load it with ``torch.load``. fairseq has then converted the configuration to omegaconf's containers and removed
+the tensors. So the other ranks need more classes:
 
-- ``DictConfig``, ``ListConfig``, ``AnyNode`` and their ``Metadata`` and ``ContainerMetadata``: containers that hold
-  values and flags. What they do when restored is to set attributes; an interpolation in them can look up other values
-  and environment variables, but call nothing.
-- ``defaultdict``, ``dict``, ``list``, ``int`` and ``typing.Any``: in the metadata, as the names of types.
-- ``fairseq.distributed.utils._TensorPlaceholder``: in the place of a tensor, a frozen dataclass of one integer.
+- ``DictConfig``, ``ListConfig``, ``AnyNode`` and their ``Metadata`` and ``ContainerMetadata``: containers of values and
+  flags. Restoring one only sets attributes. An interpolation in it can read other values and environment variables,
+  but cannot call anything.
+- ``defaultdict``, ``dict``, ``list``, ``int`` and ``typing.Any``: the metadata contain them as names of types.
+- ``fairseq.distributed.utils._TensorPlaceholder``: a frozen dataclass of one integer in place of a tensor.
 
-A file that asks for anything else fails with ``pickle.UnpicklingError`` before anything of it is called.
+For a file with any other class, ``torch.load`` raises ``pickle.UnpicklingError`` before it calls anything.
 """
 
 import argparse
@@ -33,17 +33,17 @@ _IN_FILES = (argparse.Namespace,)
 
 @contextmanager
 def trusted_globals() -> Iterator[None]:
-    """Let ``torch.load`` take the files of fairseq within the block, and leave its list as it was."""
+    """Allow ``torch.load`` to load fairseq's files in the block; afterwards the allow-list is as before."""
     registered = torch.serialization.get_safe_globals()
-    # What is listed already must stay so after the block: torch would strike it off.
+    # After the block, torch removes the classes that it is given here, so those already on the list are left out.
     with torch.serialization.safe_globals([item for item in _IN_FILES if item not in registered]):
         yield
 
 
 def trust_fairseq_checkpoints() -> None:
-    """Let ``torch.load`` take the files and messages of fairseq in this process from now on, and nothing else.
+    """Allow ``torch.load`` to load fairseq's files, and its messages between ranks, in this process from now on.
 
-    A variable of the environment with which torch would unpickle anything is removed: fairseq leaves torch the choice.
+    fairseq does not set ``weights_only``. So the environment variable with which torch would load any class is removed.
     """
     from fairseq.distributed.utils import _TensorPlaceholder
     from omegaconf import AnyNode, DictConfig, ListConfig

@@ -33,7 +33,7 @@ def compare_texts(options: ComparedTexts) -> list[str]:
     located = {name: cells_of(text, column) if column else lines_of(text) for name, text in texts.items()}
     found = leakage(located.pop("train"), located)
     return [
-        entry.sentence(name) if entry.shared else f"{name}: none of its {entry.texts:,} texts stands in train."
+        entry.sentence(name) if entry.shared else f"{name}: none of its {entry.texts:,} texts is in train."
         for name, entry in found.items()
     ]
 

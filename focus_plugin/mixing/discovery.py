@@ -1,4 +1,4 @@
-"""The methods that there are: in ``focus_plugin/methods``, in installed packages, or in a file that the user names."""
+"""Finds methods in ``focus_plugin/methods``, in installed packages, or in a file that the user names."""
 
 from pathlib import Path
 

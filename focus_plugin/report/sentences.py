@@ -53,7 +53,7 @@ def _unknown(figures: Figures) -> list[str]:
     if not figures.similarities:
         return [f"The method made nothing for {_part(rows.filled, rows.total)} of the tokens{share}; they were filled."]
     return [
-        f"{_part(rows.filled, rows.total)} of the tokens{share} had no auxiliary vector, mostly because they are too "
+        f"{_part(rows.filled, rows.total)} of the tokens{share}, had no auxiliary vector, mostly because they are too "
         "rare in the text. Give more text, lower --min-count, or use a smaller vocabulary."
     ]
 

@@ -1,4 +1,4 @@
-"""How often each token of a vocabulary occurs in the text it was made from."""
+"""Reads how often each token of a vocabulary occurs in the text that the vocabulary was made from."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def read_counts(dictionary: str | Path, vocabulary: Vocabulary) -> np.ndarray:
-    """The counts in a fairseq ``dict.txt`` that ``vocabulary`` was read from; shape (tokens,), int64.
+    """The counts in the fairseq ``dict.txt`` that ``vocabulary`` was read from; shape (tokens,), int64.
 
-    Tokens the file does not list, as ``<s>``, have 0; so have counts below 0, by which some tools order a
-    dictionary without counts.
+    The count of a token that is not in the file, such as ``<s>``, is 0. A negative count becomes 0: some tools write
+    negative numbers to keep the order of tokens without counts.
     """
     counts = np.zeros(len(vocabulary), dtype=np.int64)
     for line in read_lines(dictionary):

@@ -1,4 +1,4 @@
-"""Text to tokens, in batches and on all cores."""
+"""Encodes text into tokens, in batches and on all cores."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +17,14 @@ from focus_plugin.vocabulary.tokenizers import Tokenizer
 
 BATCH_LINES = 20_000
 BATCH_CHARACTERS = 1 << 24
-PART_LINES = 500  # of a batch, for one thread
+PART_LINES = 500  # lines of a batch that one thread encodes at once
 Line = TypeVar("Line")
 
 
 def batches(lines: Iterable[Line], length: Callable[[Line], int] = len) -> Iterator[list[Line]]:  # type: ignore[assignment]
-    """``lines`` in lists of at most BATCH_LINES and about BATCH_CHARACTERS, so that memory does not grow with the text.
+    """``lines`` in lists of at most BATCH_LINES lines and about BATCH_CHARACTERS characters, to limit the memory used.
 
-    ``length``: the characters of a line, if it is more than a string.
+    ``length``: a function that returns the number of characters of a line. It is needed if lines are not strings.
     """
     batch: list[Line] = []
     characters = 0
@@ -40,7 +40,11 @@ def batches(lines: Iterable[Line], length: Callable[[Line], int] = len) -> Itera
 
 @dataclass(frozen=True)
 class CorpusCounts:
-    """pieces: shape (ids of the tokenizer,), how often each occurs. words: runs of non-space. lines: not empty ones."""
+    """Counts of a text.
+
+    pieces: shape (ids of the tokenizer,), how often each piece occurs. words: the number of words, separated by white
+    space. lines: the number of lines that are not empty.
+    """
 
     pieces: np.ndarray
     words: int
@@ -48,7 +52,7 @@ class CorpusCounts:
 
     @property
     def tokens_per_word(self) -> float:
-        """Tokens of the text by its words; the measure the field calls fertility."""
+        """The mean number of tokens per word, called fertility."""
         return float(self.pieces.sum() / self.words)
 
 
@@ -67,7 +71,7 @@ def count_pieces(text: Text, tokenizer: Tokenizer, progress: Progress = silent) 
 
 
 def tokens_per_word(lines: Iterable[str], tokenizer: Tokenizer) -> float:
-    """Tokens per whitespace-separated word."""
+    """The mean number of tokens per word; words are separated by white space. 0 for a text without words."""
     tokens = words = 0
     for batch in batches(lines):
         tokens += tokenizer.count(batch)
@@ -76,12 +80,12 @@ def tokens_per_word(lines: Iterable[str], tokenizer: Tokenizer) -> float:
 
 
 def write_pieces(lines: Iterable[str], tokenizer: Tokenizer, output: Path) -> None:
-    """Write lines with their pieces separated by spaces, one line a line: what fastText trains on."""
+    """Write the pieces of each line, separated by spaces, on a line of ``output``. fastText trains on such a file."""
 
     def encoded(lines: list[str]) -> bytes:
         return b"".join([b" ".join(line) + b"\n" for line in tokenizer.pieces(lines) if line])
 
-    # A tokenizer's own threads would leave the cores idle while the pieces are joined and written.
+    # With the tokenizer's own threads, most cores would be idle while the pieces are joined and written.
     with open(output, "wb") as file, ThreadPoolExecutor(available_cores()) as threads:
         for batch in batches(lines):
             parts = (batch[i : i + PART_LINES] for i in range(0, len(batch), PART_LINES))

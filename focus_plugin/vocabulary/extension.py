@@ -1,4 +1,4 @@
-"""A vocabulary that keeps every token of a source's and has besides those of one language's that the source lacks."""
+"""Extends a source's vocabulary: its tokens are kept, and the tokens of a language that it lacks are appended."""
 
 import math
 from pathlib import Path
@@ -22,35 +22,36 @@ from focus_plugin.vocabulary.training import SCORE_STEP
 from focus_plugin.vocabulary.unigram import sentencepiece_model
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-SHARE = 0.02  # of the language in all text
+SHARE = 0.02  # assumed share of the language in all text
 _SCORE = round(math.log(SHARE) / SCORE_STEP) * SCORE_STEP
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 
 
 def extend_vocabulary(source: Path, tokens: Vocabulary, language: Path, output: Path) -> tuple[Path, Path]:
-    """Write ``dict.txt`` and the SentencePiece model of the extended vocabulary into ``output``; returns their paths.
+    """Write ``dict.txt`` and the SentencePiece model of the extended vocabulary into ``output``; return their paths.
 
-    ``source``: the directory of an encoder with the vocabulary ``tokens``; ``language``: one made by focus vocab.
-    The source's tokens and pieces come first, as they are and with their scores, then the language's tokens that the
-    source lacks, in the language's order; fairseq puts ``<mask>`` behind all of them. Text is normalized as the
-    source normalizes it.
+    ``source``: the directory of an encoder with the vocabulary ``tokens``. ``language``: a directory made by focus
+    vocab. The source's tokens come first, in their order and with their scores. Then come the tokens of the language
+    that the source lacks, in the order of the language's vocabulary. fairseq appends ``<mask>``. Text is normalized as
+    in the source's tokenizer.
 
-    The pieces are scored as if text came from the source's unigram model and, with a probability of SHARE, from the
-    language's: a new piece has its own log-probability plus log(SHARE). Larger scores would hardly save tokens in
-    the language, but cut other languages into its pieces; smaller ones would not be used. Raises FocusError unless
-    both tokenizers are SentencePiece unigram models or can be, and if there is nothing to append.
+    The model is a mixture of the source's unigram model and the language's, which has the probability SHARE: the score
+    of a new piece is its log-probability in the language's model plus log(SHARE). With larger scores, other languages
+    would be cut into the new pieces, and the language itself would need hardly fewer tokens. With smaller scores, the
+    new pieces would not be used. Raises FocusError if a tokenizer is not a SentencePiece unigram model and cannot be
+    converted to one, and if there is nothing to append.
     """
     dictionary, tokenizer = vocabulary_files(language)
     model, pieces = _source_model(source), {piece.piece: piece for piece in _unigram(tokenizer).pieces}
     new = [token for token in read_dictionary(dictionary).tokens if token not in tokens.ids]
     if not new:
-        raise FocusError(f"{source}: its vocabulary has all tokens of {language}; there is nothing to append.")
+        raise FocusError(f"{source}: its vocabulary already has all tokens of {language}; there is nothing to append.")
     if absent := [token for token in new if token not in pieces]:
-        raise FocusError(f"{dictionary}: the token {absent[0]!r} is no piece of {tokenizer.name} beside it.")
+        raise FocusError(f"{dictionary}: the token {absent[0]!r} is not a piece of {tokenizer.name} beside it.")
     held = {piece.piece for piece in model.pieces}
     for piece in (pieces[token] for token in new if token not in held):
-        used = piece.type in (_Piece.NORMAL, _Piece.USER_DEFINED)  # and not for a byte
+        used = piece.type in (_Piece.NORMAL, _Piece.USER_DEFINED)  # a byte piece does not count
         kind = _Piece.NORMAL if used else _Piece.UNUSED
         model.pieces.add(piece=piece.piece, score=piece.score + _SCORE, type=kind)
     model.trainer_spec.vocab_size = len(model.pieces)
@@ -60,7 +61,7 @@ def extend_vocabulary(source: Path, tokens: Vocabulary, language: Path, output: 
 
 
 def _write_dictionary(path: Path, source: Path, tokens: Vocabulary, language: Path, new: set[str]) -> None:
-    """The source's lines as they are, if it has such a file, and the language's of the ``new`` tokens."""
+    """Write the lines of the source's ``dict.txt``, if it has one, and the language's lines of the ``new`` tokens."""
     if source.is_file() and read_dictionary(source) == tokens:
         path.write_bytes(source.read_bytes().rstrip(b"\r\n") + b"\n")
     else:
@@ -72,7 +73,7 @@ def _write_dictionary(path: Path, source: Path, tokens: Vocabulary, language: Pa
 
 
 def _source_model(directory: Path) -> Any:
-    """The SentencePiece model of an encoder in any layout."""
+    """The SentencePiece model of an encoder in fairseq's or Hugging Face's layout."""
     if path := tokenizer_file(directory):
         return _unigram(path)
     raise FocusError(f"{directory}: has neither {SENTENCEPIECE} nor {TOKENIZER_JSON}; --extend needs its tokenizer.")
@@ -80,7 +81,7 @@ def _source_model(directory: Path) -> Any:
 
 def _unigram(path: Path) -> Any:
     if path.name == TOKENIZER_JSON:
-        load_tokenizer_json(path)  # says what is wrong with it
+        load_tokenizer_json(path)  # raises FocusError if the file is damaged
         converted = sentencepiece_model(read_json(path))
         content = converted.content if converted else b""
     else:
@@ -88,5 +89,5 @@ def _unigram(path: Path) -> Any:
         content = path.read_bytes()
     model = _protobuf.ModelProto.FromString(content)
     if not content or model.trainer_spec.model_type != _protobuf.TrainerSpec.UNIGRAM:
-        raise FocusError(f"{path}: is no SentencePiece unigram model; --extend can append pieces to no other kind.")
+        raise FocusError(f"{path}: is not a SentencePiece unigram model; --extend supports no other kind of tokenizer.")
     return model

@@ -1,7 +1,7 @@
-"""The two files that carry a target vocabulary from directory to directory.
+"""The two files of a vocabulary, which every directory with an encoder or with encoded text has.
 
-``dict.txt`` and ``sentencepiece.bpe.model`` have the names of fairseq's release; a tokenizer that SentencePiece cannot
-be has ``tokenizer.json`` in place of the latter.
+They are ``dict.txt`` and ``sentencepiece.bpe.model``, named as in fairseq's releases. A tokenizer that cannot be
+converted to a SentencePiece model has ``tokenizer.json`` instead of the latter.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ TOKENIZER_JSON = "tokenizer.json"
 
 
 def vocabulary_files(directory: str | Path) -> tuple[Path, Path]:
-    """``dict.txt`` and the tokenizer's file in ``directory``; FocusError if it lacks one of them."""
+    """``dict.txt`` and the tokenizer's file in ``directory``. Raises FocusError if one of them is missing."""
     directory = Path(directory)
     if not directory.is_dir():
         raise FocusError(f"{directory}: no such directory.")
@@ -34,20 +34,20 @@ def tokenizer_file(directory: Path) -> Path | None:
 
 
 def tokenizer_package(path: Path) -> str:
-    """The package whose version decides how the tokenizer in ``path`` cuts text."""
+    """The Python package that runs the tokenizer in ``path``; its version can change how text is cut."""
     return "tokenizers" if path.name == TOKENIZER_JSON else "sentencepiece"
 
 
 def require_storable(tokens: Iterable[str], origin: object) -> None:
-    """Raise FocusError for a token that no ``dict.txt`` can hold: fairseq divides its lines at white space.
+    """Raise FocusError for a token that cannot be written to a ``dict.txt``, whose lines fairseq splits at white space.
 
     ``origin``: the user's file that the tokens are from.
     """
     for token in tokens:
         if token.split() != [token]:
             raise FocusError(
-                f"{origin}: has the token {shown(token)}; fairseq's {DICTIONARY} has no way to write a token that is "
-                "empty or holds white space, so this tokenizer cannot be a target."
+                f"{origin}: has the token {shown(token)}; fairseq's {DICTIONARY} cannot hold a token that is empty "
+                "or contains white space, so this tokenizer cannot be used."
             )
 
 
@@ -58,5 +58,5 @@ def write_dictionary(path: Path, counts: Iterable[tuple[str, int]]) -> None:
 
 
 def shown(token: str) -> str:
-    """A token for a message: quoted, odd characters escaped, and cut if it is very long."""
+    """A token as it is shown in messages: quoted, with escapes, and cut if it is very long."""
     return repr(token) if len(token) <= 60 else f"{token[:50]!r}... of {len(token):,} characters"

@@ -1,4 +1,4 @@
-"""A SentencePiece unigram model as the ``tokenizer.json`` that cuts text as it does."""
+"""Converts a SentencePiece unigram model to a ``tokenizer.json`` that cuts text in the same way."""
 
 import sys
 import unicodedata
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
+from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.forms import WORD_START
 from focus_plugin.vocabulary.readers import load_sentencepiece, text_pieces
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, SPECIALS, UNKNOWN, Vocabulary
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
-_APART = "\ufdd0"  # a code point that is no character, so that no text has it
-_JOINING = "\u200c\u200d\U0001f3fb-\U0001f3ff"  # what belongs to the character before it, and is no mark
+_APART = "\ufdd0"  # a code point that is not a character, so it does not occur in text
+_JOINING = "\u200c\u200d\U0001f3fb-\U0001f3ff"  # belong to the character before them, but are not marks
 
 
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
-    """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary`` and ``<s> </s>`` around a text.
+    """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary``; it puts a text in ``<s> </s>``.
 
-    It cuts text as SentencePiece does, but for letters written apart as three characters, such as e, circumflex and
-    acute, or as two that have six bytes, such as kana and voicing mark, or of which one has a form of its own, such as
-    º and acute: the library does not put these together. Where scores are not multiples of SCORE_STEP, the two may
-    choose differently among cuts that are (nearly) equally good.
-    Raises FocusError for a model of another kind, and for a vocabulary of other tokens than the model's.
+    It cuts text as SentencePiece does, with two exceptions. The library does not compose a letter that is written as
+    three characters (e, circumflex, acute), as two characters with six bytes together (kana, voicing mark), or with a
+    character that has a compatibility form (º, acute). And if scores are not multiples of SCORE_STEP, the two may
+    choose different cuts of a text that have (almost) the same score.
+
+    Raises FocusError for a model of another kind, and if the model's pieces are not the tokens of ``vocabulary``.
     """
     import tokenizers
     from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
@@ -61,11 +62,11 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
 
 
 def _loose_marks() -> str:
-    """A regular expression for the places before marks that do not compose with what they follow.
+    """A regular expression for the places before marks that do not compose with the character before them.
 
-    The library looks a character up together with all its marks and joiners and replaces the whole by what the shortest
-    beginning it finds stands for: of ``o``, dot below and grave accent the accent is lost, unless it is set apart. It
-    panics if anything is set apart from nothing, at a text's beginning.
+    A separator is inserted there, because the library normalizes a character together with all its marks: it replaces
+    the whole by the normal form of the shortest prefix in its table. Of ``o``, dot below and grave accent, the accent
+    would be lost. The beginning of a text does not match: with a separator there, the library panics.
     """
     bases: dict[str, str] = {}
     for composed in map(chr, range(sys.maxunicode + 1)):
@@ -80,13 +81,13 @@ def _loose_marks() -> str:
 def _check_tokens(path: Path, vocabulary: Vocabulary) -> None:
     text = {token for token in vocabulary.tokens if token not in SPECIALS}
     if different := sorted(text.symmetric_difference(text_pieces(load_sentencepiece(path)))):
-        raise FocusError(f"{path}: has other pieces than {DICTIONARY} beside it, such as {different[0]!r}.")
+        raise FocusError(f"{path}: its pieces differ from {DICTIONARY} beside it, for example {different[0]!r}.")
 
 
 def _splits_at_spaces(path: Path, model: Any) -> bool:
-    """Whether no piece goes on over a space, so that words can be cut, and cut pieces be remembered, one by one.
+    """Whether no piece contains a space inside, so that words can be cut one by one (and cached by the library).
 
-    Raises FocusError for kinds of pieces that the library's Unigram has not.
+    Raises FocusError for kinds of pieces that the library's Unigram model does not support.
     """
     crossing = [piece for piece in model.pieces if WORD_START in piece.piece[1:]]
     split = all(piece.type == _Piece.UNUSED for piece in crossing)
@@ -94,7 +95,7 @@ def _splits_at_spaces(path: Path, model: Any) -> bool:
     other = any(piece.type not in known for piece in model.pieces if not (split and piece in crossing))
     if model.trainer_spec.model_type != _protobuf.TrainerSpec.UNIGRAM or other:
         raise FocusError(
-            f"{path}: is not a plain unigram model, but of another type or with bytes, unused or user-defined pieces; "
-            f"Hugging Face's library has no {SENTENCEPIECE} of that kind."
+            f"{path}: is not a plain unigram model; it is of another type, or has byte, unused or user-defined pieces, "
+            "which Hugging Face's library does not support."
         )
     return split

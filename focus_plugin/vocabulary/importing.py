@@ -1,4 +1,4 @@
-"""A published tokenizer as target vocabulary."""
+"""Makes a target vocabulary from a published tokenizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,10 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedTokenizer:
-    """A tokenizer as it is taken. file: under which name it is kept, with content. left_out: see ``unigram.py``."""
+    """A tokenizer in the form in which it is saved.
+
+    file, content: the name and the content of its file. left_out: see ``SentencePieceModel``.
+    """
 
     file: str
     content: bytes
@@ -33,13 +36,14 @@ class PublishedTokenizer:
 def read_published(path: Path) -> PublishedTokenizer:
     """The tokenizer in a SentencePiece model or a ``tokenizer.json``.
 
-    A SentencePiece model is taken as it is, a Unigram ``tokenizer.json`` becomes one if it can (see
-    ``sentencepiece_model``), and any other is taken as ``tokenizer.json``. Raises FocusError if it is neither.
+    A SentencePiece model is not changed. A Unigram ``tokenizer.json`` is converted to a SentencePiece model if that is
+    possible (see ``sentencepiece_model``). Any other ``tokenizer.json`` is not changed. Raises FocusError if the file
+    is neither.
     """
     content = existing_file(path).read_bytes()
     if path.suffix != ".json":
         return _sentencepiece(SentencePieceModel(content, ()), path)
-    load_tokenizer_json(path)  # says what is wrong with it
+    load_tokenizer_json(path)  # raises FocusError if the file is damaged
     if model := sentencepiece_model(read_json(path)):
         return _sentencepiece(model, path)
     return PublishedTokenizer(
@@ -66,8 +70,9 @@ def import_vocabulary(
 ) -> tuple[CorpusCounts, tuple[str, ...]]:
     """Write a published tokenizer with its ``dict.txt`` into the directory ``output``; see :func:`read_published`.
 
-    The dictionary's counts are those of the text. Returns them, and the tokens that are left out. Raises FocusError for
-    a text without words, for what is no tokenizer, and for a token that no dictionary can hold.
+    The counts in ``dict.txt`` are those of ``text``. Returns the counts and the tokens that are left out (see
+    ``SentencePieceModel``). Raises FocusError for a text without words, for a file that is not a tokenizer, and for a
+    token that cannot be written to a ``dict.txt``.
     """
     published = read_published(tokenizer)
     vocabulary = published.vocabulary

@@ -1,4 +1,4 @@
-"""Which tokens two vocabularies have in common."""
+"""The overlap of two vocabularies: the tokens that both have."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Matching:
-    """What counts as the same token besides the same canonical form.
+    """Which tokens overlap, besides those with the same canonical form.
 
-    symbols: numbers, punctuation and white space are compared by fuzzy form. fuzzy: all tokens are, that is without
-    regard to case and word start.
+    symbols: numbers, punctuation and white space also overlap if their fuzzy forms are equal. fuzzy: all tokens also
+    overlap if their fuzzy forms are equal, that is, case and word starts are ignored.
     """
 
     symbols: bool = False
@@ -24,12 +24,12 @@ EXACT = Matching()
 
 
 def overlap(source: Vocabulary, target: Vocabulary, matching: Matching = EXACT) -> np.ndarray:
-    """For every target token the id of the source token that it is the same as, or -1.
+    """For every target token, the id of the source token that it overlaps with, or -1; shape (target,), int64.
 
-    Shape (target,), int64. Section 3.1 of the FOCUS paper. A token of the same canonical form comes before one of
-    the same fuzzy form; of several with one canonical form the last is taken, and of several with one fuzzy form
-    the last that is written so, else the first, as in the authors' package. Special tokens match special tokens
-    only, which there are text like any other.
+    See section 3.1 of the FOCUS paper. A source token with the same canonical form is preferred to one with the same
+    fuzzy form. If several have the same canonical form, the last one is taken. If several have the same fuzzy form, the
+    last one whose canonical form equals its fuzzy form is taken, else the first one. These rules are those of the
+    authors' package. Unlike there, special tokens overlap only with special tokens.
     """
     text = [i for i, special in enumerate(source.special) if not special]
     exact = {source.forms[i]: i for i in text}

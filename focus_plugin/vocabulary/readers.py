@@ -1,4 +1,4 @@
-"""Vocabularies from the files in which tokenizers are published."""
+"""Reads vocabularies from the files in which tokenizers are published."""
 
 import json
 import re
@@ -23,15 +23,16 @@ BERT_NAMES = {"[CLS]": BEGIN, "[PAD]": PAD, "[SEP]": END, "[UNK]": UNKNOWN, "[MA
 
 
 def read_vocabulary(path: str | Path) -> Vocabulary:
-    """The vocabulary in a ``tokenizer.json`` or a SentencePiece model. Raises FocusError."""
+    """The vocabulary in a ``tokenizer.json`` or a SentencePiece model. Raises FocusError if the file is neither."""
     return read_tokenizer_json(path) if Path(path).suffix == ".json" else read_sentencepiece(path)
 
 
 def read_dictionary(path: str | Path) -> Vocabulary:
-    """A fairseq ``dict.txt`` (``token count`` a line) as its masked-LM task numbers it.
+    """The vocabulary in a fairseq ``dict.txt`` (``token count`` on each line), with the ids of its masked-LM task.
 
-    ``<s> <pad> </s> <unk>`` come first, the file's tokens next and ``<mask>`` last. A ``tokenizer.json`` beside it
-    says of what kind the tokens are; without one they are SentencePiece's. Raises FocusError with file and line.
+    ``<s> <pad> </s> <unk>`` come first, then the file's tokens, and ``<mask>`` last. The canonical forms follow from
+    the ``tokenizer.json`` beside the file; if there is none, the tokens are SentencePiece pieces. Raises FocusError,
+    with the line, if the file is damaged or has a token twice.
     """
     tokens = [BEGIN, PAD, END, UNKNOWN]
     seen = set(tokens)
@@ -40,7 +41,7 @@ def read_dictionary(path: str | Path) -> Vocabulary:
         if not space or not re.fullmatch(r"-?\d+", count):
             raise FocusError(f"{path}, line {number}: expected a token and its count separated by a space.")
         if token in seen:
-            raise FocusError(f"{path}, line {number}: the token {token!r} is there twice.")
+            raise FocusError(f"{path}, line {number}: the token {token!r} occurs twice.")
         seen.add(token)
         tokens.append(token)
     if len(tokens) == 4:
@@ -51,12 +52,12 @@ def read_dictionary(path: str | Path) -> Vocabulary:
 
 
 def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
-    """The SentencePiece model in ``path``; FocusError if it is none."""
+    """The SentencePiece model in ``path``. Raises FocusError if the file is not one."""
     return parse_sentencepiece(existing_file(path).read_bytes(), path)
 
 
 def parse_sentencepiece(content: bytes, origin: object) -> sentencepiece.SentencePieceProcessor:
-    """The SentencePiece model ``content``; FocusError if it is none. ``origin``: the user's file that it is from."""
+    """The SentencePiece model with the bytes ``content``. Raises FocusError, naming ``origin``, if it is not one."""
     try:
         return sentencepiece.SentencePieceProcessor(model_proto=content)
     except RuntimeError as error:
@@ -64,35 +65,38 @@ def parse_sentencepiece(content: bytes, origin: object) -> sentencepiece.Sentenc
 
 
 def text_pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
-    """The pieces that stand for text, in order: all but ``<unk>``, the control symbols and fairseq's special tokens."""
+    """All pieces except ``<unk>``, control symbols and fairseq's special tokens, in the order of their ids."""
     size = processor.get_piece_size()
     text = (i for i in range(size) if not processor.is_unknown(i) and not processor.is_control(i))
     return [piece for i in text if (piece := processor.id_to_piece(i)) not in SPECIALS]
 
 
 def read_sentencepiece(path: str | Path) -> Vocabulary:
-    """A SentencePiece model numbered as XLM-R numbers it: four specials, the pieces, ``<mask>``."""
+    """The vocabulary of a SentencePiece model with XLM-R's ids: four special tokens, the pieces, ``<mask>``.
+
+    Raises FocusError if the file is not a SentencePiece model.
+    """
     return processor_vocabulary(load_sentencepiece(path))
 
 
 def processor_vocabulary(processor: sentencepiece.SentencePieceProcessor) -> Vocabulary:
-    """As :func:`read_sentencepiece`, from a model that is loaded."""
+    """As :func:`read_sentencepiece`, for a loaded model."""
     return Vocabulary.of([BEGIN, PAD, END, UNKNOWN, *text_pieces(processor), MASK])
 
 
 def read_tokenizer_json(path: str | Path) -> Vocabulary:
-    """A Hugging Face ``tokenizer.json`` with its tokens in the order of their ids.
+    """The vocabulary of a Hugging Face ``tokenizer.json``, its tokens in the order of their ids.
 
-    Special tokens under BERT's names get fairseq's. Raises FocusError.
+    Special tokens with BERT's names get fairseq's names. Raises FocusError if the file is not a tokenizer.
     """
     ids = load_tokenizer_json(path).get_vocab(with_added_tokens=True)
     return with_forms(in_order(path, ids), form_of_kind(read_json(path)))
 
 
 def load_tokenizer_json(path: str | Path) -> "tokenizers.Tokenizer":
-    """The tokenizer in ``path``, which neither pads nor cuts and takes the names of special tokens in a text for text.
+    """The tokenizer in ``path``, without padding and truncation. Names of special tokens in a text are read as text.
 
-    Raises FocusError if it is none.
+    Raises FocusError if the file is not a tokenizer.
     """
     import tokenizers
 
@@ -109,7 +113,7 @@ def load_tokenizer_json(path: str | Path) -> "tokenizers.Tokenizer":
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """The JSON object in ``path``; FocusError if it holds anything else."""
+    """The JSON object in ``path``. Raises FocusError if the file contains anything else."""
     try:
         return dict(json.loads(existing_file(path).read_text(encoding="utf-8")))
     except (ValueError, TypeError, RecursionError) as error:
@@ -117,10 +121,10 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def form_of_kind(tokenizer: dict[str, Any]) -> Callable[[str], str]:
-    """How tokens get their canonical form, from the content of a ``tokenizer.json``.
+    """The function from token to canonical form for the tokenizer in a ``tokenizer.json``; ``tokenizer``: its content.
 
-    WordPiece is told by its model, byte-level BPE by its pre-tokenizer or decoder; the tokens of all others, whether
-    or not they fall back to bytes, are text with ``▁`` for spaces.
+    WordPiece is recognized by its model, byte-level BPE by its pre-tokenizer or decoder. The tokens of all other kinds,
+    with or without byte fallback, are text with ``▁`` for spaces.
     """
     model = tokenizer.get("model") or {}
     if model.get("type") == "WordPiece":
@@ -131,18 +135,21 @@ def form_of_kind(tokenizer: dict[str, Any]) -> Callable[[str], str]:
 
 
 def form_beside(dictionary: Path) -> Callable[[str], str]:
-    """How the tokens of a ``dict.txt`` get their canonical form; SentencePiece's without a ``tokenizer.json`` there."""
+    """The function from token to canonical form for a ``dict.txt``; SentencePiece's if it has no ``tokenizer.json``."""
     beside = dictionary.with_name(TOKENIZER_JSON)
     return form_of_kind(read_json(beside)) if beside.is_file() else plain_form
 
 
 def _byte_level(token: str, added: set[str]) -> str:
-    """Added tokens are matched in the text as they stand, before it is written in bytes."""
+    """The canonical form of a byte-level token. ``added`` tokens are not written in bytes."""
     return plain_form(token) if token in added else byte_level_form(token)
 
 
 def read_vocab_json(path: str | Path) -> Vocabulary:
-    """A ``vocab.json`` of a byte-level BPE tokenizer (RoBERTa's older files)."""
+    """The vocabulary in the ``vocab.json`` of a byte-level BPE tokenizer, as in RoBERTa's older files.
+
+    Raises FocusError if the file does not map tokens to ids.
+    """
     try:
         return with_forms(in_order(path, read_json(path)), byte_level_form)
     except (AttributeError, TypeError, ValueError) as error:
@@ -150,19 +157,19 @@ def read_vocab_json(path: str | Path) -> Vocabulary:
 
 
 def in_order(path: str | Path, ids: dict[str, int]) -> list[str]:
-    """Tokens by their ids, special ones under fairseq's names; ``path`` is where they were read.
+    """Tokens in the order of their ids, special tokens under fairseq's names; ``path``: the file they are from.
 
-    Ids that no token has get a name of their own, so that rows stay where they are. Raises FocusError for an id below
-    0 or beyond any vocabulary's, and where a token already has such a name.
+    For an id without a token, a name is made up, so that each row of the embedding matrix keeps its id. Raises
+    FocusError for an id that is negative or too large, and if a token already has a made-up name.
     """
     if wrong := [token for token, i in ids.items() if not 0 <= i <= LARGEST_ID]:
-        raise FocusError(f"{path}: the token {wrong[0]!r} has the id {ids[wrong[0]]}, which no vocabulary has.")
+        raise FocusError(f"{path}: the token {wrong[0]!r} has the id {ids[wrong[0]]}, which is negative or too large.")
     tokens = [f"<unused_{i}>" for i in range(max(ids.values(), default=-1) + 1)]
     for token, i in ids.items():
         name = BERT_NAMES.get(token, token)
         tokens[i] = token if name in ids else name
     if taken := [token for i, token in enumerate(tokens) if ids.get(token, i) != i]:
-        raise FocusError(f"{path}: the token {taken[0]!r} stands in the vocabulary twice.")
+        raise FocusError(f"{path}: the token {taken[0]!r} occurs twice in the vocabulary.")
     return tokens
 
 

@@ -1,4 +1,4 @@
-"""A vocabulary cut down to what a corpus uses, so that a served model carries no other embeddings."""
+"""Removes the pieces that a corpus does not use from a vocabulary, so that an export needs fewer embeddings."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ _Piece = _protobuf.ModelProto.SentencePiece
 
 
 def restrict_pieces(tokenizer: Path, text: Text, progress: Progress = silent) -> tuple[bytes, np.ndarray]:
-    """A SentencePiece model that uses no other pieces than ``text`` needs, and which those are: bool (pieces,).
+    """A SentencePiece model with only the pieces that ``text`` needs, and which pieces are kept: bool, (pieces,).
 
-    Ids do not change: the other pieces are marked as unused, which SentencePiece then never gives out; what they
-    would have covered is cut into those that are left. Single characters are left, so that no text becomes unknown
-    that was not, and pieces that are no text (``<s>``, bytes). The text is cut as before. ``progress`` is told the
-    bytes read.
+    Ids do not change. The other pieces are marked as unused: SentencePiece then cuts their text into kept pieces.
+    Single characters are kept, so that no other text becomes unknown, and also pieces that are not text (``<s>``,
+    bytes). ``text`` itself is cut as before. ``progress`` is called with the number of bytes read since the last call.
+    Raises FocusError for a text without words.
     """
     counts = count_pieces(text, sentencepiece_tokenizer(tokenizer), progress).pieces
     model = _protobuf.ModelProto.FromString(tokenizer.read_bytes())

@@ -1,4 +1,4 @@
-"""Vocabularies of several sizes, trained on the same text and compared, so that one can be chosen."""
+"""Trains vocabularies of several sizes on the same text, compares them and recommends one."""
 
 import math
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from focus_plugin.vocabulary.training import SizeError, train_unigram
 RARE = 10  # a token that occurs less often has no auxiliary vector of its own, as in section 4.1 of the FOCUS paper
 WORTHWHILE_SAVING = 0.03  # of the tokens of the text, for a vocabulary twice as large
 BASE_WIDTH = 768  # of XLM-R base
-_SPECIALS = 3  # <unk> <s> </s>, which are pieces
-_BESIDES = 2  # <pad> <mask>, which are tokens of the model, but no pieces
+_SPECIALS = 3  # <unk> <s> </s>, which are pieces of the SentencePiece model
+_BESIDES = 2  # <pad> <mask>, which are tokens of the encoder, but not pieces of the SentencePiece model
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """What of an encoder's size does not depend on the vocabulary.
+    """The sizes of an encoder that do not depend on its vocabulary.
 
-    width: of its embeddings. untied: whether its output embedding is another matrix than that of the input. other: the
-    number of its parameters that are neither embeddings of tokens nor the output bias; None if it is not known.
+    width: the width of its embeddings. untied: whether its output embedding is separate from its input embedding.
+    other: the number of parameters that are neither token embeddings nor output bias; None if unknown.
     """
 
     width: int = BASE_WIDTH
@@ -38,14 +38,16 @@ class ModelShape:
         return 4e-6 * (size + _BESIDES) * self.width * (2 if self.untied else 1)
 
     def model_mb(self, size: int) -> float | None:
-        """Megabytes (10^6 bytes) of all parameters in float32, if they are known."""
+        """Megabytes (10^6 bytes) of all parameters in float32; None if ``other`` is None."""
         return None if self.other is None else self.embedding_mb(size) + 4e-6 * (self.other + size + _BESIDES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeFigures:
-    """A vocabulary of ``size`` pieces. tokens: of the text. words: of the text. rare: pieces that occur less than RARE
-    times in it."""
+    """Figures of a vocabulary of ``size`` pieces.
+
+    tokens, words: their numbers in the text. rare: the number of pieces that occur fewer than RARE times in the text.
+    """
 
     size: int
     tokens: int
@@ -54,13 +56,17 @@ class SizeFigures:
 
     @property
     def tokens_per_word(self) -> float:
-        """Tokens of the text by its words."""
+        """The mean number of tokens per word."""
         return self.tokens / self.words
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeComparison:
-    """figures: by size, ascending. too_large: sizes that the text cannot fill. recommended: a size. reason: why."""
+    """A comparison of sizes.
+
+    figures: in ascending order of size. too_large: sizes for which the text has too few different pieces. recommended:
+    the recommended size. reason: a sentence that says why.
+    """
 
     figures: tuple[SizeFigures, ...]
     too_large: tuple[int, ...]
@@ -69,7 +75,10 @@ class SizeComparison:
 
 
 def parse_sizes(sizes: str) -> tuple[int, ...]:
-    """Sizes separated by commas, ascending. Raises FocusError for anything else, and for fewer than two."""
+    """The sizes in ``sizes``, which are separated by commas, in ascending order.
+
+    Raises FocusError for anything else, and for fewer than two different sizes.
+    """
     try:
         parsed = tuple(sorted({int(size) for size in sizes.split(",")}))
     except ValueError as error:
@@ -84,9 +93,10 @@ def parse_sizes(sizes: str) -> tuple[int, ...]:
 def compare_sizes(
     text: Text, content: Content, sizes: Sequence[int], options: UnigramTraining, phase: Phase = no_phase
 ) -> SizeComparison:
-    """Train a unigram model of each of ``sizes``, ascending, on ``text``, which holds ``content``, and compare them.
+    """Train a unigram model for each of ``sizes`` (in ascending order) on ``text``, and compare the models.
 
-    Raises FocusError as :func:`train_unigram` does, but for sizes that are too large only if all of them are.
+    ``content``: the content of ``text``. Raises FocusError as :func:`train_unigram` does; a size that is too large for
+    the text is an error only if all sizes are too large.
     """
     figures: list[SizeFigures] = []
     too_large: list[int] = []
@@ -107,10 +117,11 @@ def compare_sizes(
 
 
 def recommend(figures: Sequence[SizeFigures]) -> tuple[int, str]:
-    """The size to take of ``figures``, ascending, and why.
+    """The recommended size and a sentence that says why; ``figures`` are in ascending order of size.
 
-    From the smallest on, the next size is taken if two things are true of it: it saves WORTHWHILE_SAVING of the tokens
-    for each doubling, and at least half of the pieces that it adds occur RARE times, enough to learn.
+    Starting from the smallest size, the next one is better if two conditions hold: it saves at least WORTHWHILE_SAVING
+    of the tokens for each doubling of the size, and at least half of the added pieces occur at least RARE times, often
+    enough to be learned.
     """
     for now, larger in pairwise(figures):
         saved = 1 - larger.tokens / now.tokens
@@ -121,12 +132,12 @@ def recommend(figures: Sequence[SizeFigures]) -> tuple[int, str]:
             if not enough:
                 return now.size, f"{found} only."
             return now.size, (
-                f"{found}, but {larger.rare:,} of its pieces occur fewer than {RARE} times, {rare:,} more than of "
-                f"{now.size:,}: most of what it adds is too rare to learn."
+                f"{found}, but {larger.rare:,} of its pieces occur fewer than {RARE} times, {rare:,} more than with "
+                f"{now.size:,} pieces. Most of the added pieces are too rare to be learned."
             )
     if len(figures) == 1:
-        return figures[0].size, "no other of these sizes can be filled by this text."
+        return figures[0].size, "the text is too small for the other sizes."
     return figures[-1].size, (
-        f"every step up to it saves tokens, and most of the pieces that it adds occur {RARE} times or more; a larger "
-        "size may be better still."
+        f"each larger size saves tokens, and most of the added pieces occur {RARE} times or more. A larger size may "
+        "be even better."
     )

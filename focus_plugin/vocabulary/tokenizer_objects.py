@@ -1,4 +1,4 @@
-"""Tokenizers as a Python program has them: objects of several libraries, or paths."""
+"""Reads the tokenizers that a Python program passes: objects of several libraries, or paths."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class ReadTokenizer:
-    """vocabulary: its tokens, in the order of its ids. directory: has a ``dict.txt`` and the tokenizer's file."""
+    """vocabulary: the tokens in the order of their ids. directory: contains ``dict.txt`` and the tokenizer's file."""
 
     vocabulary: Vocabulary
     tokenizer: Tokenizer
@@ -22,10 +22,11 @@ class ReadTokenizer:
 
 
 def read_object(tokenizer: Any, scratch: Path) -> ReadTokenizer:
-    """A fast tokenizer of transformers, a Tokenizer of tokenizers, a SentencePieceProcessor, or a path.
+    """Read a fast tokenizer of transformers, a Tokenizer of tokenizers, a SentencePieceProcessor, or a path.
 
-    A path is a file of one of these or a directory with one. Unless that has a ``dict.txt``, the tokenizer and one are
-    written into ``scratch``, which is made. Raises FocusError for anything else.
+    A path is that of a SentencePiece model, of a ``tokenizer.json``, or of a directory with one of them. If it is not a
+    directory with a ``dict.txt``, the tokenizer and a ``dict.txt`` are written into the new directory ``scratch``.
+    Raises FocusError for anything else.
     """
     if isinstance(tokenizer, str | Path) and (Path(tokenizer) / DICTIONARY).is_file():
         dictionary, file = vocabulary_files(tokenizer)
@@ -41,7 +42,7 @@ def read_object(tokenizer: Any, scratch: Path) -> ReadTokenizer:
     vocabulary = read_vocabulary(path)
     with open(scratch / DICTIONARY, "w", encoding="utf-8") as lines:
         for token, special in zip(vocabulary.tokens, vocabulary.special, strict=True):
-            if not special and token.split() == [token]:  # others have no line in such a file
+            if not special and token.split() == [token]:  # a dict.txt cannot hold other tokens
                 lines.write(f"{token} 0\n")
     return ReadTokenizer(vocabulary=vocabulary, tokenizer=load_tokenizer(path), directory=scratch)
 
@@ -62,6 +63,6 @@ def _written(tokenizer: Any, directory: Path) -> Path:
         (path := directory / SENTENCEPIECE).write_bytes(tokenizer.serialized_model_proto())
         return path
     raise FocusError(
-        f"A tokenizer is {type(tokenizer).__name__}; expected a fast one of transformers, a Tokenizer of tokenizers, a "
-        "SentencePieceProcessor or a path."
+        f"A tokenizer is of type {type(tokenizer).__name__}; expected a fast tokenizer of transformers, a "
+        "Tokenizer of tokenizers, a SentencePieceProcessor or a path."
     )

@@ -1,4 +1,4 @@
-"""Any tokenizer as functions from lines of text to pieces and to ids."""
+"""One interface to all tokenizers: functions from lines of text to pieces and to ids."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from focus_plugin.vocabulary.vocabulary import UNKNOWN, Vocabulary
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """How a tokenizer cuts text, no special tokens added.
+    """A tokenizer that adds no special tokens.
 
-    tokens: the token of every id, special ones under fairseq's names. pieces: from lines to what each is cut into, in
-    UTF-8, for a caller with threads of its own. ids: from lines to the ids of each, on all cores.
+    tokens: the token of each id, special tokens under fairseq's names. pieces: a function from lines to the pieces of
+    each line, in UTF-8; it uses one thread. ids: a function from lines to the ids of each line; it uses all cores.
     """
 
     tokens: tuple[str, ...]
@@ -25,22 +25,22 @@ class Tokenizer:
     ids: Callable[[list[str]], Sequence[Sequence[int]]]
 
     def count(self, lines: list[str]) -> int:
-        """The number of tokens of all lines together."""
+        """The total number of tokens of all lines."""
         return sum(len(ids) for ids in self.ids(lines))
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer in a ``tokenizer.json`` or a SentencePiece model; FocusError if it is neither."""
+    """The tokenizer in a ``tokenizer.json`` or a SentencePiece model. Raises FocusError if the file is neither."""
     return hugging_face_tokenizer(path) if path.suffix == ".json" else sentencepiece_tokenizer(path)
 
 
 def sentencepiece_tokenizer(path: Path) -> Tokenizer:
-    """A SentencePiece model."""
+    """The tokenizer in a SentencePiece model. Raises FocusError if the file is not one."""
     return processor_tokenizer(load_sentencepiece(path))
 
 
 def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
-    """A SentencePiece model that is loaded."""
+    """The tokenizer of a loaded SentencePiece model."""
     return Tokenizer(
         tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
         lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
@@ -63,7 +63,7 @@ def hugging_face_tokenizer(path: Path) -> Tokenizer:
 
 
 def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
-    """A byte-level BPE given as ``vocab.json`` and ``merges.txt``."""
+    """The byte-level BPE tokenizer in ``vocab.json`` and ``merges.txt``. Raises FocusError if they do not match."""
     from tokenizers import ByteLevelBPETokenizer
 
     try:
@@ -81,8 +81,8 @@ def _from_ids(tokens: Sequence[str], ids: Callable[[list[str]], list[list[int]]]
 
 
 def piece_ids(tokenizer: Tokenizer, vocabulary: Vocabulary) -> np.ndarray:
-    """The vocabulary's id of every id of the tokenizer, ``<unk>`` where it lacks the token; shape (ids,), int32."""
+    """The vocabulary's id for each id of the tokenizer, that of ``<unk>`` for a missing token; shape (ids,), int32."""
     ids = np.array([vocabulary.ids.get(token, -1) for token in tokenizer.tokens], dtype=np.int32)
-    if (ids < 0).any():  # else there may be no <unk>, as in GPT-2's vocabulary
+    if (ids < 0).any():  # a vocabulary such as GPT-2's has no <unk> and needs none
         ids[ids < 0] = vocabulary.ids[UNKNOWN]
     return ids

@@ -1,4 +1,4 @@
-"""A SentencePiece vocabulary for one language, laid out as XLM-R lays out its own."""
+"""Trains a SentencePiece vocabulary for one language, in the format of XLM-R's vocabulary."""
 
 import io
 import random
@@ -20,16 +20,16 @@ from focus_plugin.vocabulary.options import UnigramTraining
 from focus_plugin.vocabulary.readers import parse_sentencepiece
 from focus_plugin.vocabulary.tokenizers import processor_tokenizer
 
-LONGEST_LINE = 1 << 24  # bytes; SentencePiece leaves out what is longer
-TRAINER_THREADS = 16  # a fixed number: sums of floats depend on how the sentences are dealt to the threads
-# SentencePiece adds scores up in 32 bits, Hugging Face's library in 64. Sums of multiples of this are exact in both, up
-# to 16384, so that they find the same best cut of a text and choose alike among equally good ones.
+LONGEST_LINE = 1 << 24  # bytes; SentencePiece would leave out longer lines
+TRAINER_THREADS = 16  # fixed, because rounding errors depend on the number of threads
+# SentencePiece adds scores in 32 bits, Hugging Face's library in 64 bits. Sums of multiples of SCORE_STEP are exact in
+# both up to 16384, so both choose the same cut of a text, even if several cuts have the same score.
 SCORE_STEP = 1 / 1024
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 
 
 class SizeError(FocusError):
-    """The text cannot fill a vocabulary of this size."""
+    """The text is too small for a vocabulary of this size."""
 
 
 def train_vocabulary(
@@ -37,11 +37,11 @@ def train_vocabulary(
 ) -> CorpusCounts:
     """Train a unigram model of ``size`` pieces and write it with its ``dict.txt`` into the directory ``output``.
 
-    ``content`` is what ``text`` holds. ``size`` counts ``<unk> <s> </s>`` as SentencePiece does; the model's vocabulary
-    has ``<pad>`` and ``<mask>`` besides. Lines are drawn from a text that is larger than the sample, so that memory is
-    bounded (about 16 bytes for each byte of it); the dictionary's counts are those of the whole text. ``progress`` is
-    called with the bytes read, twice those of the text. Raises FocusError for a text without words and for a size that
-    it cannot fill.
+    ``content``: the content of ``text``. ``size`` includes ``<unk> <s> </s>``, as in SentencePiece; an encoder's
+    vocabulary also has ``<pad>`` and ``<mask>``. The model is trained on a sample of a large text, to limit the memory
+    needed (about 16 bytes for each byte of the sample). The counts in ``dict.txt`` are those of the whole text.
+    ``progress`` is called with the number of bytes read since the last call; the text is read twice. Returns the
+    counts. Raises FocusError for a text without words, and SizeError if the text is too small for the size.
     """
     trained = train_unigram(text, content, size, options, progress)
     tokenizer = processor_tokenizer(parse_sentencepiece(trained, text))
@@ -56,7 +56,7 @@ def train_vocabulary(
 def train_unigram(
     text: Text, content: Content, size: int, options: UnigramTraining, progress: Progress = silent
 ) -> bytes:
-    """Train a SentencePiece model; see :func:`train_vocabulary`, which also counts its pieces."""
+    """Train a SentencePiece model and return its bytes. Parameters and errors are those of :func:`train_vocabulary`."""
     sentencepiece.set_random_generator_seed(options.seed)
     trained = io.BytesIO()
     failures: list[FocusError] = []
@@ -65,7 +65,7 @@ def train_unigram(
         interruptible(
             lambda: sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=lines,
-                model_writer=trained,  # a file name would end up in the model
+                model_writer=trained,  # a file name would be written into the model
                 vocab_size=size,
                 model_type="unigram",
                 normalization_rule_name="nmt_nfkc",
@@ -98,15 +98,16 @@ def _with_exact_scores(content: bytes) -> bytes:
 def sample_lines(
     text: Text, content: Content, sample_bytes: float, seed: int, progress: Progress = silent
 ) -> Iterator[str]:
-    """The lines of ``text`` that are not empty, or, if it is larger, about ``sample_bytes`` of them, drawn by ``seed``.
+    """The lines of ``text`` that are not empty, or a sample of about ``sample_bytes`` bytes if the text is larger.
 
-    ``content`` is what ``text`` holds.
+    ``content``: the content of ``text``. ``seed``: the random seed of the sample. ``progress`` is called with the
+    number of bytes read since the last call.
     """
     share = sample_bytes / max(content.bytes, 1)
     draw = random.Random(seed)
     for line in (part for whole in text.lines(progress) for part in cut_line(whole, LONGEST_LINE // 4)):
         if line.strip() and (share >= 1 or draw.random() < share):
-            yield line.replace("\x85", " ")  # white space to Python and so to fairseq, but not to SentencePiece
+            yield line.replace("\x85", " ")  # white space for fairseq, but not for SentencePiece
 
 
 def cut_line(line: str, longest: int) -> Iterator[str]:
@@ -120,7 +121,7 @@ def cut_line(line: str, longest: int) -> Iterator[str]:
 
 
 def _keep_error(lines: Iterator[str], failures: list[FocusError]) -> Iterator[str]:
-    """An exception does not pass through SentencePiece's C++; it is kept for whoever called."""
+    """Yield ``lines``; a FocusError is put into ``failures``, because it would be lost in SentencePiece's C++ code."""
     try:
         yield from lines
     except FocusError as error:
@@ -129,7 +130,7 @@ def _keep_error(lines: Iterator[str], failures: list[FocusError]) -> Iterator[st
 
 def _failure(text: Text, size: int, message: str) -> FocusError:
     if found := re.search(r"Vocabulary size too high.*<= (\d+)", message):
-        return SizeError(f"{text}: cannot fill a vocabulary of {size} pieces; --size can be {found[1]} at most.")
+        return SizeError(f"{text}: is too small for {size} pieces; give --size {found[1]} or less, or more text.")
     if found := re.search(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)", message):
         return FocusError(f"{text}: its characters alone need {found[1]} pieces; --size {size} is too small.")
     if "sentences_.empty()" in message:

@@ -1,4 +1,4 @@
-"""A Unigram ``tokenizer.json`` as the SentencePiece model that cuts text as it does."""
+"""Converts a Unigram ``tokenizer.json`` to a SentencePiece model that cuts text in the same way."""
 
 import base64
 import re
@@ -13,28 +13,29 @@ from focus_plugin.vocabulary.forms import WORD_START
 from focus_plugin.vocabulary.readers import BERT_NAMES
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, SPECIALS, UNKNOWN
 
-_SPACES = {"Regex": " {2,}"}  # what transformers has for SentencePiece's remove_extra_whitespaces
+_SPACES = {"Regex": " {2,}"}  # how transformers writes SentencePiece's remove_extra_whitespaces
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """content: as in a file. left_out: the tokens that it lacks, since no text is cut into them."""
+    """content: the bytes of the model file. left_out: tokens that the model lacks because no text is cut into them."""
 
     content: bytes
     left_out: tuple[str, ...]
 
 
 def sentencepiece_model(tokenizer: Mapping[str, Any]) -> SentencePieceModel | None:
-    """The model for the content of a ``tokenizer.json``, or None if SentencePiece has no such tokenizer.
+    """The model for a ``tokenizer.json`` with the content ``tokenizer``; None if no SentencePiece model is equivalent.
 
-    It can be one if it is a Unigram model behind nothing but SentencePiece's normalization and ``▁`` for spaces, as in
-    the tokenizers of XLM-R and T5. Pieces and scores stay in their order behind ``<unk> <s> </s>``, as
-    SentencePiece's own training puts them; other special tokens become control symbols, fairseq's own are left out.
+    There is an equivalent one for a Unigram model with only SentencePiece's normalization and ``▁`` for spaces, such as
+    those of XLM-R and T5. In the model, ``<unk> <s> </s>`` come first, as in models that SentencePiece trained, and
+    then the pieces with their scores, in their order. fairseq's other special tokens are left out; all further special
+    tokens become control symbols.
 
-    Pieces that SentencePiece refuses and that cut no text are left out: the empty one, all but the last of equal
-    pieces, and those with a NUL character, which SentencePiece takes for an unknown one wherever a text has it.
+    Pieces that SentencePiece does not support, and into which no text is cut, are left out: an empty piece, all but the
+    last of several equal pieces, and pieces with a NUL character, which for SentencePiece is always unknown.
     """
     model, added = tokenizer["model"], tokenizer.get("added_tokens", ())
     normalizers = _parts(tokenizer.get("normalizer"), "normalizers")
@@ -51,7 +52,7 @@ def sentencepiece_model(tokenizer: Mapping[str, Any]) -> SentencePieceModel | No
         return None
     single = len(splitters) > 1 or any(part["type"] == "Replace" for part in normalizers)
     prepend = spaces[0].get("prepend_scheme", "always" if spaces[0].get("add_prefix_space", True) else "never")
-    if prepend == "first" and len(splitters) > 1:  # only the first word would get a mark
+    if prepend == "first" and len(splitters) > 1:  # only the first word would get a word-start mark
         return None
     result = _protobuf.ModelProto()
     result.trainer_spec.model_type = _protobuf.TrainerSpec.UNIGRAM
@@ -74,13 +75,13 @@ def sentencepiece_model(tokenizer: Mapping[str, Any]) -> SentencePieceModel | No
 
 
 def _unknown_is_special(model: Mapping[str, Any]) -> bool:
-    """Whether unknown text becomes a token that stands for nothing else."""
+    """Whether the token for unknown text is ``<unk>`` (or BERT's name of it), or there is none."""
     unknown = model.get("unk_id")
     return unknown is None or BERT_NAMES.get(name := model["vocab"][unknown][0], name) == UNKNOWN
 
 
 def _parts(step: Mapping[str, Any] | None, name: str) -> list[Mapping[str, Any]]:
-    """The steps of a possibly nested sequence of them."""
+    """The steps of a normalizer or pre-tokenizer, which can be a nested sequence; ``name``: the key of its steps."""
     if not step:
         return []
     return [part for inner in step[name] for part in _parts(inner, name)] if step["type"] == "Sequence" else [step]
@@ -93,7 +94,7 @@ def _is_sentencepieces(normalizer: Mapping[str, Any]) -> bool:
 
 
 def _add_pieces(result: Any, model: Mapping[str, Any], special: set[str], split: bool) -> tuple[str, ...]:
-    """Returns the pieces that are left out."""
+    """Add the pieces of ``model`` to ``result``; return those that are left out."""
     for name, kind in ((UNKNOWN, _Piece.UNKNOWN), (BEGIN, _Piece.CONTROL), (END, _Piece.CONTROL)):
         result.pieces.add(piece=name, score=0.0, type=kind)
     last = {piece: i for i, (piece, _) in enumerate(model["vocab"])}
@@ -109,7 +110,7 @@ def _add_pieces(result: Any, model: Mapping[str, Any], special: set[str], split:
             kind = _Piece.CONTROL
         elif model.get("byte_fallback") and re.fullmatch("<0x[0-9A-F]{2}>", piece):
             kind = _Piece.BYTE
-        elif split and WORD_START in piece[1:]:  # SentencePiece would use it across words
+        elif split and WORD_START in piece[1:]:  # else SentencePiece would use it across words
             kind = _Piece.UNUSED
         result.pieces.add(piece=piece, score=score, type=kind)
     return tuple(left_out)

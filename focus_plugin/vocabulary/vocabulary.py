@@ -1,4 +1,4 @@
-"""An ordered list of tokens and what is comparable in them across tokenizers."""
+"""A vocabulary: an ordered list of tokens with their canonical forms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ SPECIALS = (BEGIN, PAD, END, UNKNOWN, MASK)
 class Vocabulary:
     """Tokens in the order of their ids, with their canonical forms.
 
-    tokens: as the tokenizer writes them, but the special ones under fairseq's names; no two alike. forms: canonical
-    (see ``forms.py``), so that tokens of different kinds of tokenizers can be compared; several may share one.
+    tokens: all different, as the tokenizer writes them, but special tokens under fairseq's names. forms: the canonical
+    form of each token (see ``forms.py``); several tokens can have the same one.
     """
 
     tokens: tuple[str, ...]
@@ -25,14 +25,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokens: Sequence[str], forms: Sequence[str] | None = None) -> "Vocabulary":
-        """A vocabulary of ``tokens``, which are their own canonical forms unless ``forms`` says otherwise.
+        """A vocabulary of ``tokens``; by default each token is its own canonical form.
 
         Raises FocusError for a token that occurs twice.
         """
         vocabulary = cls(tuple(tokens), tuple(tokens if forms is None else forms))
         if len(vocabulary.ids) != len(tokens):
             twice = next(token for i, token in enumerate(tokens) if vocabulary.ids[token] != i)
-            raise FocusError(f"The token {twice!r} stands in the vocabulary twice.")
+            raise FocusError(f"The token {twice!r} occurs twice in the vocabulary.")
         return vocabulary
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class Vocabulary:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Token to id."""
+        """The id of each token."""
         return {token: i for i, token in enumerate(self.tokens)}
 
     @cached_property

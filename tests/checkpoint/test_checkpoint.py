@@ -263,7 +263,7 @@ def test_a_dictionary_that_does_not_fit_is_told(release, tmp_path):
     with pytest.raises(FocusError, match=r"dict\.txt, line 2"):
         read_checkpoint(tmp_path / "short")
     dictionary.write_text("a 1\na 1\n")
-    with pytest.raises(FocusError, match=r"dict\.txt, line 2: the token 'a' is there twice"):
+    with pytest.raises(FocusError, match=r"dict\.txt, line 2: the token 'a' occurs twice"):
         read_checkpoint(tmp_path / "short")
 
 

@@ -280,7 +280,7 @@ def test_what_transformers_lacks_is_told(classifier, source_text, release, tmp_p
     other = Path(shutil.copytree(release, tmp_path / "other"))
     dictionary = (other / "dict.txt").read_text().splitlines()
     (other / "dict.txt").write_text("\n".join([*dictionary[:-1], "strange 1"]) + "\n")
-    refused(other, "has other pieces than dict.txt")
+    refused(other, "its pieces differ from dict.txt")
     kind = Path(shutil.copytree(release, tmp_path / "kind"))
     (kind / MODEL).unlink()
     byte_level(source_text.read_text().splitlines(), 500).save(str(kind / "tokenizer.json"))

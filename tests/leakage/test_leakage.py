@@ -60,9 +60,9 @@ def test_files_are_compared_before_anything_is_made_of_them(files: Path) -> None
         "focus", "inspect", "--train", "[ab].txt", "--valid", "valid.txt", "--test", "test.txt", cwd=files
     ).stdout
     assert told == (
-        "valid: 2 of 4 texts stand in train, too (50.0%): line 3 is a.txt, line 2 of train; line 5 is b.txt, line 2 of "
-        "train.\n"
-        "test: none of its 1 texts stands in train.\n"
+        "valid: 2 of 4 texts are also in train (50.0%): line 3 equals a.txt, line 2 of train; "
+        "line 5 equals b.txt, line 2 of train.\n"
+        "test: none of its 1 texts is in train.\n"
     )
 
 
@@ -71,7 +71,7 @@ def test_tables_are_compared_by_a_column(files: Path) -> None:
     (files / "test.tsv").write_text("text\tlabel\ndi fo\tx\n")
     base = ("focus", "inspect", "--train", files / "train.tsv", "--test", files / "test.tsv")
     assert (
-        "test: 1 of 1 texts stand in train, too (100.0%): line 2 is line 3 of train."
+        "test: 1 of 1 texts are also in train (100.0%): line 2 equals line 3 of train."
         in run(*base, "--text-column", "text").stdout
     )
     assert "test: none" in run(*base).stdout
@@ -94,7 +94,7 @@ def test_prepared_text_is_warned_of(files: Path, vocabulary: Path) -> None:
         *("focus", "prepare", "--vocab", vocabulary, "--train", files / "train.txt"),
         *("--valid", files / "valid.txt", "--test", files / "test.txt", "--output", files / "data"),
     ).stdout
-    warning = "Warning: valid: 1 of 2 texts stand in train, too (50.0%): line 2 is line 2 of train."
+    warning = "Warning: valid: 1 of 2 texts are also in train (50.0%): line 2 equals line 2 of train."
     assert made.splitlines()[-1] == warning
     inspected = run("focus", "inspect", files / "data").stdout
     assert inspected.splitlines()[-1].strip() == warning

@@ -135,7 +135,7 @@ def test_a_name_that_two_packages_have_is_refused(tmp_path, monkeypatch):
     install(tmp_path, "focus_four", "wrong", MINE.format(name="right"))
     install(tmp_path, "focus_five", "broken", "import os\nraise ValueError('never')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    refuse("focus", "convert", "--method", "both", says="is there twice, in ")
+    refuse("focus", "convert", "--method", "both", says="exists twice, in ")
     refuse("focus", "convert", "--method", "random", says="twice, in focus-fairseq and focus_three")
     refuse("focus", "convert", "--method", "wrong", says="focus_four: its entry point wrong of")
     says = "focus_five.py, line 2: cannot be imported (ValueError: never)"

@@ -161,9 +161,9 @@ def test_what_does_not_fit_is_told(pair, options, says):
 
 
 def test_sources_that_do_not_fit_are_told(pair, hugging_face, source):
-    with pytest.raises(FocusError, match=r"have shape \(10, 8\); expected a row for each of the"):
+    with pytest.raises(FocusError, match=r"have shape \(10, 8\); expected one row for each of the"):
         new_embeddings(torch.zeros(10, 8), pair.source, pair.target, method="random")
-    with pytest.raises(FocusError, match="A tokenizer is int; expected a fast one of transformers"):
+    with pytest.raises(FocusError, match="A tokenizer is of type int; expected a fast tokenizer of transformers"):
         new_embeddings(source_embeddings(pair), 3, pair.target, method="random")
     headless = XLMRobertaModel.from_pretrained(hugging_face)
     new = new_embeddings(headless, source, pair.target, method="random")

@@ -267,7 +267,7 @@ def test_what_cannot_be_extended_is_told(release, vocabulary, source_text, targe
     source = tmp_path / "source"
     source.mkdir()
     byte_level(source_text.read_text().splitlines(), 500).save(str(source / "tokenizer.json"))
-    with pytest.raises(FocusError, match=r"tokenizer.json: is no SentencePiece unigram model"):
+    with pytest.raises(FocusError, match=r"tokenizer.json: is not a SentencePiece unigram model"):
         extend_vocabulary(source, read_tokenizer_json(source / "tokenizer.json"), vocabulary, tmp_path)
     (tmp_path / "bpe").mkdir()
     sentencepiece.SentencePieceTrainer.train(
@@ -275,6 +275,6 @@ def test_what_cannot_be_extended_is_told(release, vocabulary, source_text, targe
     )
     import_vocabulary(Text.of(target_text), tmp_path / "bpe.model", tmp_path / "bpe")
     base = ("focus", "convert", "--extend", "--source", release, "--auxiliary", vectors, "--output", tmp_path / "out")
-    refuse(*base, "--vocab", tmp_path / "bpe", says="is no SentencePiece unigram model; --extend")
+    refuse(*base, "--vocab", tmp_path / "bpe", says="is not a SentencePiece unigram model; --extend supports")
     refuse(*base, "--vocab", release, says="there is nothing to append")
     assert not (tmp_path / "out").exists()

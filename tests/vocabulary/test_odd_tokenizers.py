@@ -186,9 +186,7 @@ def refused_pieces():
         ("\u2028", r"'\u2028'"),
         ("x" * 99 + " ", "'" + "x" * 50 + "'... of 100 characters"),
     ):
-        yield pytest.param(
-            piece, f"has the token {says}; fairseq's dict.txt has no way to write a token that is empty or"
-        )
+        yield pytest.param(piece, f"has the token {says}; fairseq's dict.txt cannot hold a token that is empty or")
 
 
 @pytest.mark.parametrize(("piece", "says"), list(refused_pieces()))
@@ -230,7 +228,7 @@ def test_text_that_a_tokenizer_cannot_cut_is_told(take, tmp_path):
 def test_a_gap_between_ids_whose_name_is_taken_is_told(take, tmp_path):
     ids = {token: i for i, token in enumerate([*SPECIALS, "ba"])} | {"<unused_6>": 7}
     with pytest.raises(
-        FocusError, match=rf"^{tmp_path}/theirs\.json: the token '<unused_6>' stands in the vocabulary twice"
+        FocusError, match=rf"^{tmp_path}/theirs\.json: the token '<unused_6>' occurs twice in the vocabulary"
     ):
         take(Tokenizer(models.WordLevel(ids, unk_token="<unk>")).to_str())
 

@@ -42,11 +42,11 @@ def test_the_model_is_as_large_as_its_tensors(release, hugging_face):
 @pytest.mark.parametrize(
     ("given", "best", "reason"),
     [
-        (figures((1000, 2000, 0), (2000, 1800, 100), (4000, 1700, 900)), 4000, "a larger size may be better"),
+        (figures((1000, 2000, 0), (2000, 1800, 100), (4000, 1700, 900)), 4000, "A larger size may be even better"),
         (figures((1000, 2000, 0), (2000, 1800, 100), (4000, 1700, 1200)), 2000, "1,200 of its pieces occur fewer than"),
         (figures((1000, 2000, 0), (2000, 1950, 0), (4000, 1000, 0)), 1000, "2,000 would save 2.5 % of the tokens only"),
-        (figures((1000, 2000, 0), (1100, 1990, 0)), 1100, "a larger size may be better"),
-        (figures((1000, 2000, 900)), 1000, "no other of these sizes can be filled"),
+        (figures((1000, 2000, 0), (1100, 1990, 0)), 1100, "A larger size may be even better"),
+        (figures((1000, 2000, 900)), 1000, "the text is too small for the other sizes"),
     ],
 )
 def test_a_larger_size_has_to_save_tokens_and_to_be_learnable(given, best, reason):
@@ -69,7 +69,7 @@ def test_sizes_that_the_text_cannot_fill_are_told(target_text, tmp_path):
     text = Text.of(target_text)
     found = compare_vocabularies(text, (300, 1_000_000))
     assert (found.too_large, found.recommended) == ((1_000_000,), 300)
-    with pytest.raises(FocusError, match="cannot fill a vocabulary of 2000000 pieces"):
+    with pytest.raises(FocusError, match="is too small for 2000000 pieces"):
         compare_vocabularies(text, (1_000_000, 2_000_000))
 
 

@@ -153,7 +153,7 @@ def test_faults_of_the_corpus_are_told(tmp_path):
     for text, message in (
         (b"", r"corpus\.txt: is empty"),
         (b"\n \n\t\n", r"corpus\.txt: is empty"),
-        (b"some words here\n", "--size can be [0-9]+ at most"),
+        (b"some words here\n", "give --size [0-9]+ or less"),
         (b"good\nb\xe9d\n", r"corpus\.txt, line 2: not valid UTF-8"),
     ):
         corpus.write_bytes(text)
@@ -325,14 +325,14 @@ def test_faults_of_a_published_tokenizer_are_told(target_text, tmp_path):
         ("t.json", "not a tokenizer"),
         ("t.model", rf"{tmp_path}/t\.model: not a SentencePiece model"),
         ("x", "no such file"),
-        ("spaces.json", r"spaces\.json: has the token '▁?ba che'; fairseq's dict\.txt has no way"),
+        ("spaces.json", r"spaces\.json: has the token '▁?ba che'; fairseq's dict\.txt cannot hold a token"),
     ):
         with pytest.raises(FocusError, match=message):
             import_vocabulary(Text.of(target_text), tmp_path / name, tmp_path)
 
 
 def test_a_token_twice_is_refused():
-    with pytest.raises(FocusError, match="'a' stands in the vocabulary twice"):
+    with pytest.raises(FocusError, match="'a' occurs twice in the vocabulary"):
         Vocabulary.of(["a", "b", "a"])
 
 
