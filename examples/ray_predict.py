@@ -1,8 +1,8 @@
-"""Predictions for Parquet files, by Ray, on as many machines as the cluster has.
+"""Computes predictions for Parquet files with Ray, on all machines of a cluster.
 
     python examples/ray_predict.py --model sw.onnx --input texts.parquet --output predictions --workers 4
 
-The texts are in the column `text` (`--column`). `--model` and the files have to be where every machine sees them.
+The texts are in the column `text` (`--column`). Every machine must be able to read `--model` and the files.
 """
 
 import argparse
@@ -18,8 +18,10 @@ def main() -> None:
     for name in ("model", "input", "output"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--column", default="text")
-    parser.add_argument("--workers", type=int, default=1, help="Processes that hold the model.")
-    parser.add_argument("--cores", type=int, default=1, help="Of one of them.")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="Number of processes, each with its own copy of the model."
+    )
+    parser.add_argument("--cores", type=int, default=1, help="CPU cores of each process.")
     arguments = parser.parse_args()
     ray.data.read_parquet(arguments.input).map_batches(
         Predictor,  # the class: each worker loads the model once

@@ -1,8 +1,8 @@
-"""Predictions for Parquet files, by Spark, on as many machines as the cluster has.
+"""Computes predictions for Parquet files with Spark, on all machines of a cluster.
 
     spark-submit examples/spark_predict.py --model sw.onnx --input texts.parquet --output predictions
 
-The texts are in the column `text` (`--column`). `--model` and the files have to be where every machine sees them.
+The texts are in the column `text` (`--column`). Every machine must be able to read `--model` and the files.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""The encoder as an ONNX model: building it, proving it right, shipping it in one directory and running it."""
+"""Exports an encoder as an ONNX model, verifies it, writes it into one directory, and runs it."""

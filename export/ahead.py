@@ -1,4 +1,4 @@
-"""Making the next items while one is used."""
+"""Computes the next items of an iterator in a thread while the current one is used."""
 
 import threading
 from collections.abc import Generator, Iterable
@@ -6,16 +6,15 @@ from queue import Queue
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
-# Seconds that closing waits for the thread's last item: a thread that is in C++ when Python ends aborts the process.
+# Closing waits at most this many seconds for the thread, because the process aborts if Python ends during C++ code.
 LAST_ITEM = 2
 
 
 def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
-    """Yield ``items``, which a thread makes ahead: one lies ready while it is at the next.
+    """Yield ``items``. A thread computes them: one finished item waits while the thread computes the next one.
 
-    An exception of ``items`` is raised here, after all that came before it. When this generator is closed, the thread
-    ends once it has the item it is at; it is a daemon, and not waited for long, since that item may be a line that
-    nobody ever writes.
+    An exception of ``items`` is raised here after all earlier items. When this generator is closed, the thread ends
+    after its current item. Closing waits only for LAST_ITEM seconds, since that item may be a line that never arrives.
     """
     ready: Queue[tuple[Item] | BaseException | None] = Queue(maxsize=1)
     closed = threading.Event()
@@ -40,9 +39,9 @@ def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
             raise entry
     finally:
         closed.set()
-        _drop(ready)  # for the thread may wait for room
+        _drop(ready)  # the thread may be waiting for room in the queue
         thread.join(LAST_ITEM)
-        _drop(ready)  # for an error keeps alive all that it came from
+        _drop(ready)  # the traceback of an exception would keep objects in memory
 
 
 def _drop(ready: Queue[Any]) -> None:

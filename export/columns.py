@@ -1,4 +1,4 @@
-"""Tables with predictions beside their texts, as Ray, pandas and Spark hand them out."""
+"""Adds columns of predictions to the tables of Ray, pandas and Spark."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -11,13 +11,14 @@ Columns = Callable[[Iterable[Any]], dict[str, np.ndarray]]
 
 
 def with_columns(table: Any, columns: Sequence[str], predict: Columns) -> Any:
-    """``table`` and the columns that ``predict`` makes of the samples in it; the table itself stays as it is.
+    """A copy of ``table`` with additional columns, which ``predict`` computes from its samples.
 
-    A sample is the text in the only one of ``columns``, or a tuple of the texts in each of them.
+    A sample is the text in the column ``columns``, or a tuple of the texts if there are several columns.
 
-    ``table`` is a dictionary of arrays or lists, a pandas DataFrame, where a row of a two-dimensional array is one
-    value, or an iterable of either, of which an iterator is returned. Raises FocusError if it is anything else, if
-    one of ``columns`` is absent or there twice, or if a column of a prediction's name is there already.
+    ``table`` is a dictionary of arrays or lists, a pandas DataFrame, or an iterable of either; for an iterable, an
+    iterator is returned. In a DataFrame, each row of a two-dimensional array becomes one value. Raises FocusError if
+    ``table`` is anything else, if one of ``columns`` is missing or occurs twice, or if the table already has a column
+    with the name of a new one.
     """
     if isinstance(table, Iterable) and not _is_table(table) and not isinstance(table, str | bytes):
         return (_one_with_columns(part, columns, predict) for part in table)
@@ -31,7 +32,7 @@ def _is_table(table: Any) -> bool:
 def _one_with_columns(table: Any, columns: Sequence[str], predict: Columns) -> Any:
     if not _is_table(table):
         kind = f"{type(table).__module__}.{type(table).__qualname__}"
-        raise FocusError(f"A dictionary of arrays or a pandas DataFrame was expected, and a {kind} was given.")
+        raise FocusError(f"Expected a dictionary of arrays or a pandas DataFrame, but a {kind} was given.")
     names = list(table)
     for column in columns:
         if names.count(column) != 1:
@@ -40,7 +41,7 @@ def _one_with_columns(table: Any, columns: Sequence[str], predict: Columns) -> A
     texts = table[columns[0]]
     found = predict(texts if len(columns) == 1 else zip(*(table[column] for column in columns), strict=True))
     if taken := [name for name in found if name in names]:
-        raise FocusError(f"The table already has a column {taken[0]!r}; rename it, for it would be lost.")
+        raise FocusError(f"The table already has a column {taken[0]!r}; rename it, because it would be overwritten.")
     if isinstance(table, Mapping):
         return {**table, **found}
     series = type(texts)

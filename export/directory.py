@@ -1,4 +1,4 @@
-"""The export directory: all that serving a model needs, in files that are checked when they are read."""
+"""Writes, reads and checks the export directory, which has all files that are needed to run a model."""
 
 import json
 import re
@@ -24,17 +24,18 @@ CONFIG = "config.json"
 INPUTS = ("input_ids", "lengths")
 HIDDEN_STATES = "hidden_states"
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-# How an ONNX file names a file that holds a weight: the key "location" and its value, in protobuf's encoding.
+# How an ONNX file names the file of a weight: the key "location" and its value, in protobuf's encoding.
 _LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """What ``config.json`` tells about an exported model.
+    """The content of ``config.json``, which describes an exported model.
 
-    head: what it computes of a text. precision: of the matrix products, "fp32", "fp16", "bf16" or "int8". vocabulary:
-    number of token ids. width: size of a hidden state. max_positions: most tokens in one text, ``<s>`` and ``</s>``
-    included. bos, pad, eos, unk: special tokens' ids. hidden_states: whether the model gives those too.
+    head: the head of the model. precision: that of the matrix products, "fp32", "fp16", "bf16" or "int8". vocabulary:
+    the number of token ids. width: the size of a hidden state. max_positions: the largest number of tokens in one text,
+    ``<s>`` and ``</s>`` included. bos, pad, eos, unk: the ids of special tokens. hidden_states: whether the model also
+    has the output "hidden_states".
     """
 
     head: ServingHead
@@ -56,7 +57,10 @@ class ExportConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportDirectory:
-    """An export directory. piece_ids: int32, the token id of every SentencePiece id. sha256: of the model's files."""
+    """The content of an export directory.
+
+    piece_ids: int32, the token id of each SentencePiece id. sha256: the digests of the model's files, by name.
+    """
 
     model: Path
     sentencepiece: Path
@@ -69,7 +73,7 @@ _PLAIN = tuple(field.name for field in fields(ExportConfig) if field.name != "he
 
 
 def graph_outputs(head: ServingHead, width: int, hidden_states: bool) -> tuple[Output, ...]:
-    """The outputs of a model: its head's and, if it gives them, the hidden states."""
+    """The outputs of a model: those of its head and, if ``hidden_states`` is true, the hidden states."""
     states = (Output(HIDDEN_STATES, (LENGTH, width)),) if hidden_states else ()
     return (*head.outputs(width), *states)
 
@@ -81,11 +85,11 @@ def write_export(
     sentencepiece_model: bytes,
     piece_ids: np.ndarray,
 ) -> None:
-    """Write an export directory whole or not at all.
+    """Write an export directory completely or not at all.
 
-    ``write_model`` is called with the path at which it has to write the ONNX model, external data beside it; an
-    exception from it (a failed verification, say) leaves nothing behind. Raises FocusError if ``directory`` exists
-    and is not empty, or if the parts do not fit each other.
+    ``write_model`` is called with the path to which it must write the ONNX model, with external data beside it. If it
+    raises an exception, for example because a verification failed, nothing is written. Raises FocusError if
+    ``directory`` exists and is not empty, or if the parts do not fit together.
     """
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -106,10 +110,10 @@ def write_export(
 
 
 def read_export(directory: str | Path) -> ExportDirectory:
-    """Read an export directory and check it, but for the bytes of the model: that is for :func:`check_model`.
+    """Read an export directory and check it, except for the bytes of the model, which :func:`check_model` checks.
 
-    Raises FocusError, naming the file and its fault, if a file is missing or is not the exported one, if the format is
-    of another version, or if the parts do not fit each other.
+    Raises FocusError, naming the file, if a file is missing or was changed since the export, if the format has another
+    version, or if the parts do not fit together.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -128,18 +132,18 @@ def read_export(directory: str | Path) -> ExportDirectory:
 
 
 def check_model(export: ExportDirectory) -> None:
-    """Raise FocusError if the model's files have other bytes than the exported ones; a second or two a gigabyte."""
+    """Raise FocusError if the model's files were changed since the export. Takes one or two seconds per gigabyte."""
     for name, digest in export.sha256.items():
         if sha256(export.model.with_name(name)) != digest:
             raise _changed(export.model.with_name(name))
 
 
 def _changed(path: Path) -> FocusError:
-    return FocusError(f"{path}: truncated, damaged or changed since the export; copy or make it again.")
+    return FocusError(f"{path}: truncated, damaged or changed since the export; copy it again or repeat the export.")
 
 
 def _read_config(path: Path) -> dict[str, object]:
-    """The values in ``config.json``, of this format version."""
+    """The values in ``config.json``. Raises FocusError if they have another format version."""
     if not path.is_file():
         raise FocusError(f"{path}: no such file; {path.parent} is not an export directory.")
     try:
@@ -157,20 +161,20 @@ def _read_config(path: Path) -> dict[str, object]:
 
 
 def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
-    """Every file listed under "files" is there and is the exported one; of the model's, the size is.
+    """Check every file listed under "files": the size of the model's files, and the SHA-256 of the others.
 
-    Returns the SHA-256 of the model's files by name.
+    Returns the SHA-256 of the model's files, by name.
     """
     files = values.get("files")
     if not isinstance(files, dict) or not {MODEL, MODEL_DATA, SENTENCEPIECE, PIECE_IDS} <= files.keys():
-        raise FocusError(f'{directory / CONFIG}: does not list each file of the export under "files".')
+        raise FocusError(f'{directory / CONFIG}: does not list all files of the export under "files".')
     model = {}
     for name, entry in files.items():
         if Path(name).name != name or not isinstance(entry, dict) or not {"bytes", "sha256"} <= entry.keys():
             raise FocusError(f'{directory / CONFIG}: "files" has no "bytes" and "sha256" of {name!r} beside it.')
         path = directory / name
         if not path.is_file():
-            raise FocusError(f"{path}: no such file; the export is incomplete, copy or make it again.")
+            raise FocusError(f"{path}: no such file; the export is incomplete, copy it again or repeat the export.")
         if path.stat().st_size != entry["bytes"]:
             raise _changed(path)
         if name.startswith(MODEL):
@@ -178,12 +182,12 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
         elif sha256(path) != entry["sha256"]:
             raise _changed(path)
     if strange := sorted(_weight_files(directory / MODEL) - model.keys()):
-        raise FocusError(f"{directory / MODEL}: has weights in {strange[0]!r}, which is no file of this export.")
+        raise FocusError(f"{directory / MODEL}: has weights in {strange[0]!r}, which is not a file of this export.")
     return model
 
 
 def _weight_files(model: Path) -> set[str]:
-    """The files beside it that an ONNX file says its weights are in; onnx itself need not be installed here."""
+    """The names of the files in which an ONNX file has its weights. The package onnx need not be installed."""
     content = model.read_bytes()
     ends = ((match.end(), match[1][0]) for match in _LOCATION.finditer(content))
     return {content[end : end + length].decode("utf-8", "replace") for end, length in ends}

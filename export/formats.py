@@ -1,4 +1,4 @@
-"""The files that predictions are written to: JSON Lines, NumPy, Parquet, and the text formats of a head."""
+"""The file formats of predictions: JSON Lines, NumPy, Parquet, and the text formats of a head."""
 
 import gzip
 import io
@@ -24,11 +24,11 @@ Encode = Callable[[int, Results], bytes]
 
 @dataclass(frozen=True)
 class Format:
-    """How predictions become a file that grows at its end.
+    """How predictions are appended to a file.
 
-    start: its first bytes. encode: of the number of the first text (from 1) and the results of a window, the bytes to
-    append. finish: makes the finished file of the grown one, in its place or beside it, shows its progress if that
-    takes time, and returns the path.
+    start: the first bytes of the file. encode: a function from the number of the first text (from 1) and the results of
+    a window to the bytes to append. finish: a function that makes the finished file from the file of all results, in
+    its place or beside it, and returns its path; it shows its progress if it takes long.
     """
 
     start: bytes
@@ -37,37 +37,39 @@ class Format:
 
 
 def format_names(head: ServingHead) -> tuple[str, ...]:
-    """The formats that a head's results can be written in."""
+    """The names of the formats in which the results of a head can be written."""
     return ("jsonl", *head.lines(), *(["npy"] if isinstance(head, RowHead) else []), "parquet")
 
 
 def format_name(output: str | Path, given: str | None, head: ServingHead) -> str:
-    """The format ``given``, or that of the file name's end; without any end, and for standard output, JSON Lines.
+    """The name of the format: ``given``, or the one that belongs to the suffix of the file name.
 
-    Raises FocusError if the head's results cannot be written in it.
+    Without a suffix, and for standard output, it is JSON Lines. Raises FocusError if the results of the head cannot be
+    written in this format.
     """
     suffix = Path(Path(output).name.removesuffix(".gz")).suffix.removeprefix(".")
     name, known = given or suffix or "jsonl", format_names(head)
     if name not in known:
-        advice = "give one of these as --format" if not given else "choose one of these"
+        advice = "choose one of them" if given else "give one of them as --format"
         raise FocusError(
-            f"{output}: {name} is none of the formats of this model, which is for {head.name}: {', '.join(known)}; "
+            f"{output}: {name} is not a format of this model. The formats for {head.name} are {', '.join(known)}; "
             f"{advice}."
         )
     return name
 
 
 def make_format(name: str, compressed: bool, head: ServingHead, width: int) -> Format:
-    """The format ``name``, one of :func:`format_names`, for the results of a model; gzip if ``compressed``.
+    """The format ``name``, one of :func:`format_names`, compressed with gzip if ``compressed``.
 
-    Raises FocusError if the format is not written compressed, or for Parquet without pyarrow.
+    ``width``: the size of a hidden state. Raises FocusError if the format cannot be compressed with gzip, and for
+    Parquet if pyarrow is not installed.
     """
     if name == "jsonl":
         return _growing_lines(partial(_json_lines, head), compressed)
     if name in (lines := head.lines()):
         return _growing_lines(partial(_text_lines, head, lines[name]), compressed)
     if compressed:
-        raise FocusError(f"The format {name} is not written compressed; leave out the .gz.")
+        raise FocusError(f"The format {name} cannot be compressed with gzip; leave out the .gz.")
     if name == "npy":
         assert isinstance(head, RowHead)
         size = head.size(width)
@@ -84,7 +86,7 @@ def _objects(head: ServingHead, results: Results) -> Iterable[Any]:
 
 
 def _growing_lines(encode: Encode, compressed: bool) -> Format:
-    """A gzip file is a row of members, of which each is compressed by itself."""
+    """A format of lines. If compressed, each window is a gzip member of its own."""
     if not compressed:
         return Format(b"", encode, _finish_lines)
     return Format(_compress(b""), lambda first, results: _compress(encode(first, results)), _finish_lines)
@@ -115,7 +117,7 @@ def _numbers(_: int, rows: np.ndarray) -> bytes:
 
 
 def _npy_header(count: int, size: int) -> bytes:
-    """Of the same length for any ``count``: NumPy leaves room for a file to grow along its first axis."""
+    """The header of an array (count, size). Its length is the same for any ``count``, since NumPy reserves space."""
     header = io.BytesIO()
     write: Any = np.lib.format.write_array_header_1_0  # untyped in older stubs
     write(header, {"descr": "<f4", "fortran_order": False, "shape": (count, size)})
@@ -140,7 +142,7 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-# Tables of the results in a grown file, with the bytes that each is of.
+# Yields tables of the results in the file of all results, each with the number of bytes read for it.
 _Tables = Callable[[Path, Any], Iterator[tuple[Any, int]]]
 
 
@@ -164,7 +166,7 @@ def _finish_parquet(head: ServingHead, width: int, tables: _Tables, grown: Path,
 
 
 def _row_tables(head: RowHead, width: int, grown: Path, schema: Any) -> Iterator[tuple[Any, int]]:
-    """Of a file of float32 rows."""
+    """The tables of a file of float32 rows."""
     arrow, size = _pyarrow(), head.size(width)
     with open(grown, "rb") as file:
         while numbers := file.read(4 * size * PARQUET_ROWS):
@@ -180,7 +182,7 @@ def _arrow_column(arrow: Any, column: np.ndarray) -> Any:
 
 
 def _record_tables(grown: Path, schema: Any) -> Iterator[tuple[Any, int]]:
-    """Of a file of JSON Lines."""
+    """The tables of a file of JSON Lines."""
     arrow = _pyarrow()
     with open(grown, "rb") as file:
         while lines := file.readlines(PARQUET_ROWS * 256):

@@ -1,4 +1,4 @@
-"""The encoder as an ONNX graph, written node by node from a checkpoint's tensors; no tracing, no torch."""
+"""Builds the ONNX graph of an encoder node by node from a checkpoint's tensors, without tracing and without torch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from .nodes import Nodes
 from .onnx_file import Graph
 
 EPSILON = 1e-5
-# fairseq counts positions on from the padding id, 1; the rows before are never a real token's.
+# fairseq's first position is the padding id + 1, that is 2. Earlier rows of the position table are not used.
 FIRST_POSITION = 2
 _ENCODER = "encoder.sentence_encoder"
 _BATCH = ("batch", LENGTH)
@@ -32,22 +32,23 @@ def build_graph(
     hidden_states: bool = False,
     ranges: Ranges | None = None,
 ) -> Graph:
-    """The encoder with one head, on those of ONNX Runtime's fused operators that are the fastest.
+    """The graph of the encoder with one head. It uses ONNX Runtime's fused operators where they are the fastest.
 
-    ``tensors`` has fairseq's names (``encoder.sentence_encoder...``), and ``head.`` before those of the head's own;
-    linear weights are (out, in). ``precision`` is ``"fp32"``, ``"fp16"`` or ``"bf16"`` (head in float32) or ``"int8"``
-    (see :class:`Int8Nodes`, also for ``ranges``).
+    ``tensors``: by fairseq's names (``encoder.sentence_encoder...``); the names of the head's tensors begin with
+    ``head.``. Linear weights are (out, in). ``precision``: "fp32", "fp16", "bf16" (the head is in float32) or "int8".
+    ``ranges``: only for "int8", see :class:`Int8Nodes`.
 
-    Inputs: ``input_ids`` int32 (batch, length), rows padded on the right with any id of the vocabulary; ``lengths``
-    int32 (batch,), the real tokens of each row, at least 1. Outputs, float32: the head's, and, if asked for,
-    ``hidden_states`` (batch, length, width), zero at padding. If not, a head that reads ``<s>`` alone has no other
-    token computed in the last layer. What stands at padding influences no output but by an int8 graph's measured
-    scales. Raises FocusError if a tensor is missing or has another shape than ``config`` or the head says.
+    Inputs: ``input_ids``, int32 (batch, length), rows padded on the right with any id of the vocabulary; ``lengths``,
+    int32 (batch,), the number of real tokens of each row, at least 1. Outputs, float32: those of the head and, with
+    ``hidden_states``, the output "hidden_states" (batch, length, width), zero at padding. Without it, the last layer is
+    computed only for ``<s>`` if the head reads no other token. The ids at padding have no influence on the outputs,
+    except on the scales that an int8 graph measures. Raises FocusError if a tensor is missing or its shape does not fit
+    ``config`` or the head.
     """
     nodes = Int8Nodes(tensors, ranges) if precision == "int8" else Nodes(tensors, _FLOATS[precision])
     positions = nodes.read(f"{_ENCODER}.embed_positions.weight", config.max_positions + FIRST_POSITION, config.width)
     rows = nodes.rows(f"{_ENCODER}.embed_tokens.weight", config.width)
-    # rows are padded on the right, so that a token's position is its column
+    # Rows are padded on the right, so the position of a token is its column.
     terms = [rows, nodes.columns("positions", positions[FIRST_POSITION:])]
     hidden = nodes.normalized_sum(
         terms, f"{_ENCODER}.layernorm_embedding", config.width, f"{_ENCODER}.embeddings", EPSILON
@@ -74,7 +75,7 @@ def build_graph(
 def _layer(nodes: Nodes, config: EncoderConfig, prefix: str, hidden: str, only_first: bool) -> str:
     """One post-layer-norm transformer layer over ``hidden`` (batch, length, width).
 
-    ``only_first``: of the first token alone, (batch, 1, width), which still attends to all.
+    ``only_first``: compute only the state of the first token, (batch, 1, width), which attends to all tokens.
     """
     linears = [f"{prefix}.self_attn.{part}_proj" for part in "qkv"]
     into = (linears, f"{prefix}.self_attn.attended", config.width)
@@ -95,7 +96,7 @@ def _layer(nodes: Nodes, config: EncoderConfig, prefix: str, hidden: str, only_f
 
 
 def _add_and_norm(nodes: Nodes, config: EncoderConfig, values: str, skip: str, bias: str, norm: str) -> str:
-    """Layer normalisation of ``values`` + ``skip`` + ``bias``."""
+    """Layer normalization of ``values`` + ``skip`` + ``bias``."""
     terms = [values, skip, nodes.weight(bias, config.width)]
     return nodes.normalized_sum(terms, norm, config.width, norm, EPSILON)
 

@@ -1,4 +1,4 @@
-"""A file that grows over hours and survives being killed: what is written so far, and what it was made from."""
+"""A file of results that a long run appends to, so that a run that was killed can be continued."""
 
 import fcntl
 import json
@@ -10,14 +10,17 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 
-# What decides the bytes, by name, as JSON can hold it.
+# Everything that determines the bytes of the file except its input, by name, as JSON values.
 Job = dict[str, str | int | bool]
 
 
 @dataclass(frozen=True)
 class Done:
-    """How far a run came. texts: predicted and written. size: of the file so far, in bytes. digest: of their input.
-    ended: whether these are all, and the output is there or about to be."""
+    """How much of a run is done.
+
+    texts: the number of texts whose predictions are in the file. size: the size of the file in bytes. digest: the
+    digest of these texts. ended: whether these are all texts; the output then exists or is about to be made.
+    """
 
     texts: int = 0
     size: int = 0
@@ -26,9 +29,9 @@ class Done:
 
 
 class GrowingFile:
-    """``OUTPUT.unfinished``, and beside it ``OUTPUT.unfinished.json``, which says how much of it counts.
+    """``OUTPUT.unfinished``, and beside it ``OUTPUT.unfinished.json``, which says how many of its bytes are valid.
 
-    What is appended counts once the second file says so, which happens at once or not at all.
+    Appended bytes are valid when the second file has been replaced, which is an atomic operation.
     """
 
     def __init__(self, output: Path, descriptor: int, job: Job, done: Done) -> None:
@@ -39,9 +42,9 @@ class GrowingFile:
         self._job = job
 
     def append(self, data: bytes, texts: int, digest: str) -> None:
-        """Add the predictions of as many further texts; ``digest`` is then that of the input so far.
+        """Append the predictions of the next ``texts`` texts; ``digest``: the digest of all texts up to these.
 
-        Raises FocusError if there is no room.
+        Raises FocusError if the file cannot be written, for example because the disk is full.
         """
         try:
             rest = memoryview(data)
@@ -55,7 +58,7 @@ class GrowingFile:
         self.done = done
 
     def publish(self, whole: Path) -> None:
-        """Make ``whole``, this file or what was made of it, the output, and remove what is left."""
+        """Rename ``whole``, which is this file or was made from it, to the output, and remove all other files."""
         _write_state(self.path, self._job, replace(self.done, ended=True))
         whole.replace(self._output)
         _remove(self.path)
@@ -63,11 +66,11 @@ class GrowingFile:
 
 @contextmanager
 def growing_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[GrowingFile]:
-    """The unfinished file of ``output``, as a former run left it, or else holding ``start``.
+    """The unfinished file of ``output``: that of an earlier run, or a new one with the bytes ``start``.
 
-    The first of ``jobs`` is this run's, a former run may have been any of them. The file is locked, and removed in the
-    end if it holds no text. Raises FocusError if another run has it, if a run of another job has left it, or if
-    ``output`` is there already.
+    The first of ``jobs`` is that of this run; a file of an earlier run with any of ``jobs`` is continued. The file is
+    locked during the block, and removed afterwards if it has no results. Raises FocusError if another run is using the
+    file, if it is from a run with another job, or if ``output`` exists.
     """
     path = _unfinished_path(output)
     if not path.exists() and not _state_path(path).exists():
@@ -78,10 +81,10 @@ def growing_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[Gr
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise FocusError(f"{path}: another run is writing it; wait for that.") from error
+            raise FocusError(f"{path}: another run is writing it; wait until it ends.") from error
         size = os.fstat(descriptor).st_size
         if output.exists() and (not size or (_state_path(path).exists() and _read_state(path)[1].ended)):
-            _remove(path)  # of a run that was killed when it had just ended
+            _remove(path)  # left by a run that was killed just before its end
         _refuse_existing(output)
         grown = GrowingFile(output, descriptor, jobs[0], _former(path, size, jobs))
         os.truncate(descriptor, grown.done.size)
@@ -100,7 +103,7 @@ def growing_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[Gr
 
 def _refuse_existing(output: Path) -> None:
     if output.exists():
-        raise FocusError(f"{output}: is already there; choose another --output or remove it.")
+        raise FocusError(f"{output}: already exists; choose another --output or remove it.")
 
 
 def _unfinished_path(output: Path) -> Path:
@@ -117,7 +120,7 @@ def _remove(path: Path) -> None:
 
 
 def _write_state(path: Path, job: Job, done: Done) -> None:
-    """At once or not at all; what a killed run left of it is written over, for only one run has the file."""
+    """Replace the state file atomically. The lock ensures that no other run writes it."""
     state = _state_path(path)
     new = state.with_name(f"{state.name}.new")
     with open(new, "w", encoding="utf-8") as file:
@@ -130,7 +133,7 @@ def _write_state(path: Path, job: Job, done: Done) -> None:
 def _read_state(path: Path) -> tuple[Job, Done]:
     state = _state_path(path)
     if not state.exists():
-        raise FocusError(f"{path}: holds what this program did not write; it needs this place for itself.")
+        raise FocusError(f"{path}: was not written by this program, which needs this file name; rename it.")
     try:
         values = json.loads(state.read_text(encoding="utf-8"))
         return values["job"], Done(**values["done"])
@@ -139,7 +142,7 @@ def _read_state(path: Path) -> tuple[Job, Done]:
 
 
 def _former(path: Path, size: int, jobs: Sequence[Job]) -> Done:
-    """How far a former run of one of ``jobs`` came; FocusError if the file of ``size`` bytes is not of one."""
+    """The state of the file's run. ``size``: its size in bytes. Raises FocusError if its job is none of ``jobs``."""
     state = _state_path(path)
     if not size:
         return Done()
@@ -148,9 +151,9 @@ def _former(path: Path, size: int, jobs: Sequence[Job]) -> Done:
         return Done()
     if former not in jobs:
         raise FocusError(
-            f"{path}: an unfinished run with another model or options; repeat that command to finish it, or remove "
-            f"{path} and {state}."
+            f"{path}: is from an unfinished run with another model or other options; repeat that command to finish it, "
+            f"or remove {path} and {state}."
         )
     if size < done.size:
-        raise FocusError(f"{path}: has lost its end since it was written; remove it and {state}.")
+        raise FocusError(f"{path}: is shorter than it was; remove it and {state}.")
     return done

@@ -1,8 +1,8 @@
-"""What a task's head is in a served model: nodes of the graph, and what their numbers say of a text.
+"""The interface of the head of a task in an exported model: its nodes in the graph, and its results for a text.
 
 A head is one file in ``export/heads``, or an entry point of another package. ``focus export --help`` reads its options,
-and Triton's Python backend runs a copy of the file, so it imports nothing at its top but this module and
-``focus_plugin.options``; NumPy and whatever else it uses are imported by its methods.
+and Triton's Python backend runs a copy of the file. So at its top, the file may import only this module and
+``focus_plugin.options``. NumPy and all other modules must be imported in its methods.
 """
 
 from abc import ABC, abstractmethod
@@ -16,28 +16,29 @@ if TYPE_CHECKING:
     from .nodes import Nodes
     from .tokenizer import TextTokenizer
 
-TENSORS = "head."  # begins the names that a head's own tensors have for it
+TENSORS = "head."  # prefix of the names of a head's own tensors
 LENGTH = "length"
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output of the ONNX model, float32. shape: without the batch; the number of tokens is ``LENGTH``."""
+    """An output of the ONNX model, float32. shape: without the batch axis; ``LENGTH`` is the number of tokens."""
 
     name: str
     shape: tuple[int | str, ...]
 
     def without_padding(self, values: "np.ndarray", length: int) -> "np.ndarray":
-        """The values of one row of ``length`` tokens without those of its padding."""
+        """``values``, the output for one row, without those of padding; ``length``: the number of real tokens."""
         return values[tuple(slice(length) if size == LENGTH else slice(None) for size in self.shape)]
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the model reads of one sample.
+    """The token ids of one sample.
 
-    rows: the token ids of each of its inputs, int32 (length,); most samples have one, a long one may have several.
-    context: whatever the head needs to make a result of the outputs, such as the text and its pieces' offsets.
+    rows: the ids of each input of the model, int32 (length,). Most samples are one row, but a head can divide a long
+    sample into several. context: anything that the head needs to compute the result from the outputs, such as the text
+    and the offsets of its pieces.
     """
 
     rows: "tuple[np.ndarray, ...]"
@@ -48,9 +49,9 @@ class Encoded:
 class HuggingFaceHead:
     """How a head is written for transformers.
 
-    architecture: of the class, without ``XLMRobertaFor``. config: its part of ``config.json``. tensors: the name there
-    of each of the head's tensors. masked_lm: whether the class has the masked-LM head. files: the content of JSON files
-    to write beside, by path.
+    architecture: the name of the class without ``XLMRobertaFor``. config: its entries in ``config.json``. tensors: the
+    name in transformers of each of the head's tensors. masked_lm: whether the class has the masked-LM head. files: the
+    content of further JSON files, by path.
     """
 
     architecture: str
@@ -61,13 +62,15 @@ class HuggingFaceHead:
 
 
 class ServingHead(ABC):
-    """The head of a served model. A subclass is a frozen dataclass of what has to be known of one.
+    """The head of an exported model. A subclass is a frozen dataclass with the settings of the head as fields.
 
-    The fields are JSON values, with tuples for lists; ``config.json`` holds them. ``focus export`` sets a field that is
-    made by ``focus_plugin.options.option``. A sample is a text, or a tuple of texts where the head has several inputs.
+    The fields are JSON values, with tuples instead of lists; they are saved in ``config.json``. A field that is made by
+    ``focus_plugin.options.option`` is an option of ``focus export``. A sample is a text, or a tuple of texts if the
+    head has several inputs.
 
-    name: of the head, as of its file. inputs: the name of each text of a sample. columns: of the result in a table.
-    for_encoder: whether it serves encoders without tensors of a head; one head that is installed does.
+    name: the name of the head and of its file. inputs: the name of each text of a sample. columns: the names of the
+    result's columns in a table. for_encoder: whether the head is for encoders without a task's head; exactly one
+    installed head must be.
     """
 
     name: ClassVar[str]
@@ -76,47 +79,47 @@ class ServingHead(ABC):
     for_encoder: ClassVar[bool] = False
 
     def fault(self) -> str | None:
-        """What is wrong with the fields, or None; they may have been read from a file and be of any type."""
+        """A description of what is wrong with the fields, or None. Fields read from a file can have any type."""
         return None
 
     @property
     def first_token_only(self) -> bool:
-        """Whether the nodes read no token but ``<s>``; the last layer then computes no other."""
+        """Whether the nodes read only ``<s>``. The last layer is then not computed for other tokens."""
         return False
 
     @abstractmethod
     def outputs(self, width: int) -> tuple[Output, ...]:
-        """What the nodes compute; ``width``: size of a hidden state."""
+        """The outputs of the nodes; ``width``: the size of a hidden state."""
 
     @abstractmethod
     def add_nodes(self, nodes: "Nodes", hidden: str, width: int) -> None:
-        """Add the nodes that compute the outputs, under their names, from ``hidden`` (batch, length, width).
+        """Add the nodes that compute the outputs, with the outputs' names, from ``hidden`` (batch, length, width).
 
-        With ``first_token_only``, ``hidden`` is (batch, 1, width). The head's own tensors are those whose names begin
-        with ``head.``.
+        With ``first_token_only``, ``hidden`` is (batch, 1, width). The names of the head's own tensors begin with
+        ``head.``.
         """
 
     def sample(self, line: str) -> Any:
-        """The sample on a line of a file: the line, or its texts with tabs between them if there are several."""
+        """The sample on a line of a file: the line itself, or its texts separated by tabs if there are several."""
         return line if len(self.inputs) == 1 else tuple(line.split("\t"))
 
     def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
-        """What the model reads of a sample: here ``<s>``, its pieces and ``</s>``.
+        """The token ids of a sample: by default ``<s>``, its pieces and ``</s>``.
 
-        Raises FocusError, which needs not name the sample, if the model cannot read it.
+        Raises FocusError if the model cannot read the sample. The message need not name it.
         """
         return Encoded((tokenizer.row(tokenizer.ids(sample), truncate),))
 
     @abstractmethod
     def result(self, encoded: Encoded, outputs: "Sequence[Mapping[str, np.ndarray]]") -> Any:
-        """The result for a sample, from the outputs for each of its rows, by name, without batch and padding."""
+        """The result for a sample. ``outputs``: for each row, its outputs by name, without batch axis and padding."""
 
     @abstractmethod
     def record(self, result: Any) -> dict[str, Any]:
-        """A result as a line of JSON Lines: the columns and what JSON can hold of them."""
+        """A result as an object in JSON Lines: its columns as JSON values."""
 
     def lines(self) -> dict[str, Callable[[Any], str]]:
-        """Text formats that the head has besides, by the end of the file name: a result as one or several lines."""
+        """Further text formats, by the suffix of the file name: functions from a result to its line or lines."""
         return {}
 
     @abstractmethod
@@ -124,7 +127,7 @@ class ServingHead(ABC):
         """The schema of the columns in Parquet; ``arrow``: the module pyarrow."""
 
     def table(self, results: Any) -> "dict[str, np.ndarray]":
-        """The columns of the results of some samples, for Ray, pandas and Spark: (samples,) each."""
+        """The columns of some results, for Ray, pandas and Spark; shape (samples,) each."""
         import numpy as np
 
         records = [self.record(result) for result in results]
@@ -136,13 +139,13 @@ class ServingHead(ABC):
 
     @abstractmethod
     def hugging_face(self, width: int, max_positions: int) -> HuggingFaceHead:
-        """How transformers has this head. Raises FocusError if it has none like it."""
+        """How this head is written for transformers. Raises FocusError if transformers has no such head."""
 
 
 class RowHead(ServingHead):
-    """A head whose result is a row of as many numbers for every sample, which reads each as one row of tokens.
+    """A head whose result is a row of numbers with the same size for every sample. A sample is one row of tokens.
 
-    This is the fast path: results stay arrays until somebody asks for objects. row_name: what the row is called.
+    This is faster: results remain arrays until objects are asked for. row_name: the name of the row in results.
     """
 
     row_name: ClassVar[str]
@@ -158,7 +161,7 @@ class RowHead(ServingHead):
         return ()
 
     def rows(self, outputs: "Mapping[str, np.ndarray]") -> "np.ndarray":
-        """The rows of a batch, floats (batch, size), from the model's outputs: here the only one as it is."""
+        """The rows of a batch, floats (batch, size), from the model's outputs; by default the only output."""
         (rows,) = outputs.values()
         return rows
 
@@ -168,7 +171,7 @@ class RowHead(ServingHead):
 
     @abstractmethod
     def table(self, results: "np.ndarray") -> "dict[str, np.ndarray]":
-        """As :meth:`ServingHead.table`, of rows (samples, size); a column may have more than one dimension."""
+        """As :meth:`ServingHead.table`, for rows (samples, size); a column can have more than one dimension."""
 
     def result(self, encoded: Encoded, outputs: "Sequence[Mapping[str, np.ndarray]]") -> Any:
         """The result of a single sample."""

@@ -1,4 +1,4 @@
-"""The nodes of a graph whose matrix products are of 8-bit integers."""
+"""The nodes of a graph whose matrix products are computed with 8-bit integers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,19 +7,20 @@ import numpy as np
 
 from .nodes import Nodes
 
-# CPUs without VNNI (AMD's before Zen 4, Intel's before Ice Lake) add two products of 8 bits in 16, which holds
-# 2 x 255 x 63 and not 2 x 255 x 127; ONNX Runtime lets it saturate.
+# CPUs without VNNI (AMD's before Zen 4, Intel's before Ice Lake) add two products of 8-bit integers in 16 bits. The sum
+# 2 x 255 x 63 fits into these, 2 x 255 x 127 does not, and ONNX Runtime lets it saturate.
 PRODUCT_LIMIT = 63
 LIMIT = 127
-_TINY = np.finfo(np.float32).tiny  # below it, a scale has lost its digits
+_TINY = np.finfo(np.float32).tiny  # smaller scales are not precise
 Ranges = Mapping[str, tuple[float, float]]
 
 
 class Int8Nodes(Nodes):
-    """Products of unsigned activations, one scale a tensor, with signed weights, one scale an output channel.
+    """Nodes with products of unsigned activations and signed weights.
 
-    The scale of activations is measured on every batch, or, if ``ranges`` tells the least and the largest value of
-    each tensor, fixed. Everything between the products is float32, and the token embedding has one scale a row.
+    Activations have one scale per tensor, weights one per output channel, and the token embedding one per row. The
+    scale of activations is measured on every batch; with ``ranges``, which has the smallest and the largest value of
+    each tensor, it is fixed. All other operations are in float32.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], ranges: Ranges | None = None) -> None:
@@ -28,7 +29,7 @@ class Int8Nodes(Nodes):
         self.quantized: dict[str, list[str]] = {}
 
     def activations(self, values: str) -> list[str]:
-        """``values`` as uint8, their scale and their zero point."""
+        """The names of ``values`` as uint8, of their scale and of their zero point."""
         if values not in self.quantized:
             names = [f"{values}.{part}" for part in ("uint8", "scale", "zero")]
             if self.ranges is None:
@@ -47,14 +48,14 @@ class Int8Nodes(Nodes):
         return [self.constant(name, integers.T), self.constant(f"{name}.scale", scale)]
 
     def product(self, values: str, linear: str, outputs: int, inputs: int) -> str:
-        """As :meth:`Nodes.product`, of integers."""
+        """As :meth:`Nodes.product`, with integers."""
         integers, scale, zero = self.activations(values)
         weight, channel_scale = self.channels(f"{linear}.weight", self.read(f"{linear}.weight", outputs, inputs))
         operands = [integers, weight, scale, channel_scale, zero]
         return self.fused("MatMulIntegerToFloat", operands, f"{linear}.product")
 
     def self_attention(self, hidden: str, linears: list[str], output: str, width: int, **attributes: Any) -> str:
-        """As :meth:`Nodes.self_attention`; the products with the weights are of integers."""
+        """As :meth:`Nodes.self_attention`; the products with the weights are computed with integers."""
         integers, scale, zero = self.activations(hidden)
         weight, channel_scale = self.channels(f"{output}.weight", self.stacked(linears, "weight", width, width))
         bias = self.constant(f"{output}.bias", self.stacked(linears, "bias", width))
@@ -62,7 +63,7 @@ class Int8Nodes(Nodes):
         return self.fused("QAttention", operands, output, **attributes)
 
     def rows(self, table: str, width: int) -> str:
-        """As :meth:`Nodes.rows`, of a table of integers with a scale a row."""
+        """As :meth:`Nodes.rows`, with a table of integers and one scale per row."""
         integers, scale = quantized_rows(self.read(table, None, width), LIMIT)
         rows = self.node("Gather", [self.constant(table, integers), "input_ids"], f"{table}.rows")
         scales = self.node("Gather", [self.constant(f"{table}.scale", scale[:, None]), "input_ids"], f"{table}.scales")
@@ -72,7 +73,7 @@ class Int8Nodes(Nodes):
 def quantized_rows(weight: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """``weight`` (rows, columns) as int8 from -``limit`` to ``limit``, and the float32 scale of each row.
 
-    Integers times scale are nearly the weight.
+    The integers times the scale approximate the weight.
     """
     scale = np.abs(weight).max(1) / np.float32(limit)
     scale[scale < _TINY] = 1
@@ -80,7 +81,7 @@ def quantized_rows(weight: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarr
 
 
 def activation_scale(least: float, largest: float) -> tuple[np.ndarray, np.ndarray]:
-    """float32 scale and uint8 zero point of values in a range, as DynamicQuantizeLinear has them: 0 is exact."""
+    """The float32 scale and uint8 zero point for values in a range, computed as in DynamicQuantizeLinear."""
     least, largest = min(least, 0.0), max(largest, 0.0)
     scale = (largest - least) / 255
     scale = scale if scale >= _TINY else 1.0

@@ -1,4 +1,4 @@
-"""The nodes and weights of a graph in the making, in float32 or a half precision."""
+"""Adds nodes and weights to a graph, in float32 or half precision."""
 
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -14,10 +14,10 @@ from .onnx_file import FUSED
 
 
 class Nodes:
-    """Nodes and weights, read from a checkpoint's ``tensors`` and computing in ``dtype``.
+    """The nodes and weights of a graph. Weights are read from a checkpoint's ``tensors``; ``dtype``: their type.
 
-    Linear weights are (out, in) in the checkpoint and (in, out) in the graph. All methods but ``read`` and ``stacked``
-    return the name of what they added.
+    Linear weights are (out, in) in the checkpoint and (in, out) in the graph. All methods except ``read`` and
+    ``stacked`` return the name of what they added.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], dtype: type[Any] = np.float32) -> None:
@@ -27,7 +27,7 @@ class Nodes:
         self.weights: dict[str, np.ndarray] = {}
 
     def read(self, name: str, *shape: int | None) -> np.ndarray:
-        """The checkpoint's tensor as float32; FocusError if it is absent or not of ``shape`` (None: any size)."""
+        """The checkpoint's tensor as float32. Raises FocusError if it is missing or has not ``shape`` (None: any)."""
         if name not in self.tensors:
             raise FocusError(f"The checkpoint has no tensor {name}, which the encoder needs.")
         array = self.tensors[name]
@@ -37,16 +37,16 @@ class Nodes:
         return np.asarray(array, np.float32)
 
     def stacked(self, names: list[str], kind: str, *shape: int) -> np.ndarray:
-        """The tensors ``name.kind``, each of ``shape``, one after the other along their first axis."""
+        """The tensors ``name.kind``, each of ``shape``, concatenated along their first axis."""
         return np.concatenate([self.read(f"{name}.{kind}", *shape) for name in names])
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        """``array`` under ``name``; floats become ``dtype``. Raises FocusError for what is beyond float16."""
+        """``array`` as a weight; floats are converted to ``dtype``. Raises FocusError if float16 would overflow."""
         if np.issubdtype(array.dtype, np.floating):
             largest = max(array.max(), -array.min()) if self.dtype == np.float16 else 0
             if largest > np.finfo(np.float16).max:
                 raise FocusError(
-                    f"The checkpoint's tensor {name} has a value of {largest:.3g}, more than float16 holds; "
+                    f"The checkpoint's tensor {name} has a value of {largest:.3g}, too large for float16; "
                     "export it in another precision."
                 )
             array = array.astype(self.dtype, copy=False)
@@ -54,24 +54,24 @@ class Nodes:
         return name
 
     def weight(self, name: str, *shape: int | None) -> str:
-        """The checkpoint's tensor ``name`` as it is."""
+        """The checkpoint's tensor ``name`` as a weight."""
         return self.constant(name, self.read(name, *shape))
 
     def node(self, operator: str, inputs: list[str], *outputs: str, domain: str = "", **attributes: Any) -> str:
-        """An operator; the name of its first output."""
+        """Add an operator; return the name of its first output."""
         self.nodes.append(helper.make_node(operator, inputs, outputs, outputs[0], domain=domain, **attributes))
         return outputs[0]
 
     def fused(self, operator: str, inputs: list[str], *outputs: str, **attributes: Any) -> str:
-        """An operator of ONNX Runtime's own."""
+        """Add an operator of ONNX Runtime that is not in the ONNX standard."""
         return self.node(operator, inputs, *outputs, domain=FUSED, **attributes)
 
     def cast(self, values: str, output: str, to: type[np.generic]) -> str:
-        """``values`` as numbers of another type."""
+        """``values`` converted to another type."""
         return self.node("Cast", [values], output, to=helper.np_dtype_to_tensor_dtype(np.dtype(to)))
 
     def product(self, values: str, linear: str, outputs: int, inputs: int) -> str:
-        """``values`` (..., inputs) times the weight of ``linear``; its bias is left to the next node."""
+        """``values`` (..., inputs) times the weight of ``linear``, without its bias."""
         weight = self.constant(f"{linear}.weight", self.read(f"{linear}.weight", outputs, inputs).T)
         return self.node("MatMul", [values, weight], f"{linear}.product")
 
@@ -90,7 +90,7 @@ class Nodes:
         return self.node("Squeeze", [self.first(hidden), self._token_axis()], output or f"{hidden}.first_token")
 
     def mean(self, hidden: str, output: str) -> str:
-        """The mean of every row's real tokens, (batch, width); a product with a row of ones and zeros adds them up."""
+        """The mean of the real tokens of each row, (batch, width). The sum is a product with ones and zeros."""
         ones = self.node("Unsqueeze", [self.cast("real", "ones", np.float32), self._token_axis()], "row_of_ones")
         total = self.node("Squeeze", [self.node("MatMul", [ones, hidden], "totals"), self._token_axis()], "total")
         lengths = self.cast("lengths", "float_lengths", np.float32)
@@ -106,13 +106,13 @@ class Nodes:
         return self.node("Add", [product, self.weight(f"{name}.bias", outputs)], output or name)
 
     def real_tokens(self, max_positions: int) -> str:
-        """``real``: whether a token is one, bool (batch, length)."""
+        """``real``: whether a token is not padding, bool (batch, length)."""
         numbers = self.columns("column_numbers", np.arange(max_positions, dtype=np.int32))
         ends = self.node("Unsqueeze", ["lengths", self._token_axis()], "ends")
         return self.node("Less", [numbers, ends], "real")
 
     def without_padding(self, hidden: str, output: str) -> str:
-        """``hidden`` (batch, length, size) with zeros at the positions beyond each row's length."""
+        """``hidden`` (batch, length, size) with zeros at padding."""
         real = self.node("Unsqueeze", ["real", self.constant("width_axis", np.array([2]))], f"{output}.real")
         return self.node("Where", [real, hidden, self.constant("nothing", np.array(0, np.float32))], output)
 
@@ -133,17 +133,17 @@ class Nodes:
         return self.node("Gather", [self.weight(table, None, width), "input_ids"], f"{table}.rows")
 
     def columns(self, name: str, table: np.ndarray) -> str:
-        """What ``table`` has for each column of the batch, (length, ...); it has one row a column, in order."""
+        """The first ``length`` rows of ``table``, one for each column of the batch; (length, ...)."""
         length = self.node("Shape", ["input_ids"], f"{name}.length", start=1, end=2)
         bounds = [self.constant("begin", np.array([0])), length, self.constant("row_axis", np.array([0]))]
         return self.node("Slice", [self.constant(name, table), *bounds], f"{name}.used")
 
     def normalized_sum(self, terms: list[str], norm: str, width: int, output: str, epsilon: float) -> str:
-        """Layer normalisation of the sum of ``terms``: two activations of one shape and a bias, or whatever adds up.
+        """Layer normalization of the sum of ``terms``: two activations of one shape and a bias, or other terms.
 
-        On a CPU, ONNX Runtime's fused operator takes four times as long as these two, and would be put in the place of
-        Add and LayerNormalization; on a GPU it is the faster one. Up to version 1.27 that one overflows unless in its
-        strict mode, which broadcasts nothing.
+        On a CPU, ONNX Runtime's fused operator takes four times as long as Sum and LayerNormalization; ONNX Runtime
+        would use it in place of Add and LayerNormalization. On a GPU the fused operator is faster. Up to version 1.27
+        it overflows except in its strict mode, which does not broadcast.
         """
         parameters = [self.weight(f"{norm}.{kind}", width) for kind in ("weight", "bias")]
         if self.dtype != np.float32 and len(terms) == 3:

@@ -1,4 +1,4 @@
-"""An ONNX graph in memory and on disk: the nodes in one file, the weights in another beside it."""
+"""An ONNX graph in memory, and its files: one with the nodes, and one with the weights beside it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from onnx.external_data_helper import set_external_data
 FUSED = "com.microsoft"
 _OPSETS = (("", 17), (FUSED, 1))
 _IR_VERSION = 8
-_PAGE = 4096  # external weights that begin on a page are mapped into memory rather than read
+_PAGE = 4096  # external weights that begin at a multiple of this are mapped into memory instead of being read
 _SMALL = 1024
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph whose weights are arrays, not bytes, so that they are never held twice."""
+    """A graph with its weights as arrays, so that they are not copied in memory."""
 
     nodes: Sequence[onnx.NodeProto]
     weights: Mapping[str, np.ndarray]
@@ -28,9 +28,9 @@ class Graph:
 
 
 def write_graph(graph: Graph, path: str | Path) -> None:
-    """Write ``graph`` to ``path`` and its weights to ``path`` + ``.data``, of any size, one weight after the other.
+    """Write ``graph`` to ``path`` and its weights to ``path`` + ``.data``.
 
-    An ONNX file itself cannot exceed 2 GB.
+    An ONNX file cannot be larger than 2 GB, but the file of weights can have any size.
     """
     path = Path(path)
     location = f"{path.name}.data"
@@ -43,12 +43,12 @@ def write_graph(graph: Graph, path: str | Path) -> None:
 
 
 def _weight(name: str, array: np.ndarray, data: BinaryIO, location: str) -> onnx.TensorProto:
-    """The weight for the graph; but for a small one its bytes go to ``data``."""
+    """The tensor of a weight. The bytes are written to ``data``, those of a small weight into the tensor itself."""
     if array.nbytes <= _SMALL:
         return numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
     data.seek(-(-data.tell() // _PAGE) * _PAGE)
     tensor = onnx.TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
-    tensor.raw_data = b""  # set_external_data wants the field to be there
+    tensor.raw_data = b""  # set_external_data requires this field
     set_external_data(tensor, location, offset=data.tell(), length=array.nbytes)
-    data.write(np.ascontiguousarray(array).view(np.uint8).data)  # bfloat16 is no buffer
+    data.write(np.ascontiguousarray(array).view(np.uint8).data)  # bfloat16 has no buffer protocol
     return tensor

@@ -1,4 +1,4 @@
-"""Texts through a model: encoded ahead, batched by length, and one result for each, in their order."""
+"""Computes one result for each text, in order. Texts are encoded in advance and batched by length."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,30 +19,30 @@ from .tokenizer import TextTokenizer
 WINDOW_BATCHES = 32
 
 Outputs = Mapping[str, np.ndarray]
-# Of a sample's 1-based number.
+# From the number of a sample, starting at 1, to its name in messages.
 Name = Callable[[int], str]
-# Called with the indices, in their window, of samples that are done.
+# Called with the indices of samples that are done; they are counted from the beginning of the window.
 OnDone = Callable[[Sequence[int]], object]
-# The results of a window: the rows of a RowHead, an array (samples, size), or a list of another head's results.
+# The results of a window: for a RowHead an array (samples, size), for any other head a list.
 Results = Any
 
 
 def numbered(number: int) -> str:
-    """``Text 1``: what samples are called where they have no other name."""
+    """The name of a sample that has no other name, such as "Text 1"."""
     return f"Text {number}"
 
 
 def ignore(done: Sequence[int]) -> None:
-    """Default callback, does nothing."""
+    """A callback that does nothing, the default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """How samples become results.
+    """Computes results from samples.
 
-    outputs: the head's. run: the model's outputs for ids int32 (rows, length), padded on the right with ``pad``, and
-    lengths int32 (rows,). token_budget: most tokens of a batch, padding included. workers: batches that run at once.
-    truncate: whether a text that is too long is cut.
+    outputs: the outputs of the head. run: a function from ids, int32 (rows, length), padded on the right with ``pad``,
+    and lengths, int32 (rows,), to the model's outputs by name. token_budget: the largest number of tokens in a batch,
+    padding included. workers: the number of batches that run at once. truncate: whether a text that is too long is cut.
     """
 
     head: ServingHead
@@ -55,15 +55,15 @@ class Pipeline:
     truncate: bool
 
     def windows(self, samples: Iterable[Any], name: Name = numbered, on_done: OnDone = ignore) -> Iterator[Results]:
-        """Yield the results of ``samples`` in their order, some at a time, as soon as they are known.
+        """Yield the results of ``samples`` in order, one window at a time.
 
-        Samples are read a window of some batches ahead and run by similar length; the next window is encoded while the
-        model runs, so that memory does not grow with their number. Where a window ends depends on nothing but the
-        samples in it. Raises FocusError, which calls the sample ``name`` of its number, for one that the head cannot
-        encode and for one whose outputs are not all finite; and for a string in the place of the samples.
+        A window is a number of consecutive samples that fill several batches of similar length. While the model runs,
+        the next window is encoded. The memory needed does not depend on the number of samples, and where a window ends
+        depends only on the samples in it. Raises FocusError, with the ``name`` of the sample, if the head cannot encode
+        a sample or an output is not finite; and if ``samples`` is a string.
         """
         if isinstance(samples, str | bytes):
-            raise FocusError("Texts were expected, and one was given; put it in a list.")
+            raise FocusError("Expected several texts, but a string was given; put it in a list.")
         before = 0
         with ThreadPoolExecutor(self.workers) as pool, closing(ahead(self._windows(samples, name, pool))) as windows:
             try:
@@ -74,7 +74,7 @@ class Pipeline:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def results(self, samples: Iterable[Any], name: Name = numbered) -> Iterator[Any]:
-        """Yield the result of every sample, in their order; reads ahead, and raises, as :meth:`windows`."""
+        """Yield the result of every sample, in order. Reads ahead and raises FocusError as :meth:`windows` does."""
         for results in self.windows(samples, name):
             yield from self.head.results(results) if isinstance(self.head, RowHead) else results
 
@@ -84,7 +84,7 @@ class Pipeline:
         return _objects(self.head, window, name, on_done)
 
     def _windows(self, samples: Iterable[Any], name: Name, pool: ThreadPoolExecutor) -> Iterator["_Window"]:
-        """Each window, of at least one sample, with the outputs of its batches to come."""
+        """Yield windows of at least one sample. Their batches have been given to ``pool``."""
         window: list[Encoded] = []
         tokens = 0
         for number, sample in enumerate(samples, 1):
@@ -111,12 +111,12 @@ class Pipeline:
 
 
 def _name_after(name: Name, before: int, index: int) -> str:
-    """The name of a sample that has ``index`` in a window, before which there were so many samples."""
+    """The name of the sample ``index`` of a window; ``before``: the number of samples before the window."""
     return name(before + index + 1)
 
 
 def _whole(sample: Any, inputs: Sequence[str]) -> Any:
-    """The sample itself. Raises FocusError if it has not as many texts as the head has inputs."""
+    """``sample`` itself. Raises FocusError if its number of texts is not that of the head's inputs."""
     if len(inputs) > 1 and not (isinstance(sample, tuple | list) and len(sample) == len(inputs)):
         found = f"{len(sample)} texts" if isinstance(sample, tuple | list) else f"a {type(sample).__name__}"
         raise FocusError(f"is {found}, but the model reads {len(inputs)} together: {', '.join(inputs)}.")
@@ -125,7 +125,7 @@ def _whole(sample: Any, inputs: Sequence[str]) -> Any:
 
 @dataclass(frozen=True)
 class _Batch:
-    """rows: indices in the window (rows,). owners: of the sample that each is of. lengths: int32 (rows,)."""
+    """rows: the indices of its rows in the window, (rows,). owners: the index of the sample of each row."""
 
     rows: np.ndarray
     owners: np.ndarray
@@ -140,12 +140,12 @@ class _Window:
     batches: list[_Batch]
 
     def results(self, name: Name) -> Iterator[tuple[_Batch, Outputs]]:
-        """Each batch with its outputs. Raises FocusError for a sample that has one that is not finite."""
+        """Yield each batch with its outputs. Raises FocusError if an output is not finite."""
         for batch in self.batches:
             outputs = batch.result.result()
             for output in self.outputs:
                 array = outputs[output.name]
-                # of padding a head may say anything
+                # a head's outputs at padding can be anything
                 if not np.isfinite(array).all() and (wrong := _not_finite(output, array, batch.lengths)) is not None:
                     raise FocusError(
                         f"{name(int(batch.owners[wrong]))}: the model's {output.name} is not a finite number; the "
@@ -155,7 +155,7 @@ class _Window:
 
 
 def _not_finite(output: Output, array: np.ndarray, lengths: np.ndarray) -> int | None:
-    """The first row of a batch with a real value that is not finite."""
+    """The first row of a batch with a value that is not finite, padding excluded; None if there is none."""
     for row, (values, length) in enumerate(zip(array, lengths.tolist(), strict=True)):
         if not np.isfinite(output.without_padding(values, length)).all():
             return row

@@ -1,4 +1,4 @@
-"""Predictions for a file of texts, one a line, that go on where they were when they were killed."""
+"""Writes predictions for files with one text per line; a run that was killed is continued."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,14 +27,14 @@ def predict_file(
     given_format: str | None = None,
     phase: TextPhase = no_text_phase,
 ) -> int:
-    """Write a prediction for every line of ``inputs``, one file or several, in their order; return their number.
+    """Write a prediction for every line of ``inputs``, in order; return their number.
 
-    ``inputs`` are names as :func:`focus_plugin.text.named_files` takes them. ``-`` is standard input or output. The
-    format is that of the file name or ``given_format``, see :mod:`formats`. ``output_path`` appears when it is whole;
-    until then ``output_path.unfinished`` grows, and if the run ends early the same call goes on from there. A ``phase``
-    is told the texts predicted and the bytes of the input they took. Raises FocusError, naming the file and line, where
-    a line is not UTF-8 or is too long for the model; if ``output_path`` exists; and if an unfinished run was of another
-    input or job.
+    ``inputs``: one or several names, see :func:`focus_plugin.text.named_files`. ``-`` is standard input or output. The
+    format is ``given_format`` or that of the file name, see :mod:`formats`. Results are appended to
+    ``output_path.unfinished``, which is renamed to ``output_path`` at the end; after an interruption the same call
+    continues. ``phase`` is called with the number of texts that are done and of their bytes in the input. Raises
+    FocusError, naming file and line, if a line is not UTF-8 or is too long for the model; if ``output_path`` exists;
+    and if the unfinished file is from another input, model or other options.
     """
     config, head = predictor.model.config, predictor.head
     name = format_name(output_path, given_format, head)
@@ -62,15 +62,15 @@ def _predict_to_file(
     predictor: Predictor, texts: TextInput, output: Path, name: str, form: Format, phase: TextPhase
 ) -> int:
     job = _job(predictor, name, output.suffix == ".gz")
-    # what was done without truncating had nothing to truncate
+    # A run without --truncate can be continued with it: no text so far was too long.
     with growing_file(output, [job, {**job, "truncate": False}], form.start) as grown:
         former = grown.done
         with phase(_label(predictor), texts.bytes) as progress:
             progress(0, texts.skip(former.texts))
             if former.texts and texts.digest != former.digest:
                 raise FocusError(
-                    f"{texts.name}: its first {former.texts} lines are not those that {grown.path} has "
-                    f"predictions for; give the same input, or remove {grown.path} and {grown.path}.json."
+                    f"{texts.name}: its first {former.texts} lines are not those of the predictions in {grown.path}; "
+                    f"give the same input, or remove {grown.path} and {grown.path}.json."
                 )
             for results in _windows(predictor, texts, progress):
                 data = form.encode(texts.done + 1, results)
@@ -99,7 +99,7 @@ def _job(predictor: Predictor, form: str, compressed: bool) -> Job:
 
 
 def _windows(predictor: Predictor, texts: TextInput, progress: TextProgress) -> Iterator[Results]:
-    """Predictions of the texts that are not done; each has to be finished before the next is asked for."""
+    """Predictions of the texts that are not done. Each window must be finished before the next one is requested."""
     done = texts.done
     return predictor.windows(
         map(predictor.head.sample, texts),

@@ -1,4 +1,4 @@
-"""Where a model runs: the choice of ONNX Runtime's execution provider, and a session on it."""
+"""Chooses ONNX Runtime's execution provider and starts a session on it."""
 
 import logging
 import sys
@@ -10,22 +10,23 @@ import onnxruntime
 from focus_plugin.errors import FocusError
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-# A provider hands the operators that it lacks to those after it.
+# Operators that a provider lacks run on the next provider in the list.
 PROVIDERS = {"cpu": (CPU,), "cuda": (CUDA, CPU), "tensorrt": (TENSORRT, CUDA, CPU)}
-# An export in float32 was verified in float32; TensorFloat-32 products, CUDA's default, have 10 bits of mantissa.
-# Strict layer norms add and average a float16 model's values in float32, where they cannot overflow; from version 1.28
-# on, all do.
+# An export in float32 was verified in float32, but CUDA's default is TensorFloat-32, with 10 bits of mantissa.
+# In strict mode, layer norms compute the sums of float16 values in float32, where they cannot overflow. Since version
+# 1.28 this is always so.
 CUDA_SETTINGS = {"use_tf32": "0", "enable_skip_layer_norm_strict_mode": "1"}
 
 
 def start_session(
     model: Path, provider: str = "auto", require_gpu: bool = False, threads: int = 1
 ) -> onnxruntime.InferenceSession:
-    """A session of the ONNX file ``model`` on "cpu", "cuda", "tensorrt", or "auto": CUDA where it starts, else the CPU.
+    """A session for the ONNX file ``model``.
 
-    ``threads`` is the number of threads of one operator on the CPU. Where the installed ONNX Runtime has
-    CUDA and cannot start it, "auto" warns. Raises FocusError if the file cannot be loaded, the provider asked for is
-    not to be had, or there is no GPU where ``require_gpu``.
+    ``provider``: "cpu", "cuda", "tensorrt" or "auto", which is CUDA if it starts, else the CPU. If the installed ONNX
+    Runtime supports CUDA but cannot start it, "auto" logs a warning. ``threads``: the number of threads of one operator
+    on the CPU. Raises FocusError if the file cannot be loaded, if the provider is not available, and, with
+    ``require_gpu``, if there is no GPU.
     """
     if provider not in ("auto", *PROVIDERS):
         raise FocusError(f"There is no provider {provider!r}; choose auto, {', '.join(PROVIDERS)}.")
@@ -38,7 +39,7 @@ def start_session(
     session = _session(model, name, threads)
     if PROVIDERS[name][0] in session.get_providers():
         return session
-    fault = f"ONNX Runtime could not start {PROVIDERS[name][0]}; are its driver, CUDA and cuDNN installed?"
+    fault = f"ONNX Runtime could not start {PROVIDERS[name][0]}; are the GPU's driver, CUDA and cuDNN installed?"
     if require_gpu or provider != "auto":
         raise FocusError(fault)
     logging.getLogger(__name__).warning("%s Running on the CPU.", fault)
@@ -47,8 +48,8 @@ def start_session(
 
 def _absence(provider: str, available: list[str]) -> str:
     if provider == "cpu":
-        return "the CPU was asked for"
-    return f'ONNX Runtime has only {", ".join(available)} here; the extra "serve-gpu" has CUDA'
+        return "the provider is cpu"
+    return f'ONNX Runtime has only {", ".join(available)} here; install the extra "serve-gpu" for CUDA'
 
 
 def _session(model: Path, name: str, threads: int) -> onnxruntime.InferenceSession:
@@ -57,10 +58,10 @@ def _session(model: Path, name: str, threads: int) -> onnxruntime.InferenceSessi
     options.intra_op_num_threads = threads
     providers = [(provider, CUDA_SETTINGS if provider == CUDA else {}) for provider in PROVIDERS[name]]
     try:
-        # ONNX Runtime prints what it could not load, where predictions may go
+        # ONNX Runtime prints errors to standard output, to which predictions may be written.
         with redirect_stdout(sys.stderr):
             if name != "cpu":
-                onnxruntime.preload_dlls()  # finds CUDA and cuDNN that pip installed
+                onnxruntime.preload_dlls()  # loads CUDA and cuDNN if they were installed by pip
             return onnxruntime.InferenceSession(str(model), options, providers=providers)
     except Exception as error:  # ONNX Runtime's own exceptions share no other base class
         raise FocusError(f"{model}: ONNX Runtime cannot load it ({error}).") from error

@@ -1,4 +1,4 @@
-"""The ranges of values that an exact graph meets on text: what int8 scales can be fixed by, and float16 has to hold."""
+"""Measures the values of a float32 graph on text, to fix the scales of int8 and to find overflows of float16."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -18,9 +18,9 @@ from .verify import Batch
 
 
 def measured_ranges(exact: Graph, names: Sequence[str], batches: Iterable[Batch]) -> Ranges:
-    """The least and the largest value of each float32 tensor of ``exact`` in ``names``, padding included.
+    """The smallest and the largest value of each of the float32 tensors ``names`` of ``exact``, padding included.
 
-    A batch is ids int32 (batch, length) and lengths int32 (batch,).
+    A batch is ids, int32 (batch, length), and lengths, int32 (batch,).
     """
     ends = [(f"{name}.{operator}", operator, name) for name in names for operator in ("ReduceMin", "ReduceMax")]
     nodes = [helper.make_node(operator, [name], [output], keepdims=0) for output, operator, name in ends]
@@ -36,15 +36,15 @@ def measured_ranges(exact: Graph, names: Sequence[str], batches: Iterable[Batch]
 
 
 def quantized_tensors(int8: Graph) -> list[str]:
-    """The tensors that ``int8``, a graph with measured scales, quantizes."""
+    """The names of the tensors that ``int8``, a graph that measures its scales, quantizes."""
     return [node.input[0] for node in int8.nodes if node.op_type == "DynamicQuantizeLinear"]
 
 
 def largest_in_float16(exact: Graph, half: Graph, batches: Iterable[Batch]) -> tuple[str, float]:
-    """Of all that is float16 in ``half``, the same model's graph: what has the largest absolute value in ``exact``.
+    """The name and the absolute value of the largest tensor in ``exact`` among those that are float16 in ``half``.
 
-    The CPU computes a float16 graph's products in float32, so that running ``half`` there would show no overflow.
-    Sums that fused operators keep to themselves count too.
+    ``half``: the float16 graph of the same model. It is not run itself: a CPU computes its products in float32, so no
+    overflow would be seen. Sums inside fused operators are included.
     """
     computed = takewhile(lambda node: node.op_type != "Cast", half.nodes)  # pooling and head are float32
     names = [node.output[0] for node in computed if node.op_type != "Shape"]
@@ -57,7 +57,7 @@ def largest_in_float16(exact: Graph, half: Graph, batches: Iterable[Batch]) -> t
 
 
 def _sums(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """Nodes that compute what a fused operator adds up: products and their biases."""
+    """Nodes that compute the sums inside a fused operator: products and their biases."""
     name = node.output[0]
     if node.op_type == "BiasGelu":
         return [helper.make_node("Add", node.input, [f"{name}.sum"])]

@@ -1,4 +1,4 @@
-"""What a GPU computes of a bfloat16 graph, computed by a CPU, for which ONNX Runtime has no operators in bfloat16."""
+"""Simulates a bfloat16 graph on a CPU, for which ONNX Runtime has no bfloat16 operators."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ from .onnx_file import Graph
 
 
 def rounded(graph: Graph) -> Graph:
-    """``graph`` in float32, with every result that is bfloat16 there rounded to what bfloat16 holds.
+    """``graph`` in float32, with every bfloat16 result rounded to a bfloat16 value.
 
-    Kernels for GPUs add up in float32 as well and round what they store. What the fused ones keep to themselves, such
-    as queries and the weights of attention, is not rounded here.
+    GPU kernels also compute sums in float32 and round their results. Values inside fused operators, such as queries and
+    attention weights, are not rounded here.
     """
     weights = dict(graph.weights)
     halves = {name for name, array in weights.items() if array.dtype == ml_dtypes.bfloat16}

@@ -1,4 +1,4 @@
-"""How a served model is run, as options of the command line and of Python."""
+"""The options for running an exported model, on the command line and in Python."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,24 @@ from focus_plugin.options import option
 class RunOptions:
     """How a model runs.
 
-    On a CPU, ``threads`` cores are used by ``workers`` batches that run at once, a core each unless given: that is
-    faster than all cores on one batch, but a single text then has one core, so give 1 where texts come one by one. A
-    GPU runs one batch at a time. A batch has at most ``token_budget`` tokens, padding included.
+    On a CPU, ``workers`` batches run at once on ``threads`` cores. By default each batch has one core, which is faster
+    than all cores for one batch. But then a single text runs on one core, so if texts arrive one by one, ``workers=1``
+    is faster. A GPU runs one batch at a time. A batch has at most ``token_budget`` tokens, padding included.
     """
 
-    truncate: bool = option(False, help="Cut texts longer than the model reads, instead of refusing them.")
+    truncate: bool = option(False, help="Cut texts that are too long for the model, instead of refusing them.")
     provider: str = option(
         "auto",
         choices=("auto", "cpu", "cuda", "tensorrt"),
-        help="Where to run; auto: CUDA where it starts, else the CPU.",
+        help="Where to run; auto: CUDA if it starts, else the CPU.",
     )
-    require_gpu: bool = option(False, help="Refuse to run on the CPU.")
-    threads: int | None = option(None, minimum=1, help="Cores to use on a CPU; by default all.")
+    require_gpu: bool = option(False, help="Stop with an error if there is no GPU.")
+    threads: int | None = option(None, minimum=1, help="Number of CPU cores to use; by default all.")
     token_budget: int | None = option(
-        None, flag="batch-tokens", minimum=1, help="Most tokens of a batch; by default 512 on a CPU, 8,192 on a GPU."
+        None,
+        flag="batch-tokens",
+        minimum=1,
+        help="Largest number of tokens in a batch; by default 512 on a CPU, 8,192 on a GPU.",
     )
     workers: int | None = None
 
@@ -33,4 +36,4 @@ class RunOptions:
         for name in ("threads", "workers", "token_budget"):
             number = getattr(self, name)
             if number is not None and number < 1:
-                raise FocusError(f"{name} is {number}; it has to be at least 1.")
+                raise FocusError(f"{name} is {number}; it must be at least 1.")

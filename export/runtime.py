@@ -1,4 +1,4 @@
-"""Running an exported model: texts in, predictions out, with nothing but ONNX Runtime, SentencePiece and NumPy."""
+"""Runs an exported model on texts. Needs only ONNX Runtime, SentencePiece and NumPy."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +20,9 @@ from .providers import CPU, start_session
 from .run_options import RunOptions
 from .tokenizer import SentencePieceTokenizer
 
-# On a CPU, larger batches are no faster, and leave cores without one where there are few texts.
+# On a CPU, larger batches are not faster, and with few texts some cores would have no batch.
 TOKEN_BUDGET = 512
-# A GPU has to be given enough to do.
+# A GPU needs large batches.
 GPU_TOKEN_BUDGET = 8192
 BF16_NEEDS = "bf16 needs a GPU of compute capability 8.0 or later, and onnxruntime-gpu 1.24 or later"
 
@@ -30,13 +30,13 @@ BF16_NEEDS = "bf16 needs a GPU of compute capability 8.0 or later, and onnxrunti
 class LoadedModel:
     """An exported model, loaded once.
 
-    ``directory`` and ``config`` describe it, ``provider`` is the execution provider it runs on, ``token_budget`` the
-    most tokens of a batch, ``workers`` the batches that run at once.
+    directory, config: its directory and configuration. provider: the execution provider that it runs on. token_budget:
+    the largest number of tokens in a batch. workers: the number of batches that run at once.
     """
 
     def __init__(self, directory: str | Path, options: RunOptions) -> None:
-        """Raises FocusError if the directory is not a whole and valid export, or the provider is not to be had here or
-        lacks the operators of an int8 or bf16 model.
+        """Load the model. Raises FocusError if the directory is not a complete and valid export, if the provider is not
+        available, and if it lacks the operators of an int8 or bf16 model.
         """
         export = read_export(directory)
         self.directory = Path(directory)
@@ -52,12 +52,12 @@ class LoadedModel:
         )
         threads = options.threads or available_cores()
         workers = options.workers or threads
-        with ThreadPoolExecutor(1) as beside:  # a core that loading does not use
+        with ThreadPoolExecutor(1) as beside:  # loading the model uses only one core
             checked = beside.submit(check_model, export)
             try:
                 self._session = _session(export, options, max(1, threads // workers))
             finally:
-                checked.result()  # damage explains better than what came of it
+                checked.result()  # its message is clearer than ONNX Runtime's error
         _require_outputs(export, self._session)
         self.provider: str = self._session.get_providers()[0]
         self.token_budget = options.token_budget or (TOKEN_BUDGET if self.provider == CPU else GPU_TOKEN_BUDGET)
@@ -82,11 +82,11 @@ class LoadedModel:
 
 
 def _session(export: ExportDirectory, options: RunOptions, threads: int) -> onnxruntime.InferenceSession:
-    """:func:`start_session` on a provider that has the operators of the model's precision."""
+    """:func:`start_session`, on a provider that supports the model's precision."""
     directory, provider, require_gpu = export.model.parent, options.provider, options.require_gpu
     if export.config.precision == "int8":
         if require_gpu or provider not in ("auto", "cpu"):
-            raise FocusError(f"{directory}: is an int8 model, which runs on the CPU alone; for a GPU export fp16.")
+            raise FocusError(f"{directory}: is an int8 model, which runs only on a CPU; for a GPU, export in fp16.")
         provider = "cpu"
     if export.config.precision != "bf16":
         return start_session(export.model, provider, require_gpu, threads)
@@ -99,7 +99,7 @@ def _session(export: ExportDirectory, options: RunOptions, threads: int) -> onnx
 def run_bound(
     session: onnxruntime.InferenceSession, feeds: dict[str, np.ndarray], outputs: Sequence[str], device: str
 ) -> list[np.ndarray]:
-    """Outputs of the model for ``feeds``, which are copied to the device ("cuda", "cpu") before it runs."""
+    """The model's outputs for ``feeds``, which are copied to the device ("cuda" or "cpu") first."""
     binding = session.io_binding()
     for name, array in feeds.items():
         binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0))
@@ -110,7 +110,7 @@ def run_bound(
 
 
 def _require_outputs(export: ExportDirectory, session: onnxruntime.InferenceSession) -> None:
-    """Raise FocusError unless inputs and outputs are those that the configuration tells of."""
+    """Raise FocusError if the model's inputs and outputs are not those of its configuration."""
     found = {output.name: tuple(output.shape[1:]) for output in session.get_outputs()}
     wanted = {output.name: output.shape for output in export.config.outputs}
     inputs = {model_input.name for model_input in session.get_inputs()}
@@ -128,16 +128,17 @@ def _require_outputs(export: ExportDirectory, session: onnxruntime.InferenceSess
 
 
 class Predictor:
-    """An exported model asked for predictions, one for every sample; a sample is a text, or a tuple of several texts.
+    """Computes predictions with an exported model, one for each sample: a text, or a tuple of several texts.
 
-    What a prediction is the model's head says (see ``focus_export.heads``). It is pickled as its arguments and loads
-    the model again where it arrives, and can be called with a table: Ray and Spark take it as it is.
+    The head of the model determines what a prediction is (see ``focus_export.heads``). A Predictor can be called with a
+    table, so Ray and Spark can use it directly. Pickling saves only its arguments; the other process loads the model
+    again.
     """
 
     def __init__(self, directory: str | Path, columns: str | Sequence[str] | None = None, **options: Any) -> None:
-        """``columns`` are where a table has the texts of a sample, by default named as the head names them.
+        """``columns``: the columns of a table with the texts of a sample; by default the names of the head's inputs.
 
-        ``options`` are those of :class:`RunOptions`, and what is raised is that of :class:`LoadedModel`.
+        ``options``: those of :class:`RunOptions`. Raises FocusError as :class:`LoadedModel` does.
         """
         self._again = partial(Predictor, Path(directory).absolute(), columns, **options)
         chosen = RunOptions(**options)
@@ -160,10 +161,10 @@ class Predictor:
         return self._again, ()
 
     def __call__(self, table: Any) -> Any:
-        """``table`` with its predictions as columns: a dictionary of arrays, a DataFrame, or an iterable of either.
+        """``table`` with its predictions as additional columns.
 
-        Raises FocusError if it is no table, a column of texts is absent or a column to be added is there already, and
-        as :meth:`predict` does.
+        A table is a dictionary of arrays, a DataFrame, or an iterable of either. Raises FocusError if it is none of
+        these, if a column of texts is missing or a new column already exists, and as :meth:`predict` does.
         """
         return with_columns(table, self._columns, self._table)
 
@@ -171,21 +172,21 @@ class Predictor:
         return self.head.table(self.rows(samples) if isinstance(self.head, RowHead) else list(self.predict(samples)))
 
     def predict(self, samples: Iterable[Any], name: Name = numbered) -> Iterator[Any]:
-        """The result of every sample, in their order; reads ahead, and raises FocusError, as :meth:`windows`."""
+        """Yield the result of every sample, in order. Reads ahead and raises FocusError as :meth:`windows` does."""
         return self._pipeline.results(samples, name)
 
     def rows(self, samples: Iterable[Any], name: Name = numbered) -> np.ndarray:
-        """The rows of all samples, in their order, (samples, size): embeddings, or the probabilities of labels.
+        """The rows of all samples, in order, (samples, size): embeddings, or the probabilities of labels.
 
-        Raises FocusError if the head's results are not rows of numbers, and as :meth:`windows` does.
+        Raises FocusError if the results of the head are not rows of numbers, and as :meth:`windows` does.
         """
         if not isinstance(self.head, RowHead):
             raise FocusError(
-                f"{self.model.directory}: the results of its head, {self.head.name}, are no rows of numbers."
+                f"{self.model.directory}: the results of its head, {self.head.name}, are not rows of numbers."
             )
         rows = list(self.windows(samples, name))
         return np.concatenate(rows) if rows else np.empty((0, self.head.size(self.model.config.width)), np.float32)
 
     def windows(self, samples: Iterable[Any], name: Name = numbered, on_done: OnDone = ignore) -> Iterator[Results]:
-        """As :meth:`Pipeline.windows`: the results of some samples at a time, as soon as they are known."""
+        """Yield the results of one window of samples at a time, see :meth:`Pipeline.windows`."""
         return self._pipeline.windows(samples, name, on_done)

@@ -1,4 +1,4 @@
-"""The heads that models can be served with: found by name, told in JSON, and read from it."""
+"""Finds the heads of exported models by name, and converts them to and from JSON."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
@@ -19,14 +19,14 @@ HEADS: Registry[type[ServingHead]] = Registry(
 
 
 def head_to_json(head: ServingHead) -> dict[str, object]:
-    """A head as JSON values: its name, and its fields as ``settings``."""
+    """``head`` as JSON values: its name, and its fields as ``settings``."""
     return {"head": head.name, "settings": asdict(head)}  # type: ignore[call-overload]  # its classes are dataclasses
 
 
 def head_from_json(values: Mapping[str, Any]) -> ServingHead:
-    """The head that :func:`head_to_json` wrote into ``values``, which may hold more.
+    """The head in ``values``, which :func:`head_to_json` made; further keys are ignored.
 
-    Raises FocusError, which names no file, if it is not installed here or ``values`` are not what it needs.
+    Raises FocusError if the head is not installed or its settings are wrong. The message does not name a file.
     """
     name, settings = values.get("head"), values.get("settings")
     if not isinstance(name, str) or not isinstance(settings, dict):
@@ -35,7 +35,10 @@ def head_from_json(values: Mapping[str, Any]) -> ServingHead:
 
 
 def make_head(kind: type[ServingHead], settings: Mapping[str, Any]) -> ServingHead:
-    """A head of a class from its fields, lists for tuples. Raises FocusError for fields that are absent or wrong."""
+    """A head of the class ``kind`` with the fields ``settings``, which has lists instead of tuples.
+
+    Raises FocusError for fields that are missing, unknown or wrong.
+    """
     known: Any = fields(kind)  # type: ignore[arg-type]
     if absent := [field.name for field in known if field.default is MISSING and field.name not in settings]:
         raise FocusError(f'the settings of the head {kind.name} have no "{absent[0]}".')

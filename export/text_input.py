@@ -1,4 +1,4 @@
-"""The texts that a run of predictions reads, one a line, and which of them are done."""
+"""Reads the texts of a run of predictions, one per line, and counts those that are done."""
 
 import hashlib
 import io
@@ -15,30 +15,30 @@ from focus_plugin.text import STANDARD, raw_lines, shortened
 
 
 class TextInput:
-    """Iterates over the lines of files, standard input or pipes; remembers those that were read but are not yet done.
+    """Iterates over the lines of files, standard input or pipes, and stores those that are read but not yet done.
 
-    ``done`` is the number of lines that are done and ``digest`` the SHA-256 of their bytes, each with a newline,
-    whatever the files are called, however they are compressed, and whichever of them a line is in. ``bytes`` is the
-    size of all files, None if one is a pipe. One thread may iterate while another says what is done.
+    done: the number of lines that are done. digest: the SHA-256 of their decompressed bytes, each line with a newline;
+    it does not depend on the names and the compression of the files, nor on how the lines are divided among them.
+    bytes: the size of all files, None if one is a pipe. One thread may iterate while another one calls ``finish``.
     """
 
     def __init__(self, paths: list[Path]) -> None:
-        """``paths``: as :func:`focus_plugin.text.named_files` gives them."""
+        """``paths``: see :func:`focus_plugin.text.named_files`."""
         regular = all(path.is_file() for path in paths)
         self.name = shortened(*map(_name, paths))
         self.bytes = sum(path.stat().st_size for path in paths) if regular else None
         self.done = 0
         self._digest = hashlib.sha256()
-        self._names: list[str] = []  # of the files that were opened
-        self._starts: list[int] = []  # how many lines there are before each of these
+        self._names: list[str] = []  # of the files opened so far
+        self._starts: list[int] = []  # the number of lines before each of these files
         self._read = 0  # lines
         self._taken = 0  # bytes
-        self._pending: list[tuple[bytes, int]] = []  # lines, and the bytes of the file that each took
+        self._pending: list[tuple[bytes, int]] = []  # lines, and the number of bytes of each in its file
         self._lines = self._raw_lines(paths)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all lines that are done, hexadecimal."""
+        """The SHA-256 of all lines that are done, in hexadecimal."""
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[str]:
@@ -50,7 +50,7 @@ class TextInput:
             yield decode_line(raw, self._names[-1], self._read - self._starts[-1])
 
     def skip(self, count: int) -> int:
-        """Read ``count`` lines and take them for done; returns their bytes in the files."""
+        """Read ``count`` lines and mark them as done; return their number of bytes in the files."""
         return sum(self.finish(1) for _ in islice(self._lines, count))
 
     def place(self, number: int) -> str:
@@ -59,11 +59,11 @@ class TextInput:
         return f"{self._names[file]}, line {number - self._starts[file]}"
 
     def size(self, indices: Iterable[int]) -> int:
-        """The bytes in the files of lines that are not done, of which the first has index 0."""
+        """The number of bytes in the files of the lines ``indices``; the first line that is not done has index 0."""
         return sum(self._pending[index][1] for index in indices)
 
     def finish(self, count: int) -> int:
-        """Take the next ``count`` lines for done; returns their bytes in the files."""
+        """Mark the next ``count`` lines as done; return their number of bytes in the files."""
         size = self.size(range(count))
         for raw, _ in self._pending[:count]:
             self._digest.update(raw.removesuffix(b"\n") + b"\n")
@@ -97,5 +97,5 @@ def _open(path: Path) -> io.FileIO:
         return io.FileIO(path)
     if sys.stdin is None:
         raise FocusError("Standard input is closed; give a file.")
-    # neither sys.stdin nor closed: both would wait for a thread that waits for a line
+    # Not sys.stdin, and the descriptor is not closed: either would wait for the thread that is reading a line.
     return io.FileIO(sys.stdin.fileno(), closefd=False)

@@ -1,4 +1,4 @@
-"""From a text to the token ids the model reads."""
+"""Converts a text to the token ids that the model reads."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from focus_plugin.errors import FocusError
 
 @dataclass(frozen=True)
 class Pieces:
-    """The pieces of a text. ids: int32 (pieces,). starts, ends: where each stands in the text, int64 (pieces,).
+    """The pieces of a text.
 
-    ``text[starts[i]:ends[i]]`` is what piece i was made of, in characters of the text as it was given, the white space
-    before it included.
+    ids: their token ids, int32 (pieces,). starts, ends: their offsets in the original text, in characters, int64
+    (pieces,). Piece i is made from ``text[starts[i]:ends[i]]``, which includes the white space before it.
     """
 
     ids: np.ndarray
@@ -25,9 +25,9 @@ class Pieces:
 
 
 class TextTokenizer(ABC):
-    """Texts to token ids, and these to what a model reads at once.
+    """Converts texts to token ids and to rows for the model.
 
-    bos, eos: the ids of ``<s>`` and ``</s>``. max_positions: most tokens in one row, these two included.
+    bos, eos: the ids of ``<s>`` and ``</s>``. max_positions: the largest number of tokens in a row, these two included.
     """
 
     def __init__(self, bos: int, eos: int, max_positions: int) -> None:
@@ -37,17 +37,17 @@ class TextTokenizer(ABC):
 
     @abstractmethod
     def ids(self, text: str) -> np.ndarray:
-        """The token ids of the pieces of a text, int32 (pieces,). Raises FocusError for what is no valid text."""
+        """The token ids of the pieces of a text, int32 (pieces,). Raises FocusError if it is not valid text."""
 
     @abstractmethod
     def pieces(self, text: str) -> Pieces:
-        """As :meth:`ids`, with where each piece stands in the text."""
+        """As :meth:`ids`, with the offsets of each piece in the text."""
 
     def row(self, ids: np.ndarray, truncate: bool) -> np.ndarray:
         """``<s>``, the ids and ``</s>``: int32 (length,).
 
-        Raises FocusError for more than ``max_positions`` tokens; with ``truncate`` it keeps ``<s>``, the first ids and
-        ``</s>`` instead.
+        If these are more than ``max_positions`` tokens, the last ids are left out with ``truncate``; otherwise raises
+        FocusError.
         """
         length = len(ids) + 2
         if length > self.max_positions and not truncate:
@@ -63,14 +63,14 @@ class TextTokenizer(ABC):
 
 
 class SentencePieceTokenizer(TextTokenizer):
-    """The SentencePiece model of an export, with its table of token ids."""
+    """A tokenizer with the SentencePiece model of an export and its table of token ids."""
 
     def __init__(
         self, path: Path, content: bytes, piece_ids: np.ndarray, *, bos: int, eos: int, max_positions: int
     ) -> None:
-        """``content`` is what is or will be in ``path``, which is named in errors.
+        """``content``: the bytes of the SentencePiece model. ``path``: its file, which errors name.
 
-        Raises FocusError if it is no SentencePiece model or does not fit the table.
+        Raises FocusError if ``content`` is not a SentencePiece model or does not fit ``piece_ids``.
         """
         super().__init__(bos, eos, max_positions)
         self._piece_ids = piece_ids
@@ -99,10 +99,10 @@ class SentencePieceTokenizer(TextTokenizer):
         try:
             return self._processor.encode(text, return_type=return_type)
         except RuntimeError as error:
-            raise FocusError("is not valid Unicode; it has a lone surrogate, which UTF-8 cannot hold.") from error
+            raise FocusError("is not valid Unicode; it has a lone surrogate, which UTF-8 cannot encode.") from error
 
 
 def require_text(text: object) -> None:
-    """Raise FocusError if ``text`` is no string."""
+    """Raise FocusError if ``text`` is not a string."""
     if not isinstance(text, str):
         raise FocusError(f"is a {type(text).__name__}, not text.")

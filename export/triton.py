@@ -1,7 +1,8 @@
-"""A model repository for Triton Inference Server: the encoder for its ONNX Runtime backend, and a model of texts.
+"""Writes a model repository for Triton Inference Server: an encoder for its ONNX Runtime backend, and a text model.
 
-Triton batches requests of one shape, and one of another shape ends a batch. Token ids seldom have the same shape, a
-text always has. So Triton batches texts, and the model that takes them sorts these by length and asks for the encoder.
+Triton puts requests of the same shape into a batch, and a request of another shape ends the batch. The token ids of
+different texts seldom have the same shape, but texts always have. So Triton batches texts; the text model sorts them by
+length and calls the encoder.
 """
 
 import inspect
@@ -18,12 +19,12 @@ from .providers import CUDA_SETTINGS
 from .runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
 
 LABELS = "labels.txt"
-RESULT = "result"  # of a head whose results are no rows of numbers: a JSON object for each sample
+RESULT = "result"  # output of a head whose results are not rows of numbers: a JSON object for each sample
 MAX_BATCH_SIZE = 256
 QUEUE_DELAY_MICROSECONDS = 1000
 _CONFIG = "config.pbtxt"
 _VERSION = "1"
-# What model.py and a head's file import.
+# The modules that model.py and a head's file import.
 _MODULES = (
     *("focus_export.batching", "focus_export.head", "focus_export.served_heads", "focus_export.tokenizer"),
     *("focus_plugin.discovery", "focus_plugin.errors", "focus_plugin.options"),
@@ -31,9 +32,9 @@ _MODULES = (
 
 
 def write_repository(directory: Path, export: ExportDirectory, name: str) -> None:
-    """Write two models into ``directory``: ``name``, which takes texts, and ``name`` + "_encoder", which it asks.
+    """Write two models into ``directory``: ``name``, the text model, and ``name`` + "_encoder", which it calls.
 
-    Triton knows them by their directories' names.
+    The names of their directories are their names in Triton.
     """
     text, encoder = directory / name, directory / f"{name}_encoder"
     head = export.config.head
@@ -50,7 +51,7 @@ def write_repository(directory: Path, export: ExportDirectory, name: str) -> Non
 
 
 def _write_programs(directory: Path, head: str) -> None:
-    """``model.py``, the file of the head, and copies of the modules that they import, in packages of the same names."""
+    """Write ``model.py``, the file of the head, and the modules that they import, in packages of the same names."""
     shutil.copyfile(Path(__file__).with_name("triton_model.py"), directory / "model.py")
     shutil.copyfile(head, directory / "served_head.py")
     for module in _MODULES:
@@ -64,7 +65,7 @@ def _write_programs(directory: Path, head: str) -> None:
 
 
 def _encoder_configuration(export: ExportDirectory) -> str:
-    """Inputs and outputs as the ONNX model has them. Triton adds a dimension to each row's length, and takes it off."""
+    """The encoder's ``config.pbtxt``. The input "lengths" has one dimension more in Triton, which is reshaped away."""
     config, head = export.config, export.config.head
     inputs = [_tensor(name, "TYPE_INT32", shape) for name, shape in zip(INPUTS, ([-1], []), strict=True)]
     named = head.outputs(config.width) if isinstance(head, RowHead) and head.row_labels() else ()
@@ -77,7 +78,7 @@ def _encoder_configuration(export: ExportDirectory) -> str:
         outputs,
         "# One instance on each GPU, or one on the CPU.",
         "instance_group [ { kind: KIND_AUTO count: 1 } ]",
-        "# On a GPU as the runtime has it: products in float32 alone, layer norms added up in float32.",
+        "# On a GPU, with the settings of focus predict: no TensorFloat-32, and layer norms computed in float32.",
         f"optimization {{ execution_accelerators {{ {accelerators} }} }}",
         "dynamic_batching { }",
     )
@@ -106,8 +107,8 @@ def _text_configuration(export: ExportDirectory) -> str:
         "# A second instance tokenizes while the first waits for the encoder.",
         "instance_group [ { kind: KIND_CPU count: 2 } ]",
         f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_DELAY_MICROSECONDS} }}",
-        f"# token_budget: most tokens that go through the encoder together; {GPU_TOKEN_BUDGET} on a GPU.",
-        '# truncate: "true" cuts texts that are longer than max_positions tokens, instead of refusing them.',
+        f"# token_budget: the largest number of tokens in a batch for the encoder; {GPU_TOKEN_BUDGET} on a GPU.",
+        '# truncate: if "true", texts longer than max_positions tokens are cut instead of refused.',
         *(
             f'parameters {{ key: "{key}" value {{ string_value: {json.dumps(str(value))} }} }}'
             for key, value in parameters.items()
@@ -129,7 +130,7 @@ def _output(output: Output, labelled: bool) -> str:
 
 
 def _tensor(name: str, kind: str, shape: Sequence[int], labelled: bool = False) -> str:
-    """An input or output; ``shape`` is without the batch, -1 is a free dimension."""
+    """An input or output. ``shape``: without the batch axis; -1 is a dimension of any size."""
     dimensions = ", ".join(map(str, shape)) or "1"
     reshape = "" if shape else " reshape { shape: [ ] }"
     labels = f' label_filename: "{LABELS}"' if labelled else ""

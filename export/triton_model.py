@@ -1,7 +1,7 @@
-"""The model of a Triton repository that takes texts: it tokenizes, batches by length and asks the encoder beside it.
+"""The text model of a Triton repository: it tokenizes texts, batches them by length and calls the encoder.
 
 Triton's Python backend runs a copy of this file. Beside it are copies of the head's file and of the few modules that
-both import; NumPy and SentencePiece have to be installed.
+both import. NumPy and SentencePiece must be installed.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from .served_head import HEAD
 
 
 class TritonPythonModel:
-    """What Triton's Python backend looks for: ``initialize`` is called once, ``execute`` for what came together."""
+    """The class that Triton's Python backend loads. It calls ``initialize`` once, and ``execute`` for each batch."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Read the tokenizer beside this file and the parameters of ``args["model_config"]``, Triton's JSON."""
@@ -51,7 +51,7 @@ class TritonPythonModel:
         )
 
     async def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """A response for each request: the results of its samples, or the error of its first sample that has one."""
+        """A response for each request: the results of its samples, or the error of the first sample with one."""
         encoded = [self._encode_request(request) for request in requests]
         rows = [row for samples in encoded if isinstance(samples, list) for sample in samples for row in sample.rows]
         outputs = iter(await self._run(rows))
@@ -89,7 +89,7 @@ class TritonPythonModel:
         return found
 
     async def _run_batch(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """What the encoder says of one batch: an array (rows, ...) for each output."""
+        """The encoder's outputs for one batch, an array (rows, ...) each."""
         names = [output.name for output in self._outputs]
         ids, lengths = padded(rows, self._pad)
         request = pb_utils.InferenceRequest(

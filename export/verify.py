@@ -1,4 +1,4 @@
-"""Proof that an exported model computes what the model it was made from computes."""
+"""Verifies that an exported model has the same outputs as the model that it was made from."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,11 +16,10 @@ Case = tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 
 
 def largest_difference(model: str | Path, cases: Iterable[Case]) -> float:
-    """The largest absolute difference between a model's outputs and those it should have.
+    """The largest absolute difference between a model's outputs and the expected outputs.
 
-    A case is ids int32 (batch, length), lengths int32 (batch,) and the expected outputs by name, of which those that
-    the model has are compared; of ``hidden_states`` only those of real tokens. Not-a-number anywhere makes the
-    difference not-a-number.
+    A case is ids, int32 (batch, length), lengths, int32 (batch,), and the expected outputs by name. All outputs that
+    the model has are compared, "hidden_states" only at real tokens. If any output is NaN, the result is NaN.
     """
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -35,20 +34,21 @@ def largest_difference(model: str | Path, cases: Iterable[Case]) -> float:
 
 
 def require_equal(model: str | Path, cases: Iterable[Case], tolerance: float) -> float:
-    """:func:`largest_difference`, or a FocusError if that is not within ``tolerance``."""
+    """:func:`largest_difference`. Raises FocusError if it is larger than ``tolerance`` or NaN."""
     difference = largest_difference(model, cases)
     if not difference <= tolerance:
         raise FocusError(
-            f"The exported model differs by {difference:.3g}, more than tolerance {tolerance:.3g}; nothing written."
+            f"The exported model differs from the original by {difference:.3g}, more than the tolerance of "
+            f"{tolerance:.3g}; nothing was written."
         )
     return difference
 
 
 def random_batches(config: ExportConfig, seed: int = 0) -> Iterator[Batch]:
-    """Batches of random tokens between ``<s>`` and ``</s>``, padded on the right, that cover the patterns of padding.
+    """Batches of random tokens between ``<s>`` and ``</s>``, padded on the right, with different kinds of padding.
 
-    One row; one row of the maximum length; rows of one length, as long as possible or as short; mixed lengths from 2
-    to the maximum; one row of the maximum length beside rows of 2 tokens.
+    These are one short row; one row of the maximum length; rows of equal length, the maximum or the minimum; rows of 2
+    tokens to the maximum length; one row of the maximum length with rows of 2 tokens.
     """
     random = np.random.default_rng(seed)
     longest = config.max_positions

@@ -237,7 +237,7 @@ def test_an_encoder_is_exported_with_its_pooling(chain, trained, tmp_path):
 
 def test_an_export_beyond_the_tolerance_is_not_written(topic, tmp_path):
     command = ("focus", "export", "--onnx", "--model", topic, "--output", tmp_path / "o", "--tolerance", "1e-9")
-    refuse(*command, says="more than tolerance 1e-09; nothing written")
+    refuse(*command, says="more than the tolerance of 1e-09; nothing was written")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -345,7 +345,7 @@ def test_a_byte_level_tokenizer_goes_all_the_way_to_a_classifier(chain, byte_lev
     inspected = run("focus", "inspect", work / "topic").stdout
     assert "    tokenizer.json: " in inspected
     samples = len(rows(chain / "topic.swa.valid.tsv"))
-    assert f"Warning: valid: {samples} of {samples} texts stand in train, too" in inspected
+    assert f"Warning: valid: {samples} of {samples} texts are also in train" in inspected
     assert "tokenizers" in json.loads((work / "topic" / "focus.json").read_text())["made_by"]
     export = ("focus", "export", "--onnx", "--model", work / "topic", "--output", work / "onnx")
     refuse(*export, says="is tokenized by tokenizer.json; what is served needs a SentencePiece model")

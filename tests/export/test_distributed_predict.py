@@ -90,10 +90,10 @@ def test_a_table_that_does_not_fit_is_told(classifier):
         classifier({"text": np.array(["ka", None], object)})
     with pytest.raises(FocusError, match="two columns 'text'; it has 'text', 'text'"):
         classifier(pandas.DataFrame([["ka", "ta"]], columns=["text", "text"]))
-    with pytest.raises(FocusError, match=r"DataFrame was expected, and a pyarrow\.lib\.Table was given"):
+    with pytest.raises(FocusError, match=r"DataFrame, but a pyarrow\.lib\.Table was given"):
         classifier(pyarrow.table({"text": ["ka"]}))
     for parts in (["ka"], pandas.Series(["ka"])):
-        with pytest.raises(FocusError, match=r"DataFrame was expected, and a builtins\.str was given"):
+        with pytest.raises(FocusError, match=r"DataFrame, but a builtins\.str was given"):
             list(classifier(parts))
     with pytest.raises(FocusError, match=r"a builtins\.str was given"):
         classifier("ka")

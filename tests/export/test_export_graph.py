@@ -233,14 +233,16 @@ def test_a_table_of_more_than_two_gigabytes(tmp_path):
 def test_a_difference_beyond_the_tolerance_is_an_error(model, graphs):
     wrong = cases(model, "mood")
     wrong[5][2]["logits"][0, 0] += 0.5
-    with pytest.raises(FocusError, match=r"differs by 0\.5, more than tolerance 1e-05; nothing written"):
+    with pytest.raises(
+        FocusError, match=r"differs from the original by 0\.5, more than the tolerance of 1e-05; nothing was written"
+    ):
         require_equal(graphs["mood"], wrong, TOLERANCE)
 
 
 def test_not_a_number_is_beyond_any_tolerance(model, graphs):
     broken = cases(model, "mood")
     broken[0][2]["hidden_states"][0, 0, 0] = np.nan
-    with pytest.raises(FocusError, match="differs by nan"):
+    with pytest.raises(FocusError, match="differs from the original by nan"):
         require_equal(graphs["mood"], broken, 1e9)
 
 

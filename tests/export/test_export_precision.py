@@ -176,7 +176,7 @@ def test_a_weight_beyond_float16_is_told(tensors):
     large = {**tensors, name: tensors[name].copy()}
     large[name][0, 0] = -70000
     build_graph(ENCODER, large, served_head("mean"))
-    with pytest.raises(FocusError, match=r"layers\.1\.fc2\.weight has a value of 7e\+04, more than float16 holds"):
+    with pytest.raises(FocusError, match=r"layers\.1\.fc2\.weight has a value of 7e\+04, too large for float16"):
         build_graph(ENCODER, large, served_head("mean"), "fp16")
 
 

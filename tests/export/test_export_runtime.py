@@ -353,9 +353,9 @@ def test_a_truncated_or_damaged_file_is_named(copy, name):
         ({"bos": True}, '"bos" is True'),
         ({"pad": -1}, '"pad" is -1'),
         ({"precision": "int4"}, "\"precision\" is 'int4', not one of fp32, fp16, bf16, int8"),
-        ({"files": {}}, "does not list each file"),
+        ({"files": {}}, "does not list all files"),
         ({"files": dict.fromkeys(FILES, 1)}, 'has no "bytes"'),
-        ({"files": dict.fromkeys({*FILES} - {"model.onnx.data"}, NOTHING)}, "does not list each file"),
+        ({"files": dict.fromkeys({*FILES} - {"model.onnx.data"}, NOTHING)}, "does not list all files"),
         ({"files": dict.fromkeys(("../x", *FILES), NOTHING)}, r"\.\./x"),
     ],
 )
@@ -403,9 +403,9 @@ def test_a_provider_that_is_not_here_is_told(exports):
 
 def test_a_gpu_is_not_done_without_where_it_is_required(exports):
     assert "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
-    with pytest.raises(FocusError, match=r'No GPU: ONNX Runtime has only .* here; the extra "serve-gpu"'):
+    with pytest.raises(FocusError, match=r'No GPU: ONNX Runtime has only .* here; install the extra "serve-gpu"'):
         Predictor(exports["mood"][0], require_gpu=True)
-    with pytest.raises(FocusError, match="No GPU: the CPU was asked for"):
+    with pytest.raises(FocusError, match="No GPU: the provider is cpu"):
         Predictor(exports["mood"][0], provider="cpu", require_gpu=True)
 
 
@@ -413,7 +413,7 @@ def test_an_int8_model_runs_on_the_cpu_alone(exports, tmp_path):
     write_small_export(tmp_path / "int8", "mean", exports["mean"][0] / "sentencepiece.model", "int8")
     assert Predictor(tmp_path / "int8").model.provider == "CPUExecutionProvider"
     for options in ({"require_gpu": True}, {"provider": "cuda"}, {"provider": "tensorrt"}):
-        with pytest.raises(FocusError, match="int8: is an int8 model, which runs on the CPU alone"):
+        with pytest.raises(FocusError, match="int8: is an int8 model, which runs only on a CPU"):
             Predictor(tmp_path / "int8", **options)
 
 
@@ -421,7 +421,7 @@ def test_a_bf16_model_runs_on_a_gpu_alone(exports, tmp_path):
     write_small_export(tmp_path / "bf16", "mean", exports["mean"][0] / "sentencepiece.model", "bf16")
     for options, why in (
         ({}, "ONNX Runtime has only .*CPUExecutionProvider.* here"),
-        ({"provider": "cpu"}, "the CPU was asked for"),
+        ({"provider": "cpu"}, "the provider is cpu"),
         ({"require_gpu": True}, "ONNX Runtime has only"),
     ):
         with pytest.raises(FocusError, match=rf"bf16: is a bf16 model; bf16 needs a GPU of .* No GPU: {why}"):
@@ -430,7 +430,7 @@ def test_a_bf16_model_runs_on_a_gpu_alone(exports, tmp_path):
 
 def test_an_argument_that_makes_no_sense_is_told(exports):
     for options, fault in (
-        ({"threads": -1}, "threads is -1; it has to be at least 1"),
+        ({"threads": -1}, "threads is -1; it must be at least 1"),
         ({"workers": 0}, "workers is 0"),
         ({"token_budget": -5}, "token_budget is -5"),
         ({"provider": "gpu"}, "no provider 'gpu'; choose auto, cpu, cuda, tensorrt"),

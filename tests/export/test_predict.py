@@ -181,7 +181,7 @@ def test_an_unfinished_run_is_of_its_input_model_and_options(tmp_path, exports, 
     with pytest.raises(FocusError, match=r"other\.txt: its first \d+ lines are not those .* remove .*unfinished\.json"):
         predict_file(classifier, other, output)
     for predictor, form in ((embedder, None), (classifier, "txt"), (Predictor(exports["mood"][0]), None)):
-        with pytest.raises(FocusError, match="an unfinished run with another model or options"):
+        with pytest.raises(FocusError, match="is from an unfinished run with another model or other options"):
             predict_file(predictor, source, output, form)
     assert (tmp_path / "out.jsonl.unfinished").read_bytes() == left
     # the same texts under another name, compressed, and with more to come
@@ -194,13 +194,13 @@ def test_a_damaged_unfinished_run_is_told(tmp_path, classifier):
     grown, state = tmp_path / "out.jsonl.unfinished", tmp_path / "out.jsonl.unfinished.json"
     interrupted(classifier, source, output, 200)
     os.truncate(grown, grown.stat().st_size - 1)
-    with pytest.raises(FocusError, match="has lost its end since it was written; remove it and"):
+    with pytest.raises(FocusError, match="is shorter than it was; remove it and"):
         predict_file(classifier, source, output)
     state.write_text('{"job": 1}')
     with pytest.raises(FocusError, match=r"unfinished\.json: damaged"):
         predict_file(classifier, source, output)
     state.unlink()
-    with pytest.raises(FocusError, match="holds what this program did not write"):
+    with pytest.raises(FocusError, match="was not written by this program"):
         predict_file(classifier, source, output)
     grown.unlink()
     assert predict_file(classifier, source, output) == 300
@@ -216,7 +216,7 @@ def test_a_bad_line_can_be_mended_and_a_long_one_truncated(tmp_path, exports, cl
     truncating = Predictor(exports["mood"][0], token_budget=16, truncate=True)
     with pytest.raises(FocusError, match=r"texts\.txt, line 302: not valid UTF-8"):
         predict_file(truncating, source, output)
-    with pytest.raises(FocusError, match="another model or options"):
+    with pytest.raises(FocusError, match="another model or other options"):
         predict_file(classifier, source, output)
     write_lines(source, [*texts[:200], long, *texts[200:], "ka"])
     assert predict_file(truncating, source, output) == 302
@@ -229,14 +229,14 @@ def test_a_fault_before_anything_is_done_leaves_nothing(tmp_path, classifier, em
     with pytest.raises(FocusError, match=r"texts\.txt, line 2: \d+ tokens"):
         predict_file(classifier, source, tmp_path / "out.npy")
     for predictor, name, fault in (
-        (embedder, "out.txt", "txt is none of the formats of this model, which is for embedding: jsonl, npy, parquet"),
-        (classifier, "out.npy.gz", "npy is not written compressed"),
+        (embedder, "out.txt", "txt is not a format of this model. The formats for embedding are jsonl, npy, parquet"),
+        (classifier, "out.npy.gz", "npy cannot be compressed"),
         (
             classifier,
             "out.csv",
-            "out.csv: csv is none of .* classification: jsonl, txt, npy, parquet; give one of these as --format",
+            "out.csv: csv is not .* classification are jsonl, txt, npy, parquet; give one of them as --format",
         ),
-        (classifier, "texts.txt", "is already there"),
+        (classifier, "texts.txt", "already exists"),
     ):
         with pytest.raises(FocusError, match=fault):
             predict_file(predictor, source, tmp_path / name)
@@ -347,7 +347,7 @@ def test_a_kill_at_any_moment_leaves_nothing_for_good(tmp_path, exports, classif
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert names(tmp_path) != sorted(["texts.txt", "whole", *([name] if output.exists() else [])]), "something is left"
     if output.exists():
-        with pytest.raises(FocusError, match="is already there"):
+        with pytest.raises(FocusError, match="already exists"):
             predict_file(classifier, source, output)
     else:
         assert predict_file(classifier, source, output) == 300
@@ -360,7 +360,7 @@ def test_another_file_in_the_place_of_the_output_loses_no_work(tmp_path, classif
     interrupted(classifier, source, output, 200)
     left = names(tmp_path)
     output.write_text("of somebody else")
-    with pytest.raises(FocusError, match="is already there"):
+    with pytest.raises(FocusError, match="already exists"):
         predict_file(classifier, source, output)
     output.unlink()
     assert names(tmp_path) == left

@@ -131,7 +131,7 @@ def test_every_text_has_its_result_in_its_place(kinds: Kinds) -> None:
     found = list(predictor.predict(TEXTS))
     assert found == [expected(kinds, text) for text in TEXTS]
     assert {piece["kind"] for pieces in found for piece in pieces} == set(KINDS)
-    with pytest.raises(FocusError, match="the results of its head, piece_kinds, are no rows of numbers"):
+    with pytest.raises(FocusError, match="the results of its head, piece_kinds, are not rows of numbers"):
         predictor.rows(TEXTS)
 
 
@@ -183,7 +183,7 @@ def test_results_of_any_size_are_written(kinds: Kinds, tmp_path: Path, name: str
 
 def test_a_format_that_the_head_lacks_is_told(kinds: Kinds, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("ka\n")
-    with pytest.raises(FocusError, match=r"npy is none of .* piece_kinds: jsonl, tsv, parquet"):
+    with pytest.raises(FocusError, match=r"npy is not .* piece_kinds are jsonl, tsv, parquet"):
         predict_file(Predictor(kinds.directory), tmp_path / "texts.txt", tmp_path / "out.npy")
 
 
@@ -318,5 +318,7 @@ def test_weights_in_a_file_that_is_not_listed_are_refused(exports, tmp_path):
     changed = model.replace(b"model.onnx.data", b"other.onnx.data", 1)
     (directory / "model.onnx").write_bytes(changed)
     (directory / "other.onnx.data").write_bytes((directory / "model.onnx.data").read_bytes())
-    with pytest.raises(FocusError, match=r"model\.onnx: has weights in 'other\.onnx\.data', which is no file of this"):
+    with pytest.raises(
+        FocusError, match=r"model\.onnx: has weights in 'other\.onnx\.data', which is not a file of this"
+    ):
         read_export(directory)
