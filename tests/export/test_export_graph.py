@@ -234,7 +234,7 @@ def test_a_difference_beyond_the_tolerance_is_an_error(model, graphs):
     wrong = cases(model, "mood")
     wrong[5][2]["logits"][0, 0] += 0.5
     with pytest.raises(
-        FocusError, match=r"differs from the original by 0\.5, more than the tolerance of 1e-05; nothing was written"
+        FocusError, match=r"differs from .* by 0\.5, more than the tolerance of 1e-05; nothing was written"
     ):
         require_equal(graphs["mood"], wrong, TOLERANCE)
 
