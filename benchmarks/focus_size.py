@@ -232,6 +232,15 @@ def compare(name: str, given: Case, slice_size: int | None) -> None:
     print(f"  largest difference to the authors' rows {difference:.1e}", flush=True)
 
 
+HEADING = (
+    "# How time and memory of FOCUS grow",
+    "",
+    "Seconds and memory by the number of tokens of target and source, with synthetic vectors.",
+    "`benchmarks/focus_size.py --curve docs` writes this page; [Results](results.md#cost) explains it.",
+    "",
+)
+
+
 def curve(directory: Path) -> None:
     """Measure ours over the sizes of target and source, and write the table and the plot."""
     targets = {size: grown(size, SOURCE) for size in (8_000, 16_000, 32_000, 64_000, 128_000, 250_000)}
@@ -240,7 +249,7 @@ def curve(directory: Path) -> None:
     lines = ["| target | source | mean support | seconds | MB beyond input and output |", "|---:|---:|---:|---:|---:|"]
     lines += [f"| {size:,} | {SOURCE:,} | {' | '.join(point.cells())} |" for size, point in targets.items()]
     lines += [f"| {TARGET:,} | {size:,} | {' | '.join(point.cells())} |" for size, point in sources.items()]
-    (directory / "growth.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (directory / "growth.md").write_text("\n".join([*HEADING, *lines]) + "\n", encoding="utf-8")
     (directory / "growth.svg").write_text(plot({"target": targets, "source": sources}), encoding="utf-8")
 
 
