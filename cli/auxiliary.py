@@ -23,7 +23,7 @@ from focus_plugin.options import build
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, output: Path, quiet: bool, **values: Any) -> None:
-    """Train auxiliary vectors of the target tokens."""
+    """Train auxiliary embeddings of the target tokens."""
     from focus_plugin.jobs.auxiliary import make_auxiliary
 
     made_of, options = build(VectorInput, values), build(VectorOptions, values)

@@ -13,7 +13,7 @@ from focus_plugin.forecast.forecast import EndOfDryRun
 
 COMMANDS = {
     "vocab": "Train a SentencePiece vocabulary for the target language, or take a published tokenizer.",
-    "auxiliary": "Train auxiliary vectors of the target tokens.",
+    "auxiliary": "Train auxiliary embeddings of the target tokens.",
     "convert": "Give a multilingual encoder the target vocabulary.",
     "explain": "Show which source tokens a target token is made of.",
     "prepare": "Encode text for masked-LM training with fairseq.",

@@ -12,7 +12,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 LARGEST_UNKNOWN_SHARE = 0.01
 LARGEST_MISSING_SHARE = 0.06
 EXAMPLES = 5
-_REMEDY = "Make it again with focus auxiliary, or give --skip-tokenizer-check if you are sure that it fits."
+_ADVICE = "Make it again with focus auxiliary, or give --skip-tokenizer-check if you are sure that it fits."
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def check_names(path: Path, found: NamedVectors, target: Vocabulary) -> None:
         raise FocusError(
             f"{path}: {len(unknown) / len(spelled):.0%} of its words in the target's alphabet are not tokens of the "
             f"target vocabulary, such as {examples}; it seems to be made with another tokenizer. Give vectors of whole "
-            f"words as --word-vectors. {_REMEDY}"
+            f"words as --word-vectors. {_ADVICE}"
         )
 
 
@@ -117,5 +117,5 @@ def check_counts(path: Path, found: NamedVectors, target: Vocabulary, uses: np.n
         examples = ", ".join(repr(target.tokens[i]) for i in missing[np.argsort(-uses[missing])][:EXAMPLES])
         raise FocusError(
             f"{path}: {len(missing) / frequent.sum():.0%} of the frequent tokens of the target vocabulary are not in "
-            f"it, such as {examples}; it seems to be made with another tokenizer. {_REMEDY}"
+            f"it, such as {examples}; it seems to be made with another tokenizer. {_ADVICE}"
         )

@@ -1,4 +1,4 @@
-"""The options for training auxiliary vectors and for reading them from a file."""
+"""The options for training auxiliary embeddings and for reading them from a file."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ OF_FASTTEXT = ("epochs", "negatives", "threads")
 
 @dataclass(frozen=True, kw_only=True)
 class VectorInput:
-    """The input for training auxiliary vectors."""
+    """The input for training auxiliary embeddings."""
 
     corpus: tuple[Path, ...] = option(
         help="Text of the target language: a file or a pattern; may be given several times."
@@ -25,7 +25,7 @@ class VectorInput:
 
 @dataclass(frozen=True, kw_only=True)
 class VectorOptions:
-    """How auxiliary vectors are trained on text.
+    """How auxiliary embeddings are trained on text.
 
     The defaults of fastText's options are those of the FOCUS paper (section 4.1 and the authors' code). threads: with
     one thread, the same text always gives the same vectors. With more, fastText is faster, but each run differs.
@@ -34,12 +34,14 @@ class VectorOptions:
     trainer: str = option(
         NEIGHBORS,
         choices=(NEIGHBORS, FASTTEXT),
-        help="How auxiliary vectors are trained: from counts of neighbouring tokens, or by fastText as in the paper.",
+        help="Train auxiliary embeddings from counts of neighbouring tokens, or by fastText as in the paper.",
     )
     sample_mb: int = option(
-        256, minimum=0, help="Megabytes of --corpus to train auxiliary vectors on, a sample drawn with --seed; 0: all."
+        256,
+        minimum=0,
+        help="Megabytes of --corpus to train auxiliary embeddings on, a sample drawn with --seed; 0: all.",
     )
-    dimension: int = option(100, flag="dim", minimum=1, maximum=10_000, help="Dimension of the auxiliary vectors.")
+    dimension: int = option(100, flag="dim", minimum=1, maximum=10_000, help="Dimension of the auxiliary embeddings.")
     minimum_count: int = option(
         10, flag="min-count", minimum=1, maximum=10**9, help="Tokens that occur less often get no vector of their own."
     )

@@ -1,4 +1,4 @@
-"""Trains auxiliary vectors with the trainer that the options name."""
+"""Trains auxiliary embeddings with the trainer that the options name."""
 
 from pathlib import Path
 

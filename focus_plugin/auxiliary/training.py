@@ -1,4 +1,4 @@
-"""The input of a trainer of auxiliary vectors."""
+"""The input of a trainer of auxiliary embeddings."""
 
 import sys
 from collections.abc import Iterator

@@ -64,4 +64,4 @@ def _read(path: Path, target: Vocabulary) -> NamedVectors:
             return read_npz(path, target)
         case ".safetensors":
             return read_safetensors(path, target)
-    raise FocusError(f"{path}: auxiliary vectors are read from {', '.join(KINDS)} files.")
+    raise FocusError(f"{path}: auxiliary embeddings are read from {', '.join(KINDS)} files.")

@@ -10,15 +10,15 @@ from focus_plugin.errors import FocusError
 SAME = ("xlm-roberta", "roberta", "camembert")  # one architecture under three names
 _PRE_NORM = "normalizes before its blocks and not after them"
 _OTHER = {
-    "albert": "uses one layer again and again",
+    "albert": "has the same weights in all layers",
     "bert": "has another epsilon in its layer norms, 1e-12",
-    "big_bird": "attends to some tokens only",
+    "big_bird": "has sparse attention",
     "deberta": "attends by relative positions",
     "deberta-v2": "attends by relative positions, as mDeBERTa and DeBERTa v3 do",
     "distilbert": "has another epsilon in its layer norms, 1e-12",
     "electra": "has no masked-LM head: it was trained to find replaced tokens",
     "eurobert": "has rotary positions and gated feed-forward blocks",
-    "longformer": "attends to some tokens only",
+    "longformer": "has sparse attention",
     "modernbert": "has rotary positions and gated feed-forward blocks",
     "mpnet": "attends by relative positions",
     "roberta-prelayernorm": _PRE_NORM,

@@ -1,4 +1,4 @@
-"""The shape of an encoder: what has to be known besides its weights to run it."""
+"""The shape of an encoder: the sizes that are needed to run it, in addition to its weights."""
 
 from dataclasses import dataclass
 

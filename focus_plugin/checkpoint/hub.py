@@ -45,7 +45,7 @@ def locate(source: Path, phase: Phase = no_phase, verbose: bool = False) -> Loca
             "pip install 'focus-fairseq[hub]'."
         ) from error
     model, revision = named["model"], named["revision"]
-    with phase(f"Fetching {source}", 1), _told(source, model, revision), _bars(verbose):
+    with phase(f"Fetching {source}", 1), _as_focus_error(source, model, revision), _progress_bars(verbose):
         directory = Path(snapshot_download(model, revision=revision, allow_patterns=_DESCRIPTION))
         same_architecture(path := directory / CONFIG, read_json(path))
         for patterns in (_SAFETENSORS, _PICKLES):
@@ -62,7 +62,7 @@ def _has_weights(directory: Path) -> bool:
 
 
 @contextmanager
-def _told(source: Path, model: str, revision: str | None) -> Iterator[None]:
+def _as_focus_error(source: Path, model: str, revision: str | None) -> Iterator[None]:
     """Turn any exception of the Hub's client into a FocusError."""
     from huggingface_hub import constants, errors
 
@@ -93,7 +93,7 @@ def _told(source: Path, model: str, revision: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _bars(shown: bool) -> Iterator[None]:
+def _progress_bars(shown: bool) -> Iterator[None]:
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     before = are_progress_bars_disabled()

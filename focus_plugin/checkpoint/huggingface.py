@@ -77,8 +77,8 @@ def write_huggingface(
 ) -> None:
     """Write an encoder as transformers has XLM-R: ``config.json``, ``model.safetensors`` and the tokenizer's files.
 
-    ``head_tensors``: by the names that ``head`` gives those of transformers for. ``tokenizer``: the SentencePiece model
-    of the checkpoint's vocabulary. Raises FocusError where it is of a kind that transformers lacks.
+    ``head_tensors``: the tensors of the head, by the keys of ``head.tensors``. ``tokenizer``: the SentencePiece model
+    of the checkpoint's vocabulary. Raises FocusError if transformers does not support this kind of model.
     """
     from safetensors.torch import save_file
 
@@ -90,7 +90,7 @@ def write_huggingface(
     weights = {name: tensor.contiguous() for name, tensor in renamed.items()}
     weights["roberta.embeddings.token_type_embeddings.weight"] = torch.zeros(1, config.width)
     if config.untied and head.masked_lm:
-        weights["lm_head.decoder.bias"] = weights["lm_head.bias"].clone()  # another tensor there, where not tied
+        weights["lm_head.decoder.bias"] = weights["lm_head.bias"].clone()  # a separate tensor there if not tied
     save_file(weights, directory / WEIGHTS, {"format": "pt"})
     write_json(directory / CONFIG, {**_config(config, vocabulary, head.architecture), **head.config})
     library.save(str(directory / TOKENIZER_JSON))
@@ -182,7 +182,7 @@ def _take_output(
     if not config.tied and OUTPUT_EMBEDDING not in tensors:
         raise FocusError(
             f"{path}: tie_word_embeddings is False, but the weights have no lm_head.decoder.weight; transformers would "
-            "draw one at random."
+            "initialize it at random."
         )
     if (bias := weights.get("lm_head.decoder.bias")) is not None:
         tensors[OUTPUT_BIAS] = bias

@@ -161,7 +161,7 @@ def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
 def _vectors(training: VectorTraining, held: int) -> Step:
     tokens = len(training.target)
     return Step(
-        name="Training auxiliary vectors",
+        name="Training auxiliary embeddings",
         seconds=lambda _: vector_seconds(training),
         memory=held + vector_memory(training, tokens),
         elsewhere=((training.scratch, sum(vector_disk(training, tokens))),),

@@ -1,4 +1,4 @@
-"""What training auxiliary vectors takes."""
+"""What training auxiliary embeddings takes."""
 
 import tempfile
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Auxiliary vectors as a file of their own, for fairseq-train --focus-auxiliary or another conversion."""
+"""Auxiliary embeddings as a file of their own, for fairseq-train --focus-auxiliary or another conversion."""
 
 from pathlib import Path
 
@@ -56,5 +56,5 @@ def make_auxiliary(
             with whole_file(output) as path:
                 (scratch / "model.bin").replace(path)
     else:
-        raise FocusError(f"{output}: auxiliary vectors are written as .bin or .safetensors.")
+        raise FocusError(f"{output}: auxiliary embeddings are written as .bin or .safetensors.")
     return int((vectors.vectors.any(axis=1) & ~vectors.rare).sum()), len(target)

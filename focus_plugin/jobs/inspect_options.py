@@ -15,8 +15,8 @@ class ComparedTexts:
         help="Instead of a directory: text to train on, to compare with --valid and --test. A file or a pattern; may "
         "be given several times.",
     )
-    valid: tuple[Path, ...] = option((), help="Text to validate on, likewise.")
-    test: tuple[Path, ...] = option((), help="Text to test on, likewise.")
+    valid: tuple[Path, ...] = option((), help="Text to validate on, given as --train is.")
+    test: tuple[Path, ...] = option((), help="Text to test on, given as --train is.")
     text_column: str | None = option(
         None, help="Compare the cells of this column of tab-separated tables with a header, instead of lines."
     )

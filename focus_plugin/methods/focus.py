@@ -30,7 +30,7 @@ class FocusOptions(MatchingOptions):
 def focus(given: Given) -> "Mixing":
     """The mixing matrix of FOCUS.
 
-    Overlapping tokens keep their rows. A new token with an auxiliary vector is weighted over the overlapping tokens
+    Overlapping tokens keep their rows. A new token with an auxiliary embedding is weighted over the overlapping tokens
     with a vector of their own by the sparsemax of the cosine similarities. Raises FocusError if no overlapping token
     has a vector.
     """
@@ -58,8 +58,8 @@ def focus(given: Given) -> "Mixing":
 def _nothing_to_mix(overlapping: bool) -> str:
     if overlapping:
         return (
-            "No token that both vocabularies hold has an auxiliary vector, so FOCUS has nothing to mix. Check that "
-            "the auxiliary vectors were made with the target vocabulary, on text of the target language."
+            "No token that both vocabularies hold has an auxiliary embedding, so FOCUS has nothing to mix. Check that "
+            "the auxiliary embeddings were made with the target vocabulary, on text of the target language."
         )
     return (
         "Source and target vocabulary have only special tokens in common, so FOCUS has nothing to mix. Check "
@@ -70,7 +70,7 @@ def _nothing_to_mix(overlapping: bool) -> str:
 
 METHOD = Method(
     name="focus",
-    summary="New tokens are sparse mixtures of the overlapping tokens most similar in auxiliary vectors.",
+    summary="New tokens are sparse mixtures of the overlapping tokens most similar in auxiliary embeddings.",
     paper="Dobler & de Melo, FOCUS, EMNLP 2023, https://aclanthology.org/2023.emnlp-main.829",
     make=focus,
     options=FocusOptions,

@@ -1,4 +1,4 @@
-"""The baseline: copies and random rows."""
+"""The baseline: copied rows and random rows."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ def random(given: Given) -> "Mixing":
 
 METHOD = Method(
     name="random",
-    summary="Overlapping tokens keep their rows; all others are filled: the baseline.",
+    summary="The baseline: overlapping tokens keep their rows, and all others are filled.",
     make=random,
     options=MatchingOptions,
 )

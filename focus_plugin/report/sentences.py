@@ -38,7 +38,7 @@ def _flat(figures: Figures) -> list[str]:
     if not figures.similarities or mean < min(MANY_ANCHORS, LARGE_SHARE * anchors):
         return []
     return [
-        f"The auxiliary vectors of different tokens are almost equal: a mixture has {mean:,.0f} of {anchors:,} "
+        f"The auxiliary embeddings of different tokens are almost equal: a mixture has {mean:,.0f} of {anchors:,} "
         "possible anchors on average, so most mixtures are close to the mean of all. Train the vectors on more text."
     ]
 
@@ -49,12 +49,12 @@ def _unknown(figures: Figures) -> list[str]:
         return ["The method made no embeddings. All tokens that are not in the source's vocabulary were filled."]
     if rows.filled < MANY_FILLED * rows.total:
         return []
-    share = f", {_percent(text.filled, text.total)} of the tokens of {text.label}" if text and text.total else ""
+    share = f" ({_percent(text.filled, text.total)} of the tokens of {text.label})" if text and text.total else ""
     if not figures.similarities:
         return [f"The method made nothing for {_part(rows.filled, rows.total)} of the tokens{share}; they were filled."]
     return [
-        f"{_part(rows.filled, rows.total)} of the tokens{share}, had no auxiliary vector, mostly because they are too "
-        "rare in the text. Give more text, lower --min-count, or use a smaller vocabulary."
+        f"{_part(rows.filled, rows.total)} of the tokens{share} had no auxiliary embedding, mostly because they are "
+        "too rare in the text. Give more text, lower --min-count, or use a smaller vocabulary."
     ]
 
 

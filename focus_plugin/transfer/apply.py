@@ -24,7 +24,7 @@ class Transfer:
 
     tensors: the tensors of the checkpoint, with rows for the target's tokens. origins: where each row came from.
     weights: the mixtures, shape (target, source); None if they have more than LARGEST_KEPT entries, which happens if
-    all auxiliary vectors are similar. convex: see ``Mixing``.
+    all auxiliary embeddings are similar. convex: see ``Mixing``.
     """
 
     tensors: dict[str, Tensor]

@@ -83,7 +83,7 @@ def initialize(
 
 @contextmanager
 def _full_products() -> Iterator[None]:
-    """Multiply in float32 whatever the process chose for its training: the same options give the same weights."""
+    """Compute products in float32, even in a process that trains with less precision, so that weights are the same."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -26,12 +26,12 @@ class ConversionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InitializationOptions:
-    """The options of every initialization, whatever its method. A method that needs auxiliary vectors gets them from
+    """The options of every initialization, whatever its method. A method that needs auxiliary embeddings gets them from
     ``auxiliary`` or ``word_vectors``; without these they are trained on ``corpus``."""
 
     corpus: tuple[Path, ...] = option(
         (),
-        help="Text of the target language, to train auxiliary vectors on and to fit the output bias to: a file or a "
+        help="Text of the target language, to train auxiliary embeddings on and to fit the output bias to: a file or a "
         "pattern; may be given several times.",
     )
     auxiliary: Path | None = option(
@@ -47,7 +47,8 @@ class InitializationOptions:
     fill: str = option(
         "normal",
         choices=("normal", "mean"),
-        help="How to fill the other rows: drawn from the normal distribution of the source's rows, or their mean.",
+        help="How to fill rows that the method does not make: drawn from the normal distribution of the source's rows, "
+        "or their mean.",
     )
     calibrate: int = option(16_384, minimum=0, help="Tokens of --corpus to fit the output bias on; 0: do not fit it.")
     rank_bias: bool = option(
@@ -143,7 +144,7 @@ def initialization(
 
 
 def trains_vectors(how: Initialization) -> bool:
-    """Whether auxiliary vectors are trained on the corpus."""
+    """Whether auxiliary embeddings are trained on the corpus."""
     options = how.options
     given = options.matrix or options.auxiliary or options.word_vectors
     return Need.VECTORS in how.method.needs and not given
@@ -183,8 +184,8 @@ def _require_enough(made: Initialization, prefix: str) -> None:
         return
     if Need.VECTORS in needs and not (given or options.corpus):
         raise FocusError(
-            f"The method {made.method.name!r} needs auxiliary vectors: give {prefix}corpus (target text), or a file of "
-            f"them as {prefix}auxiliary (of tokens) or {prefix}word-vectors (of words)."
+            f"The method {made.method.name!r} needs auxiliary embeddings: give {prefix}corpus (target text), or a file "
+            f"of them as {prefix}auxiliary (of tokens) or {prefix}word-vectors (of words)."
         )
     if Need.TEXT in needs and not options.corpus:
         raise FocusError(f"The method {made.method.name!r} needs {prefix}corpus, text of the target language.")

@@ -14,11 +14,11 @@ from focus_plugin.vocabulary.readers import parse_sentencepiece
 from focus_plugin.vocabulary.tokenizers import processor_tokenizer
 from focus_plugin.vocabulary.training import SizeError, train_unigram
 
-RARE = 10  # a token that occurs less often has no auxiliary vector of its own, as in section 4.1 of the FOCUS paper
+RARE = 10  # a token that occurs less often has no auxiliary embedding of its own, as in section 4.1 of the FOCUS paper
 WORTHWHILE_SAVING = 0.03  # of the tokens of the text, for a vocabulary twice as large
 BASE_WIDTH = 768  # of XLM-R base
 _SPECIALS = 3  # <unk> <s> </s>, which are pieces of the SentencePiece model
-_BESIDES = 2  # <pad> <mask>, which are tokens of the encoder, but not pieces of the SentencePiece model
+_OTHER_TOKENS = 2  # <pad> <mask>, which are tokens of the encoder, but not pieces of the SentencePiece model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,11 @@ class ModelShape:
 
     def embedding_mb(self, size: int) -> float:
         """Megabytes (10^6 bytes) of the token embeddings in float32 for a vocabulary of ``size`` pieces."""
-        return 4e-6 * (size + _BESIDES) * self.width * (2 if self.untied else 1)
+        return 4e-6 * (size + _OTHER_TOKENS) * self.width * (2 if self.untied else 1)
 
     def model_mb(self, size: int) -> float | None:
         """Megabytes (10^6 bytes) of all parameters in float32; None if ``other`` is None."""
-        return None if self.other is None else self.embedding_mb(size) + 4e-6 * (self.other + size + _BESIDES)
+        return None if self.other is None else self.embedding_mb(size) + 4e-6 * (self.other + size + _OTHER_TOKENS)
 
 
 @dataclass(frozen=True, kw_only=True)

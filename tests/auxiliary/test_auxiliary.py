@@ -1,4 +1,4 @@
-"""Auxiliary vectors: from every kind of file, of tokens and of words, and what is refused."""
+"""Auxiliary embeddings: from every kind of file, of tokens and of words, and what is refused."""
 
 import json
 import resource

@@ -23,7 +23,7 @@ def test_a_dry_run_of_a_conversion_says_what_the_conversion_takes(
     said = run(*command, "--output", output, "--dry-run").stdout.splitlines()
     assert snapshot(release.parent) == before
     assert not list(tmp_path.iterdir())
-    of_focus = ["Training auxiliary vectors", "Making rows", "Fitting the output bias"]
+    of_focus = ["Training auxiliary embeddings", "Making rows", "Fitting the output bias"]
     names = ["Reading the input", *(["Making rows"] if options else of_focus), "Writing encoder and report"]
     assert [line.split("  ")[0] for line in said[1:-2]] == names
     what = ConversionOptions(source=release, vocabulary=vocabulary)
@@ -39,5 +39,5 @@ def test_a_dry_run_of_a_conversion_says_what_the_conversion_takes(
     said = run(*command, "--output", output, "--dry-run").stdout
     assert said.startswith(f"{output}: already made")
     said = run(*command, "--output", tmp_path / "again", "--dry-run").stdout
-    assert "Training auxiliary vectors" not in said, "they are in the cache now"
+    assert "Training auxiliary embeddings" not in said, "they are in the cache now"
     refuse(*command, "--output", release, "--dry-run", says="already holds")

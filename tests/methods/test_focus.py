@@ -155,7 +155,7 @@ def test_an_overlap_without_vectors_is_told():
     source, target = vocabularies(3, 2, 2)
     auxiliary = np.zeros((len(target), 4), dtype=np.float32)
     auxiliary[target.ids["t1"]] = 1
-    with pytest.raises(FocusError, match=r"has an auxiliary vector, so FOCUS has nothing to mix\. Check"):
+    with pytest.raises(FocusError, match=r"has an auxiliary embedding, so FOCUS has nothing to mix\. Check"):
         focus(source, target, TokenVectors.of(auxiliary))
     apart, _ = vocabularies(0, 5, 0)
     with pytest.raises(FocusError, match=r"only special tokens in common.* Check .*--match-fuzzy"):

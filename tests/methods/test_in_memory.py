@@ -147,7 +147,7 @@ def test_a_vocabulary_without_special_tokens_is_taken(source_text, target_text, 
     ("options", "says"),
     [
         ({"corpus": "x.txt", "colour": 3}, "There is no option colour; the method 'focus' takes corpus"),
-        ({}, r"needs auxiliary vectors: give corpus \(target text\), or a file of them as auxiliary"),
+        ({}, r"needs auxiliary embeddings: give corpus \(target text\), or a file of them as auxiliary"),
         ({"corpus": "absent.txt"}, "absent.txt: no such file"),
         ({"method": "pieces", "auxiliary": "x"}, "auxiliary has no effect with method pieces"),
         ({"method": "random", "corpus": "x.txt", "calibrate": 100}, "calibrate needs the source model"),

@@ -129,7 +129,7 @@ def test_the_source_is_read_once(built):
     [
         (["--focus-method", "absent"], "FocusError: There is no method 'absent'"),
         (["--focus-method", "random", "--focus-norm", "source"], "unrecognized arguments: --focus-norm"),
-        ([], "FocusError: The method 'focus' needs auxiliary vectors: give --focus-corpus (target text)"),
+        ([], "FocusError: The method 'focus' needs auxiliary embeddings: give --focus-corpus (target text)"),
         (["--focus-method", "random", "--focus-paper"], "declares no published settings; leave out --focus-paper"),
         (
             ["--focus-matrix", "x", "--focus-match-fuzzy"],

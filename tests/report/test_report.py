@@ -218,7 +218,7 @@ def test_a_flat_space_and_missing_vectors_are_warned_of():
     )
     few = clusters.copy()
     few[4:34] = 0
-    assert re.search(r"33 \(35.5 %\) of the tokens, .* of the corpus, had no auxiliary vector", warned(few))
+    assert re.search(r"33 \(35.5 %\) of the tokens \(.* of the corpus\) had no auxiliary embedding", warned(few))
 
 
 def test_a_large_support_is_warned_of_whatever_its_share():
@@ -242,7 +242,9 @@ def test_a_conversion_without_mixtures_says_so():
 def test_learned_rows_are_told_of_and_not_warned_of():
     origins = random_origins([COPIED, LEARNED, LEARNED, FILLED], 1, 9)
     found = figures(origins, Vocabulary.of(["a", "b", "c", "d"]), np.array([1, 3, 0, 4]), {})
-    part = "The method made nothing for 1 (25.0 %) of the tokens, 50.0 % of the tokens of the corpus; they were filled."
+    part = (
+        "The method made nothing for 1 (25.0 %) of the tokens (50.0 % of the tokens of the corpus); they were filled."
+    )
     assert warnings(found) == [part]
     said = " ".join(summary(found, "mean"))
     assert "0 (0.0 %) are mixtures, 2 (50.0 %) were learned by the method, and 1 (25.0 %) were filled (mean)" in said
