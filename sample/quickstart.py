@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 WORK = Path("quickstart")
 SOURCE = HERE / "source"
 TEXT = WORK / "text"
-TRAINING = ("--updates", 300, "--lr", "1e-3", "--batch-tokens", 4096, "--device-tokens", 4096, "--validate-every", 100)
+TRAINING = ("--updates", 300, "--batch-tokens", 4096, "--device-tokens", 4096, "--validate-every", 100)
 
 
 def run(*command: object) -> str:

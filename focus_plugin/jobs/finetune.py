@@ -23,6 +23,7 @@ from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
 from focus_plugin.options import settings
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices
+from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.release import Trained, TrainingJob, train_release
 from focus_plugin.training.watcher import Watcher
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
@@ -149,7 +150,7 @@ def _training(
     updates_per_epoch = math.ceil(samples / options.batch_size)
     schedule = Schedule(
         updates=options.epochs * updates_per_epoch,
-        learning_rate=options.learning_rate,
+        recipe=Recipe(learning_rate=options.learning_rate),
         validate_every=updates_per_epoch,
         seed=options.seed,
     )

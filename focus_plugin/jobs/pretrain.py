@@ -17,13 +17,20 @@ from focus_plugin.jobs.prepare import require_text
 from focus_plugin.manifest import Manifest, expect_kind
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.options import settings
-from focus_plugin.training.commands import Schedule, Training, check_extra, devices, last_setting, on_gpu
+from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
+from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.release import Trained, TrainingJob, train_release
 from focus_plugin.training.watcher import Watcher
+from focus_plugin.training.words import last_setting
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 
 KIND = "encoder checkpoint"
+_RATE_TIMES_WIDTH = 0.128  # 5e-4 for the 256 wide encoder it was found on, and 1.7e-4 for XLM-R base
+_NOT_WITH_ADAPT = dict.fromkeys(
+    ("--memory-efficient-fp16", "--memory-efficient-bf16"), "its optimizer needs --recipe plain"
+)
+_PLAIN_RATE = 5e-5  # Dobler & de Melo 2023, appendix A
 
 
 def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
@@ -33,7 +40,7 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
     """
     require_text(job.data, "train", "valid")
     require_release(job.init)
-    check_extra(job.extra, job.cpu)
+    check_extra(job.extra, job.cpu, {} if job.recipe == "plain" else _NOT_WITH_ADAPT)
     dictionary, tokenizer = vocabulary_files(job.data)
     source = read_checkpoint(job.init)
     if source.vocabulary != read_dictionary(dictionary):
@@ -118,7 +125,7 @@ def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
 def _training(job: Pretraining, config: EncoderConfig) -> Training:
     schedule = Schedule(
         updates=job.updates,
-        learning_rate=job.learning_rate,
+        recipe=_recipe(job, config.width),
         validate_every=job.updates_between_validations,
         accumulate=max(1, round(job.batch_tokens / (job.device_tokens * devices(job.cpu)))),
         seed=job.seed,
@@ -131,4 +138,15 @@ def _training(job: Pretraining, config: EncoderConfig) -> Training:
         task=masked_lm_task(config, job.device_tokens, job.extra),
         cpu=job.cpu,
         extra=job.extra,
+    )
+
+
+def _recipe(job: Pretraining, width: int) -> Recipe:
+    if job.recipe == "plain":
+        return Recipe(learning_rate=job.learning_rate or _PLAIN_RATE)
+    return Recipe(
+        learning_rate=job.learning_rate or _RATE_TIMES_WIDTH / width,
+        embedding_ratio=job.embedding_lr_ratio,
+        dropout=0.0,
+        optimizer="focus_adam",
     )

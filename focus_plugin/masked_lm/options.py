@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from focus_plugin.options import option
-from focus_plugin.training.options import cpu_option, learning_rate_option, seed_option
+from focus_plugin.training.options import cpu_option, seed_option
 
 _LONGEST_WITHOUT_VALIDATION = 1_000
 
@@ -21,7 +21,23 @@ class Pretraining:
     data: Path
     init: Path = option(help="Encoder to start from: a directory made by focus convert.")
     updates: int = option(10_000, minimum=1, help="Optimizer steps.")
-    learning_rate: float = learning_rate_option(5e-5)
+    recipe: str = option(
+        "adapt",
+        choices=("adapt", "plain"),
+        help="adapt: for an encoder with a new vocabulary. plain: one learning rate for all weights, and dropout.",
+    )
+    learning_rate: float | None = option(
+        None,
+        flag="lr",
+        minimum=0,
+        help="Learning rate of the encoder's body at its peak. By default 0.128 divided by the encoder's width, and "
+        "5e-5 with --recipe plain.",
+    )
+    embedding_lr_ratio: float = option(
+        10.0,
+        minimum=0,
+        help="Learning rate of embeddings and output bias, as a multiple of that of the body; with --recipe adapt.",
+    )
     batch_tokens: int = option(32_768, minimum=1, help="Tokens of one update.")
     device_tokens: int = option(8_192, minimum=1, help="Tokens in one batch on one device.")
     validate_every: int | None = option(

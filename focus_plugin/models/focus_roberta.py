@@ -28,6 +28,8 @@ from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.mixing.discovery import find_method
+from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
+from focus_plugin.optimization.groups import mark_groups
 from focus_plugin.transfer.arguments import PREFIX, add_options, given, peek
 from focus_plugin.transfer.initialize import Target, check_finite, initialize, require_device
 from focus_plugin.transfer.options import (
@@ -93,6 +95,7 @@ class FocusRobertaModel(RobertaModel):
         Raises FocusError, on every rank, if the source does not fit.
         """
         model: FocusRobertaModel = super().build_model(args, task)
+        mark_groups(model)
         if not getattr(args, "focus_built", False):
             # The mark is saved with every checkpoint: what is built from one takes its weights from there.
             args.focus_built = True

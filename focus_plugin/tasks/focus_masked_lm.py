@@ -5,16 +5,24 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion
-from fairseq.data import FairseqDataset, PrependTokenDataset, TokenBlockDataset, data_utils
+from fairseq.data import (
+    FairseqDataset,
+    PrependTokenDataset,
+    RightPadDataset,
+    SortDataset,
+    TokenBlockDataset,
+    data_utils,
+)
 from fairseq.data.shorten_dataset import maybe_shorten_dataset
 from fairseq.logging import metrics
 from fairseq.models import BaseFairseqModel
 from fairseq.tasks import register_task
 from fairseq.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
 
-from focus_plugin.masked_lm.samples import Lines
+from focus_plugin.masked_lm.samples import BERT, Lines, MaskedSamples, Masking
 from focus_plugin.numpy_compat import restore_numpy_compat
 from focus_plugin.trusted import trust_fairseq_checkpoints
 
@@ -25,6 +33,9 @@ restore_numpy_compat()
 @register_task("focus_masked_lm", dataclass=MaskedLMConfig)
 class FocusMaskedLMTask(MaskedLMTask):
     """Masked LM that also logs ``nats``, the mean loss of a predicted token, and ``predicted``, their number.
+
+    Special tokens are not predicted. However a training masks, validation masks as BERT, with one seed: the losses of
+    two trainings can be compared.
 
     Samples are no longer than the encoder reads, whatever ``--tokens-per-sample`` says: fairseq would leave them out.
     Blank lines separate the documents of ``--sample-break-mode complete_doc``; of other samples they are no part.
@@ -62,6 +73,17 @@ class FocusMaskedLMTask(MaskedLMTask):
             break_mode=self.cfg.sample_break_mode,
         )
         return PrependTokenDataset(samples, self.source_dictionary.bos())
+
+    def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **_: Any) -> None:
+        """Load a text as samples with their targets, in an order that the seed draws."""
+        cfg = self.cfg
+        samples = self._load_dataset_split(split, epoch, combine)
+        trained = Masking(cfg.mask_prob, cfg.leave_unmasked_prob, cfg.random_token_prob, cfg.mask_whole_words, cfg.seed)
+        masking = trained if split == "train" else BERT
+        read, targets = (MaskedSamples(samples, self.dictionary, masking, wanted) for wanted in (False, True))
+        order = np.random.RandomState(cfg.seed).permutation(len(samples))
+        padded = RightPadDataset(targets, pad_idx=self.dictionary.pad())
+        self.datasets[split] = SortDataset(self._regular_dataset(read, padded), sort_order=[order, samples.sizes])
 
     def reduce_metrics(self, logging_outputs: Sequence[Mapping[str, Any]], criterion: FairseqCriterion) -> None:
         """Log what fairseq logs, and the loss as papers state it, with digits enough to compare runs by."""

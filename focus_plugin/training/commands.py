@@ -1,11 +1,8 @@
 """The ``fairseq-train`` command of a training."""
 
-import math
-from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 
@@ -13,6 +10,8 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.errors import FocusError
 from focus_plugin.training.process import script
+from focus_plugin.training.recipe import Recipe
+from focus_plugin.training.words import last_setting
 
 USER_DIR = str(Path(__file__).parents[1])
 _NEVER = "1000000000"  # epochs: what is not to happen at the end of each
@@ -26,20 +25,17 @@ _NOT_FOR_USERS = {
     "--no-save": "the result is made of a checkpoint",
 }
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How long and how fast to train.
 
-    updates: optimizer steps. learning_rate: at its peak, after the first 6 % of the updates; it then falls
-    linearly to zero. validate_every: updates between two validations, each of which saves a checkpoint.
-    accumulate: batches whose gradients make one update. seed: of masking, dropout and order.
+    updates: optimizer steps. recipe: see ``Recipe``. validate_every: updates between two validations, each of which
+    saves a checkpoint. accumulate: batches whose gradients make one update. seed: of masking, dropout and order.
     """
 
     updates: int
-    learning_rate: float
+    recipe: Recipe
     validate_every: int
     accumulate: int = 1
     seed: int = 1
@@ -71,6 +67,7 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
     return [
         *(script("fairseq-train"), str(training.data), "--user-dir", USER_DIR, "--arch", "focus_roberta"),
         *_shape(training.config),
+        *training.schedule.recipe.options(training.schedule.updates, training.extra),
         *_schedule(training.schedule, last_setting(training.extra, "--max-epoch", int)),
         *("--finetune-from-model", str(training.init), "--save-dir", str(save_dir)),
         *("--required-batch-size-multiple", "1"),  # by default fairseq leaves out those samples that are left over
@@ -100,14 +97,6 @@ def devices(cpu: bool) -> int:
     return max(1, torch.cuda.device_count()) if on_gpu(cpu) else 1
 
 
-def last_setting(words: Sequence[str], option: str, kind: Callable[[str], T]) -> T | None:
-    """What ``words`` set ``option`` to, where they set it last; None where they do not."""
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument(option, dest="setting", type=kind)
-    setting: T | None = parser.parse_known_args(words)[0].setting
-    return setting
-
-
 def _shape(config: EncoderConfig) -> Iterator[str]:
     for name, value in fairseq_shape(config).items():
         if value is not False:
@@ -117,17 +106,6 @@ def _shape(config: EncoderConfig) -> Iterator[str]:
 def _schedule(schedule: Schedule, last_epoch: int | None) -> Iterator[str]:
     every, epochs = schedule.validate_every, last_epoch or _NEVER
     options = {
-        "optimizer": "adam",
-        "adam-betas": "(0.9, 0.98)",
-        "adam-eps": "1e-6",
-        "weight-decay": "0.01",
-        "clip-norm": "1.0",
-        "dropout": "0.1",
-        "attention-dropout": "0.1",
-        "lr": schedule.learning_rate,
-        "lr-scheduler": "polynomial_decay",
-        "warmup-updates": math.ceil(0.06 * schedule.updates),
-        "total-num-update": schedule.updates,
         "max-update": schedule.updates,
         "update-freq": schedule.accumulate,
         "seed": schedule.seed,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.training.checkpoints import BEST, mend_last_checkpoint, updates_done
-from focus_plugin.training.commands import last_setting
 from focus_plugin.training.log import TrainingStep, read_step
 from focus_plugin.training.process import run_logged
+from focus_plugin.training.words import last_setting
 
 
 def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object], *locks: int) -> None:

@@ -14,6 +14,7 @@ from focus_plugin.checkpoint.weights import load_pickled
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.training.commands import Schedule, Training, train_command
+from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.run import run_training
 from focus_plugin.trusted import trusted_globals
 
@@ -70,7 +71,7 @@ def test_training_refuses_it_too(
         data=tmp_path,
         init=malicious,
         config=CONFIG,
-        schedule=Schedule(updates=1, learning_rate=1e-3, validate_every=1),
+        schedule=Schedule(updates=1, recipe=Recipe(learning_rate=1e-3), validate_every=1),
         task=masked_lm_task(CONFIG, 100),
         cpu=True,
         extra=("--disable-validation",),

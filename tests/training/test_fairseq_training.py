@@ -29,6 +29,7 @@ from focus_plugin.manifest import describe, write_manifest
 from focus_plugin.training.checkpoints import BEST
 from focus_plugin.training.commands import Schedule, Training, check_extra, train_command
 from focus_plugin.training.log import TrainingStep
+from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.resume import resumable
 from focus_plugin.training.run import run_training
 
@@ -58,7 +59,7 @@ def _training(world: World, data: Path, updates: int, *extra: str, cpu: bool = T
         data=data,
         init=world.source / "model.pt",
         config=CONFIG,
-        schedule=Schedule(updates=updates, learning_rate=3e-3, validate_every=20),
+        schedule=Schedule(updates=updates, recipe=Recipe(learning_rate=3e-3), validate_every=20),
         task=masked_lm_task(CONFIG, 1000, extra),
         cpu=cpu,
         extra=extra,

@@ -1,0 +1,54 @@
+"""How a training changes the weights: optimizer, learning rates, dropout, schedule.
+
+The recipe ``adapt`` is for an encoder whose vocabulary is new: its embeddings and its output bias have to move much
+further than its body, so they have a learning rate of their own, and nothing is dropped, since a text that is read
+once or a few times is not learned by heart. What each part gains is in docs/results.md. The recipe ``plain`` is what
+is usual for RoBERTa: one learning rate for all weights, and a dropout of 0.1.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from focus_plugin.training.words import last_setting
+
+_WARMUP = 0.06  # of the updates
+_COMMON = {
+    "adam-betas": "(0.9, 0.98)",
+    "adam-eps": "1e-6",
+    "weight-decay": "0.01",
+    "clip-norm": "1.0",
+    "lr-scheduler": "polynomial_decay",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a training changes the weights.
+
+    learning_rate: of the body at its peak, after the first 6 % of the updates; it then falls linearly to zero.
+    embedding_ratio: the learning rate of embeddings and output bias is as many times as high. dropout: of hidden
+    states and of attention. optimizer: ``focus_adam``, or fairseq's ``adam``, which has one learning rate.
+    """
+
+    learning_rate: float
+    embedding_ratio: float = 1.0
+    dropout: float = 0.1
+    optimizer: str = "adam"
+
+    def options(self, updates: int, extra: Sequence[str]) -> Iterator[str]:
+        """The options of fairseq-train; ``extra``, the user's own, may choose another optimizer."""
+        options = {
+            **_COMMON,
+            "optimizer": self.optimizer,
+            "dropout": self.dropout,
+            "attention-dropout": self.dropout,
+            "lr": self.learning_rate,
+            "warmup-updates": math.ceil(_WARMUP * updates),
+            "total-num-update": updates,
+        }
+        if (last_setting(extra, "--optimizer", str) or self.optimizer) == "focus_adam":
+            options["embedding-lr-ratio"] = self.embedding_ratio
+            yield "--fp16-no-flatten-grads"  # or a training in half precision has one group of parameters
+        for option, setting in options.items():
+            yield from (f"--{option}", str(setting))
