@@ -1,4 +1,4 @@
-"""The table of docs/results.md: the main job on real text, from FOCUS and from random rows, for several languages.
+"""The section "From text to a classifier" of docs/results.md: all commands, from FOCUS and from random rows.
 
     python benchmarks/targets.py --text DIR --news DIR --source DIR --work DIR --languages swa xho
 

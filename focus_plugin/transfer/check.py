@@ -32,13 +32,13 @@ def checked(method: str, made: object, source: int, target: int, width: int) -> 
         _check_rows(method, made, width)
         return made
     if not _within(made.anchors, 0, source) or len(np.unique(made.anchors)) != len(made.anchors):
-        raise _fault(method, "gave an anchor that is no id of the source, or gave one twice")
+        raise _fault(method, "gave an anchor that is not an id of the source, or gave one twice")
     return replace(made, blocks=_checked_blocks(method, made))
 
 
 def _check_rows(method: str, made: Rows, width: int) -> None:
     if not _within(made.ids, 0, len(made.copied)) or len(np.unique(made.ids)) != len(made.ids):
-        raise _fault(method, "gave a row for an id that is no target token, or gave one twice")
+        raise _fault(method, "gave a row for an id that is not a target token, or gave one twice")
     if (made.copied[made.ids] >= 0).any():
         raise _fault(method, "gave rows for tokens that it also copies")
     rows, vector = (len(made.ids), width), (len(made.ids),)

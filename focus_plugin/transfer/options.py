@@ -168,7 +168,7 @@ def without_effect(method: Method, given: Mapping[str, Any], prefix: str = "--")
         if wrong := [name for name in unused if name in given]:
             return f"{prefix}{flags.get(wrong[0], wrong[0])} has no effect with {reason}; leave it out."
     if "skip_tokenizer_check" in given and not given.get("auxiliary"):
-        return f"{prefix}skip-tokenizer-check has no effect without {prefix}auxiliary, the file that it is about."
+        return f"{prefix}skip-tokenizer-check has no effect without {prefix}auxiliary; leave it out."
     if given.get("calibrate") and not given.get("corpus"):
         return f"{prefix}calibrate needs {prefix}corpus, the text to fit the output bias to."
     return None
