@@ -176,7 +176,7 @@ def test_a_test_table_is_evaluated_and_compared_with_training(world: World, tmp_
     assert f"{output}: accuracy {accuracy:.3f}, macro-f1 {macro_f1:.3f} on 521 test samples.\n" in done.stdout
     assert "valid: " not in done.stdout
     assert "Warning: test: 1 of 521 texts" in done.stdout
-    assert "line 522 is line 5 of train" in describe_directory(output)[-1]
+    assert "line 522 equals line 5 of train" in describe_directory(output)[-1]
     with open(tmp_path / "test.tsv", "a") as file:
         file.write("middle\tba\n")
     paths = [tmp_path / f"{name}.tsv" for name in tables]
