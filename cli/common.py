@@ -61,6 +61,12 @@ def starting(quiet: bool, options: Mapping[str, Any]) -> Start:
     return replace(start, show=lambda line: tell(quiet, line))
 
 
+def metrics_sentence(metrics: Mapping[str, float], what: str) -> str:
+    """``accuracy 0.912, macro-f1 0.897 on`` what they were measured on."""
+    found = ", ".join(f"{name.replace('_', '-')} {value:.3f}" for name, value in metrics.items())
+    return f"{found} on {what}."
+
+
 def tell(quiet: bool, *lines: str, err: bool = False) -> None:
     """Print ``lines`` to standard output, or to standard error if ``err``; print nothing if ``quiet``."""
     if not quiet:

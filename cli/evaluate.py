@@ -4,18 +4,31 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import phases
-from focus_cli.declared import options_of
+from focus_cli.common import given, metrics_sentence, phases, refuse
+from focus_cli.declared import click_option, options_of
 
+from focus_plugin.finetuning.options import TableEvaluation
+from focus_plugin.jobs.export_options import column_options
 from focus_plugin.masked_lm.options import Evaluation
-from focus_plugin.options import build
+from focus_plugin.options import build, declared
+
+OF_DATA = ("split", "tokens_per_sample", "seed")
 
 
-@click.command("evaluate")
-@click.argument("data", type=Path)
-@options_of(Evaluation)
-def command(**options: Any) -> None:
-    """Measure the masked-LM loss of an encoder on prepared text.
+class Evaluate(click.Command):
+    """A command that also has the options of the tasks' tables, which are found when they are needed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the command, and those of the tables of all tasks."""
+        return [*super().get_params(ctx), *map(click_option, column_options())]
+
+
+@click.command("evaluate", cls=Evaluate)
+@click.argument("data", type=Path, required=False)
+@options_of(Evaluation, TableEvaluation)
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Measure the masked-LM loss of an encoder on prepared text, or the metrics of a fine-tuned model on a table.
 
     DATA: The directory made by focus prepare.
 
@@ -23,8 +36,26 @@ def command(**options: Any) -> None:
     random token and 10 % left as they are. The draw depends on the text and --seed alone, so that encoders with one
     vocabulary are measured on the same predictions, however they were trained.
     """
+    if bool(options["data"]) == bool(options["table"]):
+        raise click.UsageError("Give DATA, made by focus prepare, or --table.")
+    columns = [entry.name for entry in column_options()]
+    if options["table"]:
+        refuse(context, OF_DATA, "is about DATA, and not about --table.")
+        _evaluate_table({**options, "columns": {name: options[name] for name in given(context) & {*columns}}})
+        return
+    refuse(
+        context, (*(entry.name for entry in declared(TableEvaluation)), *columns), "is about --table; give that, too."
+    )
     from focus_plugin.jobs.evaluate import evaluate
 
     job = build(Evaluation, options)
     loss = evaluate(job, phases(quiet=False))
     click.echo(f"{job.model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")
+
+
+def _evaluate_table(options: dict[str, Any]) -> None:
+    from focus_plugin.jobs.evaluate_table import evaluate_table
+
+    job = build(TableEvaluation, options)
+    metrics, samples = evaluate_table(job, phases(quiet=False))
+    click.echo(f"{job.model}: {metrics_sentence(metrics, f'{samples} samples')}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import quiet_option, tell
+from focus_cli.common import metrics_sentence, quiet_option, tell
 from focus_cli.declared import options_of
 from focus_cli.training import extra_argument, watching
 
@@ -62,8 +62,7 @@ def _results(counts: Mapping[str, Any]) -> Iterator[str]:
     for split, name in (("valid_", "validation"), ("test_", "test")):
         metrics = {key.removeprefix(split): value for key, value in counts.items() if key.startswith(split)}
         if samples := metrics.pop("samples", None):
-            found = ", ".join(f"{metric.replace('_', '-')} {value:.3f}" for metric, value in metrics.items())
-            yield f"{found} on {samples} {name} samples."
+            yield metrics_sentence(metrics, f"{samples} {name} samples")
 
 
 def _help(task: TaskHead) -> str:

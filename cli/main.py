@@ -18,7 +18,7 @@ COMMANDS = {
     "explain": "Show which source tokens a target token is made of.",
     "prepare": "Encode text for masked-LM training with fairseq.",
     "train": "Continue the pretraining of a converted encoder.",
-    "evaluate": "Measure the masked-LM loss of an encoder on prepared text.",
+    "evaluate": "Measure an encoder's masked-LM loss, or a fine-tuned model's metrics on a table.",
     "finetune": "Fine-tune an encoder for a task.",
     "export": "Export a model for serving, or for transformers.",
     "predict": "Run an exported model over a file of texts.",

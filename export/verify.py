@@ -9,7 +9,8 @@ import onnxruntime
 from focus_plugin.errors import FocusError
 
 from .batching import padded
-from .directory import HIDDEN_STATES, INPUTS, ExportConfig
+from .directory import INPUTS, ExportConfig
+from .head import Output
 
 Batch = tuple[np.ndarray, np.ndarray]
 Case = tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
@@ -19,17 +20,17 @@ def largest_difference(model: str | Path, cases: Iterable[Case]) -> float:
     """The largest absolute difference between a model's outputs and the expected outputs.
 
     A case is ids, int32 (batch, length), lengths, int32 (batch,), and the expected outputs by name. All outputs that
-    the model has are compared, "hidden_states" only at real tokens. If any output is NaN, the result is NaN.
+    the model has are compared, without padding. If any of them is NaN, the result is NaN.
     """
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
+    outputs = [Output(output.name, tuple(output.shape[1:])) for output in session.get_outputs()]
     differences = [0.0]
     for ids, lengths, expected in cases:
-        for name, result in zip(names, session.run(names, dict(zip(INPUTS, (ids, lengths), strict=True))), strict=True):
-            difference = np.abs(np.asarray(expected[name], np.float64) - result)
-            if name == HIDDEN_STATES:
-                difference = difference[np.arange(ids.shape[1]) < lengths[:, None]]
-            differences.append(float(difference.max()))
+        results = session.run([output.name for output in outputs], dict(zip(INPUTS, (ids, lengths), strict=True)))
+        for output, result in zip(outputs, results, strict=True):
+            difference = np.abs(np.asarray(expected[output.name], np.float64) - result)
+            rows = (output.without_padding(row, length) for row, length in zip(difference, lengths, strict=True))
+            differences += [float(row.max()) for row in rows]
     return float(np.max(differences))
 
 

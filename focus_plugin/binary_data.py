@@ -49,7 +49,14 @@ class Encoder:
 @contextmanager
 def writing_dataset(path: Path, dictionary_size: int) -> Iterator[MMapIndexedDatasetBuilder]:
     """fairseq's writer of ``path.bin``; ``path.idx`` is written at the end of the block."""
-    builder = MMapIndexedDatasetBuilder(f"{path}.bin", dtype=best_fitting_int_dtype(dictionary_size))
+    with writing_numbers(path, best_fitting_int_dtype(dictionary_size)) as builder:
+        yield builder
+
+
+@contextmanager
+def writing_numbers(path: Path, dtype: type[np.generic]) -> Iterator[MMapIndexedDatasetBuilder]:
+    """The same for numbers of any type that fairseq's format has."""
+    builder = MMapIndexedDatasetBuilder(f"{path}.bin", dtype=dtype)
     yield builder
     builder.finalize(f"{path}.idx")
 

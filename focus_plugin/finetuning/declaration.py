@@ -17,11 +17,15 @@ from focus_plugin.finetuning.options import FinetuningOptions
 if TYPE_CHECKING:
     from fairseq.models.roberta import RobertaModel
     from focus_export.head import ServingHead
-    from torch import Tensor
+    from focus_export.tokenizer import TextTokenizer
+    from torch import Tensor, nn
 
     from focus_plugin.binary_data import Encoder
     from focus_plugin.checkpoint.checkpoint import Checkpoint
     from focus_plugin.finetuning.kept_head import KeptHead
+
+
+TASK_HEAD = "task_head"  # the module of a head in fairseq's model, and so the beginning of its tensors' names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +35,11 @@ class NoColumns:
 
 @dataclass(frozen=True)
 class Example:
-    """One example of a file. line: where it begins. sample: a text, or a tuple of texts where the head has several
-    inputs. expected: what the result is compared with; None where that is the result of the exact model."""
+    """One example of a file.
+
+    line: where it begins. sample: what ``ServingHead.encode`` encodes, a text or, if the head has several inputs, a
+    tuple of texts. expected: what the result is compared with; None for the result of the exact model.
+    """
 
     line: int
     sample: Any
@@ -44,13 +51,15 @@ class Preparation:
     """What fairseq's data is made from.
 
     directory: to fill. model: directory of the encoder to start from, with its vocabulary. encoder: texts to ids.
-    max_positions: most tokens that the model reads, ``<s>`` and ``</s>`` included. tables: by the name of the split,
-    ``train`` first. examples: of a table. options: of the fine-tuning.
+    tokenizer: the same as ``ServingHead.encode`` takes it. max_positions: most tokens that the model reads, ``<s>`` and
+    ``</s>`` included. tables: by the name of the split, ``train`` first. examples: of a table. options: of the
+    fine-tuning.
     """
 
     directory: Path
     model: Path
     encoder: "Encoder"
+    tokenizer: "TextTokenizer"
     max_positions: int
     tables: Mapping[str, Path]
     examples: Callable[[Path], Iterator[Example]]
@@ -59,52 +68,102 @@ class Preparation:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What was made of the tables. head: as it will be served. samples: how many train. counts: for the manifest."""
+    """What was made of the tables.
+
+    head: as it will be served. samples: number of training samples. counts: for the manifest. files: names of files in
+    the directory that are copied into the release, such as a list of what was left out.
+    """
 
     head: "ServingHead"
     samples: int
     counts: Mapping[str, object] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """What the head in PyTorch is given: fairseq's model, the head as it is kept, the last layer's hidden states
-    (batch, length, width), and how many tokens of each row are real (batch,)."""
+    """What the head computes its outputs from in PyTorch.
+
+    model: fairseq's. head: as it is served. module: what ``TaskHead.module`` made, with its weights; None if the task
+    has none. hidden: the last layer's hidden states (batch, length, width). lengths: (batch,), the number of tokens of
+    each row without padding.
+    """
 
     model: "RobertaModel"
-    kept: "KeptHead"
+    head: "ServingHead"
+    module: "nn.Module | None"
     hidden: "Tensor"
     lengths: "Tensor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What the loss of a batch is computed from.
+
+    head: as it is served. outputs: those of ``TaskHead.forward`` in float32, for the first row of token ids of every
+    sample, for the second, and so on. expected: float64 (batch, any), the numbers of each sample, with ``IGNORED`` of
+    ``finetuning/samples.py`` at the end of shorter ones. settings: what ``--loss-settings`` of fairseq-train says.
+    """
+
+    head: "ServingHead"
+    outputs: "Sequence[Mapping[str, Tensor]]"
+    expected: "Tensor"
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """The loss of a batch.
+
+    total: a sum over the batch. count: the number of its terms. scores: more sums of as many terms, such as that of the
+    correct predictions, whose means fairseq-train logs and can choose the checkpoint by.
+    """
+
+    total: "Tensor"
+    count: int
+    scores: "Mapping[str, Tensor]" = field(default_factory=dict)
+
+
+def head_options(head: "ServingHead", options: Any) -> tuple[str, ...]:
+    """The options of fairseq-train for a head that its task declares by a module and a loss."""
+    return ("--task", "focus_heads", "--criterion", "focus_heads", "--best-checkpoint-metric", "loss")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finetuning:
     """How a task is trained by fairseq-train.
 
-    options: FinetuningOptions, or a subclass. prepare: writes fairseq's data. fairseq_options: of fairseq-train, for
-    the head and the options: task, criterion, and the metric that chooses the checkpoint. tensors: begins the names
-    that the head's tensors have in fairseq's checkpoints. refused: options of fairseq-train that the user must not
-    give, with the reason. register: registers tasks and criterions that fairseq lacks; fairseq-train calls it.
+    options: FinetuningOptions, or a subclass. prepare: writes the data. fairseq_options: options of fairseq-train for
+    the head and the options of the task: fairseq's task and criterion, and the metric that the best checkpoint is
+    chosen by. loss: of a batch, for a task with ``TaskHead.module``. tensors: the beginning of the names of the head's
+    tensors in fairseq's checkpoints. refused: options of fairseq-train that the user must not give, with the reason.
+    register: registers other tasks and criterions with fairseq; it is called in fairseq-train's process. adjust: the
+    head with what is chosen by the results of the best checkpoint on the validation table, such as thresholds, from the
+    head, what was expected, and the results.
     """
 
     options: type[FinetuningOptions] = FinetuningOptions
     prepare: Callable[[Preparation], Prepared]
-    fairseq_options: "Callable[[ServingHead, Any], tuple[str, ...]]"
-    tensors: str
+    fairseq_options: "Callable[[ServingHead, Any], tuple[str, ...]]" = head_options
+    loss: Callable[[Outputs], Loss] | None = None
+    tensors: str = f"{TASK_HEAD}."
     refused: Mapping[str, str] = field(default_factory=dict)
     register: Callable[[], object] | None = None
+    adjust: "Callable[[Any, Sequence[Any], Sequence[Any]], ServingHead] | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskHead:
     """A task.
 
-    name: what ``focus finetune`` takes, and that of its head in ``export/heads``. summary: one sentence. columns: a
-    frozen dataclass of options that say how its files are read. examples: reads a file. fault: what is wrong with what
-    an example expects of a model with this head, or None. metrics: of what was expected and the results, by name; the
-    first one decides, and more is better. forward: the head in PyTorch, its outputs by their names in the graph. find:
-    the head of a model that this program did not fine-tune, or None where it is no head of this task; it may read the
-    ``found_in`` files of the model's directory. finetuning: None for a task that has no training.
+    name: for ``focus finetune``, and of its head in ``export/heads``. summary: one sentence. columns: a frozen
+    dataclass of options that say how its files are read. examples: reads a file. fault: what is wrong with what an
+    example expects of a model with this head, or None. metrics: compares what was expected with the results; values by
+    name, at most 1, of which the first is decisive and higher ones are better. module: makes the head's PyTorch module
+    with new weights, for a hidden state of the given size; None if the head is part of fairseq's model or has no
+    weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the head of a model that this
+    program did not fine-tune, or None if the model has no head of this task; it may read the files ``found_in`` of the
+    model's directory. finetuning: None for a task without training.
     """
 
     name: str
@@ -113,6 +172,7 @@ class TaskHead:
     examples: Callable[[Path, Any, Progress], Iterator[Example]]
     fault: "Callable[[ServingHead, Any], str | None]" = lambda head, expected: None
     metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
+    module: "Callable[[Any, int], nn.Module] | None" = None
     forward: "Callable[[Forward], Mapping[str, Tensor]]"
     find: "Callable[[Path, Checkpoint], KeptHead | None] | None" = None
     found_in: tuple[str, ...] = ()
@@ -122,9 +182,10 @@ class TaskHead:
 def checked_examples(
     task: TaskHead, head: "ServingHead", path: Path, columns: Any, progress: Progress = silent
 ) -> Iterator[Example]:
-    """The examples of a file, of which each expects something that the head can say.
+    """The examples of a file.
 
-    Raises FocusError, with file and line, as ``task.examples`` does and for one that does not.
+    Raises FocusError, with file and line, as ``task.examples`` does, and for an example that expects what a model with
+    this head cannot predict.
     """
     for example in task.examples(path, columns, progress):
         if fault := task.fault(head, example.expected):

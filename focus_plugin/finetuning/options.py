@@ -1,7 +1,9 @@
-"""The options that all tasks have for fine-tuning."""
+"""The options that all tasks have for fine-tuning and evaluation."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from focus_plugin.options import option
 from focus_plugin.training.options import cpu_option, learning_rate_option, seed_option
@@ -30,3 +32,15 @@ class FinetuningOptions:
     def tables(self) -> dict[str, Path]:
         """The tables by the names of their splits, ``train`` first."""
         return {"train": self.train, "valid": self.valid, **({"test": self.test} if self.test else {})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableEvaluation:
+    """The options of ``focus evaluate`` for a model with a head. columns: the options, by name, that say how the tables
+    of its task are read."""
+
+    model: Path
+    table: Path | None = option(None, help="Instead of DATA: table of the model's task to evaluate the model on.")
+    truncate: bool = option(False, help="Cut texts of --table that the model cannot read whole, instead of refusing.")
+    cpu: bool = False
+    columns: Mapping[str, Any] = field(default_factory=dict)

@@ -111,8 +111,8 @@ def metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[str, flo
 
 def forward(given: Forward) -> "dict[str, Tensor]":
     """fairseq's own head."""
-    name = given.kept.prefix.removeprefix(_PREFIX).rstrip(".")
-    return {"logits": given.model.classification_heads[name](given.hidden)}
+    (head,) = given.model.classification_heads.values()
+    return {"logits": head(given.hidden)}
 
 
 def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":

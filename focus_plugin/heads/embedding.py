@@ -38,8 +38,8 @@ def forward(given: Forward) -> "dict[str, Tensor]":
     import torch
     from focus_export.heads.embedding import EmbeddingHead
 
-    assert isinstance(given.kept.head, EmbeddingHead)
-    if given.kept.head.pooling == "first":
+    assert isinstance(given.head, EmbeddingHead)
+    if given.head.pooling == "first":
         return {"embedding": given.hidden[:, 0]}
     real = torch.arange(given.hidden.shape[1], device=given.hidden.device) < given.lengths[:, None]
     return {"embedding": (given.hidden * real[:, :, None]).sum(1) / real.sum(1, keepdim=True)}

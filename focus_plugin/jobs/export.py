@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fairseq.models.roberta import RobertaModel
 from focus_export.directory import HIDDEN_STATES
 from focus_export.onnx_file import write_graph
 from focus_export.verify import random_batches, require_equal
@@ -13,10 +12,10 @@ from focus_export.verify import random_batches, require_equal
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, scratch_directory, sha256
-from focus_plugin.finetuning.declaration import Forward, TaskHead, checked_examples
+from focus_plugin.finetuning.declaration import TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import load_model
 from focus_plugin.finetuning.kept_head import KeptHead, head_files
+from focus_plugin.finetuning.torch_model import TorchModel, load_model
 from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.jobs.model_head import model_head
 from focus_plugin.jobs.reduction import Reduction, write_reduced
@@ -95,8 +94,8 @@ def _exported(job: OnnxExport, scratch: Path, phase: Phase) -> tuple[Path, dict[
 
 def _write_exact(job: OnnxExport, task: TaskHead, kept: KeptHead, served: ServedModel, directory: Path) -> float:
     """Write the float32 export; the largest difference of its outputs, and of the hidden states, to PyTorch's."""
-    model = load_model(job.model)
-    cases = [(*batch, _pytorch_outputs(model, task, kept, served, *batch)) for batch in random_batches(served.config)]
+    model = load_model(job.model, task, kept)
+    cases = [(*batch, _pytorch_outputs(model, served, *batch)) for batch in random_batches(served.config)]
     differences = []
 
     def verify(path: Path) -> None:
@@ -113,13 +112,11 @@ def _write_exact(job: OnnxExport, task: TaskHead, kept: KeptHead, served: Served
 
 @torch.inference_mode()
 def _pytorch_outputs(
-    model: RobertaModel, task: TaskHead, kept: KeptHead, served: ServedModel, ids: np.ndarray, lengths: np.ndarray
+    model: TorchModel, served: ServedModel, ids: np.ndarray, lengths: np.ndarray
 ) -> Mapping[str, np.ndarray]:
-    """What the model says in PyTorch of right-padded ``ids`` (batch, length): the outputs of the graph, by name."""
-    hidden = model(torch.from_numpy(served.kept[ids]), features_only=True)[0]
-    given = Forward(model=model, kept=kept, hidden=hidden, lengths=torch.from_numpy(lengths))
-    outputs = {HIDDEN_STATES: hidden, **task.forward(given)}
-    return {name: tensor.numpy() for name, tensor in outputs.items()}
+    """The outputs of the graph, by name, as PyTorch computes them for right-padded ``ids`` (batch, length)."""
+    hidden, outputs = model(torch.from_numpy(served.kept[ids]), torch.from_numpy(lengths))
+    return {name: tensor.numpy() for name, tensor in {HIDDEN_STATES: hidden, **outputs}.items()}
 
 
 def _size(directory: Path) -> int:

@@ -2,11 +2,15 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from focus_export.head import ServingHead
+from focus_export.pipeline import Pipeline
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.checkpoint.checkpoint import Checkpoint
@@ -16,12 +20,14 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, silent, whole_directory, write_json
 from focus_plugin.finetuning.declaration import Example, Finetuning, Preparation, TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import evaluate
+from focus_plugin.finetuning.evaluation import table_metrics, table_results, torch_pipeline
 from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
 from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
 from focus_plugin.options import settings
+from focus_plugin.progress import Phase
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices
 from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.release import Trained, TrainingJob, train_release
@@ -30,6 +36,7 @@ from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 
 _COUNTS = "counts.json"  # in the data directory, beside HEAD_FILE
 _SAMPLES = "samples"
+_FILES = "files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +79,14 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
         tensors, _ = load_fairseq(trained.best)
         kept = {name: tensors[name] for name in (*source.tensors, *sorted(tensors)) if _released(name, source, prefix)}
         write_release(directory, source.config, kept, dictionary, tokenizer)
-        write_head(directory / HEAD_FILE, head, prefix)
+        counts: dict[str, Any] = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
+        for name in counts.pop(_FILES):
+            shutil.copyfile(data / name, directory / name)
         own = kept_head(head, prefix, read_checkpoint(directory))
-        counts: dict[str, object] = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
-        for split, table in list(options.tables.items())[1:]:
-            examples = checked_examples(task, head, table, job.columns)
-            metrics, samples = evaluate(directory, task, own, examples, options.truncate, options.cpu)
-            counts |= {f"{split}_{name}": value for name, value in {**metrics, "samples": samples}.items()}
-        return counts
+        pipeline = torch_pipeline(directory, task, own, truncate=options.truncate, cpu=options.cpu)
+        adjusted, evaluated = _evaluate(task, job, pipeline, watcher.phase)
+        write_head(directory / HEAD_FILE, adjusted, prefix)
+        return {**counts, **evaluated}
 
     return train_release(
         TrainingJob(
@@ -95,6 +102,24 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
     )
 
 
+def _evaluate(
+    task: TaskHead, job: FinetuningJob, pipeline: Pipeline, phase: Phase
+) -> tuple[ServingHead, dict[str, object]]:
+    """The head as it is adjusted by the validation table, and its metrics on each table that was not trained on."""
+    counts: dict[str, object] = {}
+    for split, table in job.options.tables.items():
+        if split == "train":
+            continue
+        examples = list(checked_examples(task, pipeline.head, table, job.columns))
+        if split == "valid" and task.finetuning and task.finetuning.adjust:
+            results = table_results(pipeline.results, examples, table, phase)
+            head = task.finetuning.adjust(pipeline.head, [example.expected for example in examples], results)
+            pipeline = replace(pipeline, head=head)
+        metrics = table_metrics(task, pipeline.results, examples, table, phase)
+        counts |= {f"{split}_{name}": value for name, value in {**metrics, "samples": len(examples)}.items()}
+    return pipeline.head, counts
+
+
 def _released(name: str, source: Checkpoint, prefix: str) -> bool:
     return name in source.tensors or name.startswith(prefix)
 
@@ -103,11 +128,13 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_
     """fairseq's data, and beside it the head and what was counted."""
     options = job.options
     with whole_directory(data) as directory:
+        encoder = Encoder.load(options.model)
         prepared = finetuning.prepare(
             Preparation(
                 directory=directory,
                 model=options.model,
-                encoder=Encoder.load(options.model),
+                encoder=encoder,
+                tokenizer=release_tokenizer(options.model, encoder, max_positions),
                 max_positions=max_positions,
                 tables=options.tables,
                 examples=partial(_examples, task, job.columns),
@@ -117,14 +144,16 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_
         write_head(directory / HEAD_FILE, prepared.head, finetuning.tensors)
         samples = {name: partial(_samples, task, job.columns, table) for name, table in options.tables.items()}
         found = as_counts(leakage(samples.pop("train"), samples))
-        write_json(directory / _COUNTS, {_SAMPLES: prepared.samples, **prepared.counts, LEAKAGE: found})
+        write_json(
+            directory / _COUNTS, {_SAMPLES: prepared.samples, _FILES: prepared.files, **prepared.counts, LEAKAGE: found}
+        )
 
 
 def _samples(task: TaskHead, columns: Any, table: Path) -> Iterator[tuple[str, str]]:
     """The texts of a table with their places."""
     for example in _examples(task, columns, table):
         texts = example.sample if isinstance(example.sample, tuple) else (example.sample,)
-        yield f"line {example.line}", "\t".join(texts)
+        yield f"line {example.line}", "\t".join(map(str, texts))
 
 
 def _examples(task: TaskHead, columns: Any, path: Path) -> Iterator[Example]:

@@ -61,7 +61,10 @@ class Evaluation:
     """The options of ``focus evaluate`` on masked-LM data; data: directory made by ``focus prepare``."""
 
     data: Path
-    model: Path = option(help="Encoder directory with the vocabulary that DATA was made with.")
+    model: Path = option(
+        help="Encoder directory with the vocabulary that DATA was made with. For --table a directory made by focus "
+        "finetune or by focus export --onnx."
+    )
     split: str = option("valid", choices=("valid", "test"), help="Which text of DATA to measure on.")
     tokens_per_sample: int = option(
         512, minimum=2, help="Tokens that the encoder reads at once; fewer if it cannot read as many."

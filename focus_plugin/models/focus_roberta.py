@@ -27,6 +27,7 @@ from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
+from focus_plugin.finetuning.declaration import TASK_HEAD
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
 from focus_plugin.optimization.groups import mark_groups
@@ -105,6 +106,21 @@ class FocusRobertaModel(RobertaModel):
             if args.cpu or not torch.cuda.is_available():
                 torch.set_float32_matmul_precision(args.cpu_matmul_precision)
         return model
+
+    def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
+        """Take over a checkpoint, except for a head that is not this model's: this one's then keeps its weights.
+
+        fairseq does the same with its classification heads.
+        """
+        super().upgrade_state_dict_named(state_dict, name)
+        prefix = f"{name}.{TASK_HEAD}." if name else f"{TASK_HEAD}."
+        theirs = {key: tensor for key, tensor in state_dict.items() if key.startswith(prefix)}
+        module = getattr(self, TASK_HEAD, None)
+        ours = {f"{prefix}{key}": tensor for key, tensor in module.state_dict().items()} if module else {}
+        if {key: tensor.shape for key, tensor in theirs.items()} != {key: tensor.shape for key, tensor in ours.items()}:
+            for key in theirs:
+                del state_dict[key]
+            state_dict.update(ours)
 
 
 def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | None:

@@ -1,15 +1,140 @@
-"""What the tasks in ``heads`` and in other packages register with fairseq: criterions and tasks that it lacks."""
+"""The task and criterion ``focus_heads``, for heads whose file in ``heads`` declares a module and a loss."""
 
-import logging
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairseq import utils
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.data import Dictionary
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from fairseq.models import BaseFairseqModel
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II, MISSING
+from torch import Tensor
 
 from focus_plugin.errors import FocusError
-from focus_plugin.finetuning.discovery import TASKS, find_task
+from focus_plugin.finetuning.declaration import TASK_HEAD, Loss, Outputs
+from focus_plugin.finetuning.discovery import find_task
+from focus_plugin.finetuning.kept_head import HEAD_FILE, read_head_file
+from focus_plugin.finetuning.samples import TrainingSamples
+from focus_plugin.finetuning.torch_model import TorchModel
+from focus_plugin.numpy_compat import restore_numpy_compat
+from focus_plugin.trusted import trust_fairseq_checkpoints
+from focus_plugin.vocabulary.files import DICTIONARY
+from focus_plugin.vocabulary.vocabulary import MASK
 
-for name in TASKS.names():
-    try:
-        task = find_task(name)
-    except FocusError as error:  # of another package, which this training need not be about
-        logging.getLogger(__name__).warning("%s", error)
-        continue
-    if task.finetuning and task.finetuning.register:
-        task.finetuning.register()
+trust_fairseq_checkpoints()
+restore_numpy_compat()
+_SCORE = "score/"  # begins the names of scores in a logging output
+
+
+@dataclass
+class FocusHeadsConfig(FairseqDataclass):
+    """data: the directory that the task's ``prepare`` filled with ``write_samples``, and ``head.json`` beside it."""
+
+    data: str = field(default=MISSING, metadata={"help": "directory of training samples and head.json"})
+    seed: int = II("common.seed")
+
+
+@register_task("focus_heads", dataclass=FocusHeadsConfig)
+class FocusHeadsTask(FairseqTask):
+    """Trains fairseq's model together with the module that the task of ``head.json`` declares."""
+
+    def __init__(self, cfg: FocusHeadsConfig) -> None:
+        super().__init__(cfg)
+        self.directory = Path(cfg.data)
+        self.dictionary = Dictionary.load(str(self.directory / DICTIONARY))
+        self.dictionary.add_symbol(MASK)
+        self.head, _ = read_head_file(self.directory / HEAD_FILE)
+        self.declared = find_task(self.head.name)
+        if not (self.declared.module and self.declared.finetuning and self.declared.finetuning.loss):
+            raise FocusError(
+                f"{self.directory / HEAD_FILE}: the task {self.head.name} declares no module and loss, so it cannot be "
+                "trained by --task focus_heads."
+            )
+
+    @property
+    def source_dictionary(self) -> Dictionary:
+        """The encoder's dictionary."""
+        return self.dictionary
+
+    @property
+    def target_dictionary(self) -> None:
+        """None: what is expected are numbers."""
+        return None
+
+    def build_model(self, cfg: Namespace, from_checkpoint: bool = False) -> BaseFairseqModel:
+        """Build the encoder and its head. The head's first weights depend on the seed alone, on every rank."""
+        model = super().build_model(cfg, from_checkpoint)
+        assert self.declared.module
+        with utils.set_torch_seed(self.cfg.seed):
+            setattr(model, TASK_HEAD, self.declared.module(self.head, cfg.encoder_embed_dim))
+        return model
+
+    def load_dataset(self, split: str, combine: bool = False, **options: Any) -> None:
+        """Load the samples of a split."""
+        pad = self.dictionary.pad()
+        self.datasets[split] = TrainingSamples(self.directory, split, pad, self.cfg.seed)
+
+    def loss(self, model: BaseFairseqModel, sample: Mapping[str, Any], settings: Mapping[str, Any]) -> Loss:
+        """The loss of a batch that ``TrainingSamples.collater`` made."""
+        finetuning, module = self.declared.finetuning, getattr(model, TASK_HEAD)
+        assert finetuning
+        assert finetuning.loss
+        run = TorchModel(model=model, task=self.declared, head=self.head, module=module)
+        outputs = [
+            {name: tensor.float() for name, tensor in run(ids, lengths)[1].items()} for ids, lengths in sample["inputs"]
+        ]
+        given = Outputs(head=self.head, outputs=outputs, expected=sample["expected"], settings=settings)
+        return finetuning.loss(given)
+
+
+@dataclass
+class FocusHeadsCriterionConfig(FairseqDataclass):
+    """loss_settings: what the loss is given as ``Outputs.settings``."""
+
+    loss_settings: str = field(default="{}", metadata={"help": "settings of the head's loss, a JSON object"})
+
+
+@register_criterion("focus_heads", dataclass=FocusHeadsCriterionConfig)
+class FocusHeadsCriterion(FairseqCriterion):
+    """The loss that the task declares, per prediction, and its scores."""
+
+    def __init__(self, task: FocusHeadsTask, loss_settings: str) -> None:
+        super().__init__(task)
+        self.settings = json.loads(loss_settings)
+
+    def forward(
+        self, model: BaseFairseqModel, sample: Mapping[str, Any], reduce: bool = True
+    ) -> tuple[Tensor, int, dict[str, Any]]:
+        """The sum of the losses of a batch, their number, and what is logged of them."""
+        loss = self.task.loss(model, sample, self.settings)
+        logged = {
+            "loss": loss.total.detach(),
+            "sample_size": loss.count,
+            "ntokens": sample["ntokens"],
+            "nsentences": sample["nsentences"],
+            **{f"{_SCORE}{name}": value.detach() for name, value in loss.scores.items()},
+        }
+        return loss.total, loss.count, logged
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
+        """Log the mean loss, also as ``nats``, and the mean of each score."""
+        count = sum(log.get("sample_size", 0) for log in logging_outputs)
+        if not count:
+            return
+        for name in ("loss", *(name for name in logging_outputs[0] if name.startswith(_SCORE))):
+            mean = sum(log.get(name, 0) for log in logging_outputs) / count
+            for shown in ("loss", "nats") if name == "loss" else (name.removeprefix(_SCORE),):
+                metrics.log_scalar(shown, mean, count, round=6)
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        """Sums are all that is logged."""
+        return True

@@ -20,6 +20,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import silent
 from focus_plugin.finetuning.declaration import Preparation, Prepared
 from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.heads.classification import Columns, examples, prepare
 from focus_plugin.jobs.finetune import FinetuningJob, finetune
 from focus_plugin.jobs.inspect import describe_directory
@@ -42,11 +43,12 @@ def _prepare(
 ) -> tuple[Path, Prepared]:
     output = tmp_path / "data"
     output.mkdir()
-    columns = Columns(label_column="topic")
+    columns, encoder = Columns(label_column="topic"), Encoder.load(world.source)
     given = Preparation(
         directory=output,
         model=world.source,
-        encoder=Encoder.load(world.source),
+        encoder=encoder,
+        tokenizer=release_tokenizer(world.source, encoder, CONFIG.max_positions),
         max_positions=CONFIG.max_positions,
         tables={"train": train, "valid": valid},
         examples=lambda path: examples(path, columns, silent),

@@ -21,12 +21,13 @@ OVERLAP = 2
 
 @dataclass(frozen=True)
 class PieceKinds(ServingHead):
-    """kinds: the names of the two."""
+    """kinds: the names of the two. margin: by which the score of the second has to be higher."""
 
     name: ClassVar[str] = "piece_kinds"
     columns: ClassVar[tuple[str, ...]] = ("pieces",)
 
     kinds: tuple[str, ...]
+    margin: float = 0.0
 
     def outputs(self, width: int) -> tuple[Output, ...]:
         return (Output("kinds", (LENGTH, len(self.kinds))),)
@@ -54,9 +55,10 @@ class PieceKinds(ServingHead):
         ]
         scores = np.concatenate(kept)
         assert len(scores) == len(pieces.ids)
+        second = scores[:, 1] - scores[:, 0] > self.margin
         return [
             {"start": int(start), "end": int(end), "kind": self.kinds[best], "score": float(row[best])}
-            for start, end, row, best in zip(pieces.starts, pieces.ends, scores, scores.argmax(1), strict=True)
+            for start, end, row, best in zip(pieces.starts, pieces.ends, scores, second.astype(int), strict=True)
         ]
 
     def record(self, result: Any) -> dict[str, Any]:

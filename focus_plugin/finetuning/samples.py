@@ -1,0 +1,117 @@
+"""Training samples of a head with a module and a loss of its own: rows of token ids, and the numbers expected of them.
+
+They are in the files ``SPLIT.rows.bin`` and ``SPLIT.expected.bin`` of fairseq's format, beside ``dict.txt``. fairseq
+converts whatever it reads to int64; so the second file holds the bits of floats as integers.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import FairseqDataset, data_utils
+from fairseq.data.indexed_dataset import MMapIndexedDataset
+from focus_export.head import Encoded, ServingHead
+from torch import Tensor
+
+from focus_plugin.binary_data import writing_numbers
+from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.declaration import Example, Preparation
+from focus_plugin.vocabulary.files import DICTIONARY
+
+IGNORED = -100  # in the place of a number that the loss must not count, as in torch's losses
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """One sample.
+
+    rows: token ids that the model reads, int (length,) each, such as those of ``Encoded``; all samples have as many.
+    expected: (any,), at least one number, such as a class for each token of the row, with IGNORED for some.
+    """
+
+    rows: Sequence[np.ndarray]
+    expected: np.ndarray
+
+
+def write_samples(
+    given: Preparation, split: str, head: ServingHead, samples: Callable[[Example, Encoded], Iterable[TrainingSample]]
+) -> int:
+    """Write what ``samples`` makes of each example of a table; returns how many samples there are.
+
+    Examples are encoded as the head encodes what it serves. Raises FocusError, with file and line, for one that it
+    cannot encode.
+    """
+    table, count = given.tables[split], 0
+    shutil.copyfile(given.model / DICTIONARY, given.directory / DICTIONARY)
+    with ExitStack() as stack:
+        rows = stack.enter_context(writing_numbers(given.directory / f"{split}.rows", np.int32))
+        expected = stack.enter_context(writing_numbers(given.directory / f"{split}.expected", np.int64))
+        for example in given.examples(table):
+            try:
+                encoded = head.encode(given.tokenizer, example.sample, given.options.truncate)
+            except FocusError as error:
+                raise FocusError(f"{table}, line {example.line}: {error}") from error
+            for sample in samples(example, encoded):
+                for row in sample.rows:
+                    rows.add_item(torch.from_numpy(row))
+                expected.add_item(torch.from_numpy(sample.expected.astype(np.float64)).view(torch.int64))
+                count += 1
+    return count
+
+
+class TrainingSamples(FairseqDataset):
+    """The samples of a split, in a random order that depends on ``seed`` alone. pad: id of the padding."""
+
+    def __init__(self, directory: Path, split: str, pad: int, seed: int) -> None:
+        self._rows = MMapIndexedDataset(str(directory / f"{split}.rows"))
+        self._expected = MMapIndexedDataset(str(directory / f"{split}.expected"))
+        self._pad, self._seed = pad, seed
+        lengths = self._rows.sizes.reshape(len(self._expected), -1)
+        self.sizes = lengths.max(1)
+        self._tokens, self._rows_each = lengths.sum(1), lengths.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._expected)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        first = index * self._rows_each
+        rows = [self._rows[first + place].long() for place in range(self._rows_each)]
+        return {"id": index, "rows": rows, "expected": self._expected[index].view(torch.float64)}
+
+    def collater(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A batch: ``inputs``, for each row of a sample its ids (batch, length) and lengths (batch,), and
+        ``expected`` float64 (batch, any)."""
+        if not samples:
+            return {}
+        inputs = [self._input([sample["rows"][place] for sample in samples]) for place in range(self._rows_each)]
+        return {
+            "id": torch.tensor([sample["id"] for sample in samples]),
+            "inputs": inputs,
+            "expected": data_utils.collate_tokens([sample["expected"] for sample in samples], IGNORED),
+            "nsentences": len(samples),
+            "ntokens": sum(int(lengths.sum()) for _, lengths in inputs),
+        }
+
+    def _input(self, rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        return data_utils.collate_tokens(rows, self._pad), torch.tensor([len(row) for row in rows])
+
+    def num_tokens(self, index: int) -> int:
+        """The tokens of a sample, of all its rows."""
+        return int(self._tokens[index])
+
+    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
+        """The tokens of several samples."""
+        return np.asarray(self._tokens[indices])
+
+    def size(self, index: int) -> int:
+        """The length of a sample's longest row."""
+        return int(self.sizes[index])
+
+    def ordered_indices(self) -> np.ndarray:
+        """The samples in their random order."""
+        return np.random.default_rng(self._seed).permutation(len(self))

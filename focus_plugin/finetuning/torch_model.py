@@ -1,0 +1,58 @@
+"""An encoder with the head of a task in PyTorch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairseq import checkpoint_utils
+from fairseq.models.roberta import RobertaModel
+from focus_export.head import ServingHead
+from omegaconf import open_dict
+from torch import Tensor, nn
+
+from focus_plugin.checkpoint.release import MODEL
+from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.declaration import Forward, TaskHead
+from focus_plugin.finetuning.kept_head import KeptHead
+from focus_plugin.trusted import trust_fairseq_checkpoints
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchModel:
+    """model: fairseq's. head: as it is served. module: the head's, if the task declares one."""
+
+    model: RobertaModel
+    task: TaskHead
+    head: ServingHead
+    module: nn.Module | None
+
+    def __call__(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The hidden states of the last layer (batch, length, width), and the outputs of the head by name.
+
+        ids: (batch, length), padded on the right. lengths: (batch,).
+        """
+        hidden = self.model(ids, features_only=True)[0]
+        given = Forward(model=self.model, head=self.head, module=self.module, hidden=hidden, lengths=lengths)
+        return hidden, self.task.forward(given)
+
+
+def load_model(directory: Path, task: TaskHead, kept: KeptHead, device: str = "cpu") -> TorchModel:
+    """The model of a release, ready to predict. Raises FocusError if its tensors are not those of the task's module."""
+    trust_fairseq_checkpoints()
+    file = str(directory / MODEL)
+    state = checkpoint_utils.load_checkpoint_to_cpu(file, {"data": str(directory)})
+    with open_dict(state["cfg"]):
+        state["cfg"].model.load_checkpoint_heads = True  # an override does not add what the file does not name
+    # not strict: fairseq's model has no place for the tensors of a task's own module
+    models, _, _ = checkpoint_utils.load_model_ensemble_and_task([file], strict=False, state=state)
+    model: RobertaModel = models[0].eval().to(device)
+    module = None
+    if task.module:
+        module = task.module(kept.head, model.args.encoder_embed_dim)
+        try:
+            module.load_state_dict(kept.tensors)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise FocusError(f"{directory / MODEL}: does not fit the head of {task.name} ({reason}).") from error
+        module.eval().to(device)
+    return TorchModel(model=model, task=task, head=kept.head, module=module)
