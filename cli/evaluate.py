@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given, metrics_sentence, phases, refuse
+from focus_cli.common import given, metrics_sentence, phases, refuse, starting
 from focus_cli.declared import click_option, options_of
 
 from focus_plugin.finetuning.options import TableEvaluation
+from focus_plugin.forecast.forecast import Start
 from focus_plugin.jobs.export_options import column_options
 from focus_plugin.masked_lm.options import Evaluation
 from focus_plugin.options import build, declared
@@ -25,7 +26,7 @@ class Evaluate(click.Command):
 
 @click.command("evaluate", cls=Evaluate)
 @click.argument("data", type=Path, required=False)
-@options_of(Evaluation, TableEvaluation)
+@options_of(Evaluation, TableEvaluation, Start)
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Measure the masked-LM loss of an encoder on prepared text, or the metrics of a fine-tuned model on a table.
@@ -49,7 +50,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     from focus_plugin.jobs.evaluate import evaluate
 
     job = build(Evaluation, options)
-    loss = evaluate(job, phases(quiet=False))
+    loss = evaluate(job, phases(quiet=False), starting(False, options))
     click.echo(f"{job.model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")
 
 

@@ -4,23 +4,25 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import phases, quiet_option, tell
+from focus_cli.common import phases, quiet_option, starting, tell
 from focus_cli.declared import options_of
 
+from focus_plugin.forecast.forecast import Start
 from focus_plugin.leakage import LEAKAGE, warnings
 from focus_plugin.masked_lm.options import TextPreparation
 from focus_plugin.options import build
 
 
 @click.command("prepare")
-@options_of(TextPreparation)
+@options_of(TextPreparation, Start)
 @click.option("--output", required=True, type=Path, help="Directory to make, for fairseq-train and focus train.")
 @quiet_option
 def command(output: Path, quiet: bool, **options: Any) -> None:
     """Encode text for masked-LM training with fairseq."""
     from focus_plugin.jobs.prepare import prepare
 
-    counts = {**prepare(build(TextPreparation, options), output, phases(quiet)).counts}
+    made = prepare(build(TextPreparation, options), output, phases(quiet), starting(quiet, options))
+    counts = {**made.counts}
     warned = counts.pop(LEAKAGE, {})
     for split, found in counts.items():
         unknown = 100 * found["unknown"] / found["tokens"]

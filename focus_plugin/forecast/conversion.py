@@ -11,19 +11,19 @@ from focus_plugin.auxiliary.options import VectorInput
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.read import checkpoint_files
 from focus_plugin.forecast.encoder import (
     FLOAT,
     PREDICTED,
     Batch,
     forward_memory,
     forward_seconds,
+    multiplications_per_second,
     parameters,
 )
 from focus_plugin.forecast.forecast import Forecast, Step
-from focus_plugin.forecast.machine import OWN_PROCESS, Rates
+from focus_plugin.forecast.machine import TORCH_PROCESS, Rates
 from focus_plugin.forecast.text import cutting_seconds
-from focus_plugin.forecast.vectors import vector_disk, vector_memory, vector_seconds
+from focus_plugin.forecast.vectors import vector_step
 from focus_plugin.mixing.declaration import Need
 from focus_plugin.text import Text
 from focus_plugin.transfer.apply import LARGEST_KEPT
@@ -47,7 +47,7 @@ class ConversionWork:
     config: of the encoder. source, target: tokens before and after. new, shared: tokens of the language that are made
     and that are copied. dimension: of the vectors that tell which tokens are similar, 0 without. training: of these
     vectors, unless they are there. text: the corpus, and tokenizer: how it is cut. calibrate: tokens of it that the
-    model reads. read: bytes of the input. beside: bytes of the dictionary and the tokenizer.
+    model reads. beside: bytes of the dictionary and the tokenizer.
     """
 
     config: EncoderConfig
@@ -60,7 +60,6 @@ class ConversionWork:
     text: Text | None
     tokenizer: Tokenizer
     calibrate: int
-    read: int
     beside: int
 
     @property
@@ -92,7 +91,6 @@ def conversion_work(
                 seed=options.seed,
                 scratch=cache_directory(),
             )
-    read = [*checkpoint_files(what.source), *files, *filter(None, (options.auxiliary, options.word_vectors))]
     compares = Need.VECTORS in how.method.needs and not options.matrix
     return ConversionWork(
         config=source.config,
@@ -105,7 +103,6 @@ def conversion_work(
         text=text,
         tokenizer=tokenizer,
         calibrate=options.calibrate if text else 0,
-        read=sum(path.stat().st_size for path in read) + (text.bytes if text else 0),
         beside=sum(path.stat().st_size for path in files),
     )
 
@@ -117,32 +114,32 @@ def conversion_forecast(work: ConversionWork, output: Path, device: str) -> Fore
 
 def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
     model = FLOAT * parameters(work.config, work.source)
-    held = OWN_PROCESS + model + _OF_TOKEN * work.source
+    held = TORCH_PROCESS + model + _OF_TOKEN * work.source
     rows = FLOAT * work.config.width * work.target * (2 if work.config.untied else 1)
     compared = FLOAT * (3 * work.dimension * (work.new + work.shared) + work.config.width * work.shared)
     batch = Batch(tokens=BATCH * LENGTH, length=LENGTH, predicted=int(PREDICTED * BATCH * LENGTH), rows=work.target)
 
     def mixing(rates: Rates) -> float:
         products = 2 * work.new * work.shared * (work.dimension + work.config.width) if work.dimension else 0
-        return products / rates.multiply + 4 * rows / rates.copy
+        return products / multiplications_per_second() + 4 * rows / rates.copy
 
     def calibrating(_: Rates) -> float:
         assert work.text
-        cut = cutting_seconds(work.text, work.tokenizer, min(work.text.bytes, SAMPLE_BYTES))
+        cut = cutting_seconds(work.text, work.tokenizer, min(work.text.content().bytes, SAMPLE_BYTES))
         return cut + forward_seconds(work.config, batch) * work.calibrate / batch.tokens
 
     def writing(rates: Rates) -> float:
         text = work.text
-        counted = cutting_seconds(text, work.tokenizer, text.bytes + 2 * _LENGTHS_BYTES) if text else 0.0
+        counted = cutting_seconds(text, work.tokenizer, text.content().bytes + 2 * _LENGTHS_BYTES) if text else 0.0
         return float(counted + work.size / rates.write)
 
     yield Step(
         name="Reading the input",
-        seconds=lambda rates: work.read / rates.digest + model / rates.copy,
+        seconds=lambda rates: rates.elapsed,
         memory=held,
     )
     if work.training:
-        yield _vectors(work.training, held)
+        yield vector_step(work.training, held)
     yield Step(name="Making rows", seconds=mixing if on_cpu else None, memory=held + rows + compared)
     if work.calibrate:
         yield Step(
@@ -155,14 +152,4 @@ def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
         seconds=writing,
         memory=held + rows + _OF_TOKEN * work.target,
         disk=work.size,
-    )
-
-
-def _vectors(training: VectorTraining, held: int) -> Step:
-    tokens = len(training.target)
-    return Step(
-        name="Training auxiliary embeddings",
-        seconds=lambda _: vector_seconds(training),
-        memory=held + vector_memory(training, tokens),
-        elsewhere=((training.scratch, sum(vector_disk(training, tokens))),),
     )

@@ -1,6 +1,5 @@
-"""How fast this machine is: measured in about a second, on work like that of the commands."""
+"""How fast this machine is, measured in about a second; and the memory of a process before it has any data."""
 
-import hashlib
 import os
 import tempfile
 import time
@@ -8,51 +7,52 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-OWN_PROCESS = 340_000_000  # bytes of a command that has imported torch
+# Bytes of a process that has imported these packages, and used them once.
+PLAIN_PROCESS = 60_000_000  # NumPy, SciPy, SentencePiece, ONNX Runtime
+TORCH_PROCESS = 340_000_000
+FAIRSEQ_PROCESS = 450_000_000
+_STARTED = time.perf_counter()  # the command line imports this module first
 _SECONDS = 0.15  # for each rate
-_HASHED = 1 << 24
 _COPIED = 1 << 26
 _WRITTEN = 1 << 25
-_WIDTH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """multiply: floating-point operations a second in products of float32 matrices, on all cores. copy: bytes a second
-    that one core copies in memory. digest: bytes a second of SHA-256. write: bytes a second to the output's disk."""
+    """elapsed: seconds since the command started, in which it has read its input. copy: bytes a second in memory, by
+    one core. write: bytes a second to the disk of the output."""
 
-    multiply: float
+    elapsed: float
     copy: float
-    digest: float
     write: float
 
 
 def measure_rates(place: Path) -> Rates:
-    """Measure this machine, and the disk of ``place``, an existing directory; leaves nothing there."""
+    """Measure this machine, and the disk of ``place``, an existing directory, in which no file is left."""
     import numpy as np
-    import torch
 
-    matrix = torch.ones(_WIDTH, _WIDTH)
+    elapsed = time.perf_counter() - _STARTED
     source, target = np.zeros(_COPIED, np.uint8), np.zeros(_COPIED, np.uint8)
-    content = bytes(_HASHED)
     return Rates(
-        multiply=2 * _WIDTH**3 / seconds_of(lambda: matrix @ matrix),
+        elapsed=elapsed,
         copy=_COPIED / seconds_of(lambda: np.copyto(target, source)),
-        digest=_HASHED / seconds_of(lambda: hashlib.sha256(content).digest()),
         write=_WRITTEN / seconds_of(lambda: _write(place)),
     )
 
 
 def seconds_of(work: Callable[[], object], enough: float = _SECONDS) -> float:
-    """How long ``work`` takes: the shortest of the runs after the first that fit into ``enough`` seconds."""
+    """Seconds that ``work`` takes: the mean of as many runs as fit into ``enough`` seconds after a first one.
+
+    If the first takes longer than that, its own.
+    """
     started = time.perf_counter()
     work()
-    shortest = time.perf_counter() - started
+    first = time.perf_counter()
+    runs = 0
     while time.perf_counter() - started < enough:
-        before = time.perf_counter()
         work()
-        shortest = min(shortest, time.perf_counter() - before)
-    return shortest
+        runs += 1
+    return (time.perf_counter() - first) / runs if runs else first - started
 
 
 def _write(place: Path) -> None:

@@ -14,10 +14,9 @@ from focus_plugin.forecast.encoder import (
     update_seconds,
 )
 from focus_plugin.forecast.forecast import Step
-from focus_plugin.forecast.machine import OWN_PROCESS, Rates
+from focus_plugin.forecast.machine import TORCH_PROCESS, Rates
 
-_FAIRSEQ_PROCESS = 540_000_000  # bytes of fairseq-train before it has a model
-_FAIRSEQ_START = 10.0  # seconds
+_FAIRSEQ_TRAIN = 540_000_000  # bytes of fairseq-train before it has a model
 _IN_CHECKPOINT = 3 * FLOAT  # bytes for each number: itself and Adam's two means
 _IN_TRAINING = 5 * FLOAT  # the gradient too, and for a time the weights it starts from
 _LOG_LINE, _LOG_BEGIN = 420, 20_000  # bytes of the log
@@ -28,9 +27,9 @@ class TrainingWork:
     """How much a training has to do.
 
     rows: of the embedding. batch: what one device reads at once; accumulate: batches of an update. updates: in all;
-    done: those of an interrupted run. validations: how many; validated: tokens of each. read: bytes of the input.
-    beside: bytes of what the release holds beside its model. head: numbers of the task's head. on_gpu: whether a GPU
-    trains, of which nothing is forecast.
+    done: those of an interrupted run. validations: how many; validated: tokens of each. beside: bytes of what the
+    release holds beside its model. head: numbers of the task's head. on_gpu: whether a GPU trains, whose time is
+    unknown.
     """
 
     config: EncoderConfig
@@ -40,7 +39,6 @@ class TrainingWork:
     updates: int
     validations: int
     validated: int
-    read: int
     beside: int
     done: int = 0
     head: int = 0
@@ -65,12 +63,12 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
     share = left / max(1, work.updates)
     checkpoint = _IN_CHECKPOINT * work.numbers
     copies = min(work.validations, 2) + 2  # the best, the last, the one being written and the one before it
-    held = OWN_PROCESS + FLOAT * work.numbers
-    training = held + _FAIRSEQ_PROCESS + _IN_TRAINING * work.numbers
+    held = TORCH_PROCESS + FLOAT * work.numbers
+    training = held + _FAIRSEQ_TRAIN + _IN_TRAINING * work.numbers
 
-    def update(_: Rates) -> float:
+    def update(rates: Rates) -> float:  # fairseq-train starts and reads the model as this command has done
         once = work.accumulate * training_seconds(work.config, work.batch) + update_seconds(work.numbers)
-        return _FAIRSEQ_START + left * once
+        return rates.elapsed + left * once
 
     def validate(rates: Rates) -> float:
         batch = Batch(
@@ -82,7 +80,7 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
         once = forward_seconds(work.config, batch) + 3 * checkpoint / rates.write
         return share * work.validations * once
 
-    yield Step(name="Reading the input", seconds=lambda rates: work.read / rates.digest, memory=held)
+    yield Step(name="Reading the input", seconds=lambda rates: rates.elapsed, memory=held)
     yield Step(
         name=f"Training: {left:,} updates",
         seconds=None if work.on_gpu else update,

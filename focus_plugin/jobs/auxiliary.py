@@ -1,14 +1,18 @@
 """Auxiliary embeddings as a file of their own, for fairseq-train --focus-auxiliary or another conversion."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from focus_plugin.auxiliary.cache import cached_vectors
+from focus_plugin.auxiliary.alignment import TokenVectors
+from focus_plugin.auxiliary.cache import cache_directory, cached_file, cached_vectors
 from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.options import FASTTEXT, VectorInput, VectorOptions
 from focus_plugin.auxiliary.trainers import train_vectors
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place, scratch_directory, whole_file
+from focus_plugin.forecast.forecast import AT_ONCE, Start, begin, existing_parent
+from focus_plugin.forecast.vectors import auxiliary_forecast
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import vocabulary_files
@@ -22,6 +26,7 @@ def make_auxiliary(
     output: Path,
     phase: Phase = no_phase,
     verbose: bool = False,
+    start: Start = AT_ONCE,
 ) -> tuple[int, int]:
     """Train vectors and write those of the tokens (``.safetensors``), or the whole model of fastText (``.bin``).
 
@@ -34,27 +39,37 @@ def make_auxiliary(
     if output.exists():
         raise FocusError(f"{output}: is already there; choose another --output or remove it.")
     require_place(output)
-    if output.suffix == ".safetensors":
+    if output.suffix not in (".safetensors", ".bin"):
+        raise FocusError(f"{output}: auxiliary embeddings are written as .bin or .safetensors.")
+    model = output.suffix == ".bin"
+    if model and options.trainer != FASTTEXT:
+        raise FocusError(f"{output}: .bin is the format of fastText's models; give --trainer {FASTTEXT}.")
+    job = VectorTraining(
+        corpus=corpus,
+        tokenizer=load_tokenizer(tokenizer_file),
+        target=target,
+        options=options,
+        seed=made_of.seed,
+        scratch=existing_parent(output) if model else cache_directory(),
+        verbose=verbose,
+    )
+    if model:
+        begin(auxiliary_forecast(job, output, model, cached=False), start)
+        vectors = _write_model(job, output, phase)
+    else:
         with phase("Reading the input", corpus.bytes) as progress:
             digest = corpus.content(progress).digest
+        cached = cached_file(made_of, digest, options).is_file()
+        begin(auxiliary_forecast(job, output, model, cached), start)
         vectors = cached_vectors(made_of, digest, target, options, phase, verbose)
         save_vectors(output, vectors, target)
-    elif output.suffix == ".bin":
-        if options.trainer != FASTTEXT:
-            raise FocusError(f"{output}: .bin is the format of fastText's models; give --trainer {FASTTEXT}.")
-        with scratch_directory(output) as scratch:
-            job = VectorTraining(
-                corpus=corpus,
-                tokenizer=load_tokenizer(tokenizer_file),
-                target=target,
-                options=options,
-                seed=made_of.seed,
-                scratch=scratch,
-                verbose=verbose,
-            )
-            vectors = train_vectors(job, phase, scratch / "model.bin")
-            with whole_file(output) as path:
-                (scratch / "model.bin").replace(path)
-    else:
-        raise FocusError(f"{output}: auxiliary embeddings are written as .bin or .safetensors.")
     return int((vectors.vectors.any(axis=1) & ~vectors.rare).sum()), len(target)
+
+
+def _write_model(job: VectorTraining, output: Path, phase: Phase) -> TokenVectors:
+    """Train by fastText and write its whole model."""
+    with scratch_directory(output) as scratch:
+        vectors = train_vectors(replace(job, scratch=scratch), phase, scratch / "model.bin")
+        with whole_file(output) as path:
+            (scratch / "model.bin").replace(path)
+    return vectors

@@ -5,8 +5,11 @@ import torch
 from focus_plugin.binary_data import read_dataset
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
-from focus_plugin.jobs.prepare import require_text
-from focus_plugin.masked_lm.loss import MaskedLMLoss, masked_lm_loss
+from focus_plugin.forecast.evaluation import EvaluationWork, evaluation_forecast
+from focus_plugin.forecast.forecast import AT_ONCE, Start, begin
+from focus_plugin.jobs.prepare import KIND, require_text
+from focus_plugin.manifest import expect_kind
+from focus_plugin.masked_lm.loss import PREDICTIONS, MaskedLMLoss, masked_lm_loss
 from focus_plugin.masked_lm.masking import mask_text
 from focus_plugin.masked_lm.options import Evaluation
 from focus_plugin.progress import Phase, no_phase
@@ -16,7 +19,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 _BATCH_TOKENS = 4096
 
 
-def evaluate(job: Evaluation, phase: Phase = no_phase) -> MaskedLMLoss:
+def evaluate(job: Evaluation, phase: Phase = no_phase, start: Start = AT_ONCE) -> MaskedLMLoss:
     """Measure the loss; see ``mask_text`` and ``masked_lm_loss``.
 
     ``job.model`` may be any directory that ``read_checkpoint`` reads. Raises FocusError if model and data have
@@ -27,6 +30,19 @@ def evaluate(job: Evaluation, phase: Phase = no_phase) -> MaskedLMLoss:
     vocabulary = read_dictionary(vocabulary_files(job.data)[0])
     if checkpoint.vocabulary != vocabulary:
         raise FocusError(f"{job.data}: was prepared with another vocabulary than that of {job.model}.")
+    length = min(job.tokens_per_sample, checkpoint.config.max_positions)
+    on_gpu = torch.cuda.is_available() and not job.cpu
+    counts = expect_kind(job.data, KIND).counts[job.split]
+    work = EvaluationWork(
+        config=checkpoint.config,
+        rows=len(vocabulary),
+        tokens=counts["tokens"] + counts["lines"],
+        length=length,
+        batch_tokens=_BATCH_TOKENS,
+        predictions=PREDICTIONS,
+        on_gpu=on_gpu,
+    )
+    begin(evaluation_forecast(work), start)
     text = mask_text(read_dataset(job.data / job.split), vocabulary, job.seed)
     if not text.predicted.any():
         raise FocusError(f"{job.data}: its {job.split} text has no tokens to predict, since all of them are <unk>.")
@@ -34,8 +50,8 @@ def evaluate(job: Evaluation, phase: Phase = no_phase) -> MaskedLMLoss:
         return masked_lm_loss(
             checkpoint,
             text,
-            length=min(job.tokens_per_sample, checkpoint.config.max_positions),
+            length=length,
             batch_tokens=_BATCH_TOKENS,
-            device="cuda" if torch.cuda.is_available() and not job.cpu else "cpu",
+            device="cuda" if on_gpu else "cpu",
             progress=progress,
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
+from focus_plugin.forecast.forecast import AT_ONCE, Start
+from focus_plugin.forecast.preparation import preparation_forecast
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
 from focus_plugin.masked_lm.options import TextPreparation
@@ -18,7 +20,7 @@ KIND = "masked-LM data"
 FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
 
 
-def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase) -> Manifest:
+def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, start: Start = AT_ONCE) -> Manifest:
     """Write the data directory unless ``output`` already holds it; see ``prepare_masked_lm``."""
     from focus_plugin.masked_lm.data import prepare_masked_lm
 
@@ -42,7 +44,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase) -> Mani
             found = leakage(lines_of(texts["train"], progress), others)
         return {**{split: asdict(count) for split, count in counts.items()}, LEAKAGE: as_counts(found)}
 
-    return make_directory(output, manifest, build)
+    return make_directory(output, manifest, build, lambda: preparation_forecast(job.vocabulary, texts, output), start)
 
 
 def require_text(data: Path, *splits: str) -> None:

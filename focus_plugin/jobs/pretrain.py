@@ -116,7 +116,6 @@ def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
         updates=updates,
         validations=math.ceil(updates / training.schedule.validate_every),
         validated=counts["valid"]["tokens"],
-        read=sum(path.stat().st_size for path in _input(job).values()),
         beside=sum(path.stat().st_size for path in vocabulary_files(job.data)),
         on_gpu=on_gpu(job.cpu),
     )

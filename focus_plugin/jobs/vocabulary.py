@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from focus_plugin.files import existing_file, sha256
+from focus_plugin.files import existing_file, require_place, sha256
+from focus_plugin.forecast.forecast import AT_ONCE, Start, begin
+from focus_plugin.forecast.vocabulary import taking_forecast, training_forecast
 from focus_plugin.manifest import Manifest, describe
 from focus_plugin.options import settings
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import CorpusCounts
-from focus_plugin.vocabulary.importing import import_vocabulary
+from focus_plugin.vocabulary.importing import import_vocabulary, read_published
 from focus_plugin.vocabulary.options import UnigramTraining
 from focus_plugin.vocabulary.sizes import ModelShape, SizeComparison, compare_sizes
 from focus_plugin.vocabulary.training import train_vocabulary
@@ -22,7 +24,12 @@ DEFAULT = UnigramTraining()
 
 
 def make_vocabulary(
-    text: Text, size: int, output: Path, options: UnigramTraining = DEFAULT, phase: Phase = no_phase
+    text: Text,
+    size: int,
+    output: Path,
+    options: UnigramTraining = DEFAULT,
+    phase: Phase = no_phase,
+    start: Start = AT_ONCE,
 ) -> Manifest:
     """Train a vocabulary of ``size`` pieces into ``output`` unless it is already there; see ``train_vocabulary``."""
     with phase("Reading the text", text.bytes) as progress:
@@ -33,10 +40,12 @@ def make_vocabulary(
         with phase("Training SentencePiece", 2 * text.bytes) as progress:
             return _found(train_vocabulary(text, content, size, options, directory, progress))
 
-    return make_directory(output, manifest, build)
+    return make_directory(output, manifest, build, lambda: training_forecast(text, (size,), options, output), start)
 
 
-def take_vocabulary(text: Text, tokenizer: Path, output: Path, phase: Phase = no_phase) -> Manifest:
+def take_vocabulary(
+    text: Text, tokenizer: Path, output: Path, phase: Phase = no_phase, start: Start = AT_ONCE
+) -> Manifest:
     """Take a published tokenizer as vocabulary unless ``output`` is already that; see ``import_vocabulary``."""
     inputs = {"tokenizer": sha256(existing_file(tokenizer))}
     with phase("Reading the text", text.bytes) as progress:
@@ -48,15 +57,29 @@ def take_vocabulary(text: Text, tokenizer: Path, output: Path, phase: Phase = no
             counts, left_out = import_vocabulary(text, tokenizer, directory, progress)
         return {**_found(counts), "left_out": list(left_out)}
 
-    return make_directory(output, manifest, build)
+    return make_directory(
+        output, manifest, build, lambda: taking_forecast(text, read_published(tokenizer), output), start
+    )
 
 
 def compare_vocabularies(
-    text: Text, sizes: Sequence[int], options: UnigramTraining = DEFAULT, phase: Phase = no_phase
+    text: Text,
+    sizes: Sequence[int],
+    options: UnigramTraining = DEFAULT,
+    phase: Phase = no_phase,
+    start: Start = AT_ONCE,
+    output: Path | None = None,
 ) -> SizeComparison:
-    """Train vocabularies of ``sizes`` on ``text`` and compare them; see ``compare_sizes``. Writes nothing."""
+    """Train vocabularies of ``sizes`` on ``text`` and compare them; see ``compare_sizes``. Writes nothing.
+
+    ``output``: where the recommended vocabulary will be made afterwards, for the forecast.
+    """
     with phase("Reading the text", text.bytes) as progress:
         content = text.content(progress)
+    if output:
+        require_place(output)
+    trainings = (*sizes, sizes[-1]) if output else sizes
+    begin(training_forecast(text, trainings, options, output), start)
     return compare_sizes(text, content, sizes, options, phase)
 
 

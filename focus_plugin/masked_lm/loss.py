@@ -15,7 +15,7 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.masked_lm.masking import MaskedText
 from focus_plugin.vocabulary.vocabulary import BEGIN
 
-_PREDICTIONS = 256  # computed at once, since each has one logit for every token of the vocabulary
+PREDICTIONS = 256  # computed at once, since each has one logit for every token of the vocabulary
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _runs(tokens: int, length: int, rows: int) -> Iterator[np.ndarray]:
 def _loss(tensors: dict[str, Tensor], states: Tensor, targets: Tensor) -> float:
     """The sum of the losses; ``states``: shape (positions, width), ``targets``: token ids, shape (positions,)."""
     total = 0.0
-    for part, wanted in zip(torch.split(states, _PREDICTIONS), torch.split(targets, _PREDICTIONS), strict=True):
+    for part, wanted in zip(torch.split(states, PREDICTIONS), torch.split(targets, PREDICTIONS), strict=True):
         logits = linear(head_states(tensors, part), tensors[OUTPUT_EMBEDDING], tensors[OUTPUT_BIAS])
         total += float(cross_entropy(logits, wanted, reduction="none").sum(dtype=torch.float64))
     return total

@@ -54,9 +54,17 @@ def train_vocabulary(
 
 
 def train_unigram(
-    text: Text, content: Content, size: int, options: UnigramTraining, progress: Progress = silent
+    text: Text,
+    content: Content,
+    size: int,
+    options: UnigramTraining,
+    progress: Progress = silent,
+    may_be_smaller: bool = False,
 ) -> bytes:
-    """Train a SentencePiece model and return its bytes. Parameters and errors are those of :func:`train_vocabulary`."""
+    """Train a SentencePiece model and return its bytes. Parameters and errors are those of :func:`train_vocabulary`.
+
+    ``may_be_smaller``: train fewer pieces instead of raising SizeError if the text cannot fill the size.
+    """
     sentencepiece.set_random_generator_seed(options.seed)
     trained = io.BytesIO()
     failures: list[FocusError] = []
@@ -67,6 +75,7 @@ def train_unigram(
                 sentence_iterator=lines,
                 model_writer=trained,  # a file name would be written into the model
                 vocab_size=size,
+                hard_vocab_limit=not may_be_smaller,
                 model_type="unigram",
                 normalization_rule_name="nmt_nfkc",
                 character_coverage=0.9995,

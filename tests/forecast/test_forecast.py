@@ -1,4 +1,4 @@
-"""What is told before the work, and what is refused then."""
+"""What is said before the work, and what is refused then."""
 
 import re
 import shutil
@@ -6,15 +6,15 @@ import shutil
 import pytest
 
 from focus_plugin.errors import FocusError
-from focus_plugin.forecast.forecast import EndOfDryRun, Forecast, Start, Step, begin, duration, size, told
+from focus_plugin.forecast.forecast import EndOfDryRun, Forecast, Start, Step, begin, described, duration, size
 from focus_plugin.forecast.machine import Rates, measure_rates
 
-RATES = Rates(multiply=1e9, copy=1e9, digest=1e9, write=1e6)
+RATES = Rates(elapsed=2.0, copy=1e9, write=1e6)
 MORE_THAN_ANY = 10**18
 
 
 def step(name: str = "Reading", **changes) -> Step:
-    return Step(**{"name": name, "seconds": lambda rates: 2e9 / rates.digest, "memory": 1_000_000, **changes})
+    return Step(**{"name": name, "seconds": lambda rates: rates.elapsed, "memory": 1_000_000, **changes})
 
 
 def forecast(output, *steps: Step) -> Forecast:
@@ -24,12 +24,12 @@ def forecast(output, *steps: Step) -> Forecast:
 def test_too_little_memory_is_told_with_what_is_needed_and_available(tmp_path):
     large = step("Training", memory=MORE_THAN_ANY, less="a smaller --device-tokens needs less")
     made = forecast(tmp_path / "out", step(), large)
-    with pytest.raises(FocusError) as told_:
+    with pytest.raises(FocusError) as caught:
         begin(made, Start())
     assert re.fullmatch(
         rf"{tmp_path}/out: training needs about 1000000000\.0 GB of memory, and \d+\.\d GB are available; a smaller "
         r"--device-tokens needs less, or start anyway with --skip-resource-check\.",
-        str(told_.value),
+        str(caught.value),
     )
     begin(made, Start(skip_resource_check=True))
 
@@ -41,7 +41,7 @@ def test_too_small_a_disk_is_told_with_what_is_needed_and_free(tmp_path):
         forecast(place / "out", step(elsewhere=((place / "cache", MORE_THAN_ANY),))),
     ):
         with pytest.raises(
-            FocusError, match=rf"out: needs about 1000000000\.0 GB on the disk of {tmp_path}, and .* free"
+            FocusError, match=rf"out: the command needs about 1000000000\.0 GB on the disk of {tmp_path}, and .* free"
         ):
             begin(made, Start())
         begin(made, Start(skip_resource_check=True))
@@ -68,13 +68,13 @@ def test_a_dry_run_says_everything_and_begins_nothing(tmp_path):
 
 def test_the_table_adds_up(tmp_path):
     made = forecast(tmp_path / "out", step(memory=3_000_000_000), step("Writing", disk=4_000_000_000))
-    lines = [*told(made, RATES)]
+    lines = [*described(made, RATES)]
     assert lines[1].split() == ["Reading", "2", "s", "3.0", "GB", "0", "MB"]
     assert lines[2].split() == ["Writing", "2", "s", "1", "MB", "4.0", "GB"]
     assert lines[3].startswith("About 4 s, 3.0 GB of memory (")
     assert f"4.0 GB on the disk of {tmp_path} (" in lines[3]
     unknown = forecast(tmp_path / "out", step(), step("Training", seconds=None))
-    lines = [*told(unknown, RATES)]
+    lines = [*described(unknown, RATES)]
     assert "unknown" in lines[2]
     assert lines[3].startswith("At least 2 s,")
 
@@ -89,4 +89,5 @@ def test_amounts_are_told_in_units_that_fit():
 def test_measuring_leaves_nothing_behind(tmp_path):
     rates = measure_rates(tmp_path)
     assert not list(tmp_path.iterdir())
-    assert all(rate > 1e5 for rate in vars(rates).values()), rates
+    assert min(rates.copy, rates.write) > 1e5
+    assert rates.elapsed > 0

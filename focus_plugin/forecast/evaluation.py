@@ -1,0 +1,43 @@
+"""What measuring the masked-LM loss of an encoder takes."""
+
+from dataclasses import dataclass
+
+from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.forecast.encoder import FLOAT, PREDICTED, Batch, forward_memory, forward_seconds, parameters
+from focus_plugin.forecast.forecast import Forecast, Step
+from focus_plugin.forecast.machine import FAIRSEQ_PROCESS
+
+_WORKSPACE = 80_000_000  # bytes that PyTorch holds for products of matrices
+_OF_TOKEN = 40  # bytes in memory: its ids, and the draw of what is predicted
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationWork:
+    """How much there is to evaluate.
+
+    rows: of the embedding. tokens: of the text. length: of a sample. batch_tokens: that the encoder reads at once.
+    predictions: for which the head computes logits at once. on_gpu: whether a GPU does, whose time is unknown.
+    """
+
+    config: EncoderConfig
+    rows: int
+    tokens: int
+    length: int
+    batch_tokens: int
+    predictions: int
+    on_gpu: bool
+
+
+def evaluation_forecast(work: EvaluationWork) -> Forecast:
+    """The steps of an evaluation."""
+    tokens = min(work.tokens, max(work.length, work.batch_tokens))
+    held = FAIRSEQ_PROCESS + _WORKSPACE + FLOAT * parameters(work.config, work.rows) + _OF_TOKEN * work.tokens
+    timed = Batch(tokens=tokens, length=work.length, predicted=round(PREDICTED * tokens), rows=work.rows)
+    stored = Batch(tokens=tokens, length=work.length, predicted=work.predictions, rows=work.rows)
+    evaluating = Step(
+        name="Evaluating",
+        seconds=None if work.on_gpu else lambda _: forward_seconds(work.config, timed) * work.tokens / tokens,
+        memory=held + (0 if work.on_gpu else forward_memory(work.config, stored)),
+    )
+    reading = Step(name="Reading encoder and text", seconds=lambda rates: rates.elapsed, memory=held)
+    return Forecast(output=None, steps=(reading, evaluating))

@@ -1,0 +1,138 @@
+"""What a dry run of each command says, against the command."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from commands import refuse, run
+from focus_cli.main import COMMANDS, main
+from measure import Measured, run_beside
+from snapshots import snapshot
+
+QUICK = {"explain", "inspect", "finetune", "export", "predict"}  # commands that take seconds whatever they are given
+UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
+
+
+def _subcommands(command: click.Command, context: click.Context) -> list[click.Command]:
+    """The command itself, or all commands of a group."""
+    if not isinstance(command, click.Group):
+        return [command]
+    found = [command.get_command(context, name) for name in command.list_commands(context)]
+    return [nested for each in found if each for nested in _subcommands(each, context)]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - QUICK))
+def test_every_long_command_has_the_option(name):
+    context = click.Context(main)
+    command = main.get_command(context, name)
+    assert command is not None
+    for each in _subcommands(command, context):
+        options = {option for parameter in each.params for option in parameter.opts}
+        assert {"--dry-run", "--skip-resource-check"} <= options, each.name
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a dry run said: names of the steps, and bytes of peak memory, peak disk and the output."""
+
+    steps: list[str]
+    memory: int
+    disk: int
+    size: int
+
+
+def _amounts(pattern: str, line: str) -> int:
+    found = re.search(rf"([\d.]+) (MB|GB) {pattern}", line)
+    return round(float(found[1]) * UNITS[found[2]]) if found else 0
+
+
+def dry_run(*command: object) -> Said:
+    """Run a command with --dry-run."""
+    header, *rows, total, last = run(*command, "--dry-run").stdout.splitlines()
+    assert header.split() == ["step", "time", "memory", "disk"]
+    assert re.match(r"(About|At least) \d", total)
+    found = re.search(r" would have ([\d.]+) (MB|GB)\. Nothing was written\.$", last)
+    size = round(float(found[1]) * UNITS[found[2]]) if found else 0
+    names = [row.split("  ")[0] for row in rows]
+    return Said(names, _amounts("of memory", total), _amounts("on the disk", total), size)
+
+
+def check(said: Said, measured: Measured, output: Path | None) -> None:
+    """The forecast of a command whose amounts are small: it rounds to megabytes."""
+    assert measured.memory <= said.memory <= 1.6 * measured.memory
+    assert measured.disk <= said.disk + 1_000_000
+    if output:
+        paths = [output] if output.is_file() else output.iterdir()
+        size = sum(path.stat().st_size for path in paths)
+        assert size <= said.size + 500_000 <= 1.5 * size + 1_500_000
+
+
+@pytest.fixture(scope="module")
+def prepared(directory, release, source_text, target_text) -> Path:
+    output = directory / "forecasts.data"
+    run("focus", "prepare", "--vocab", release, "--train", source_text, "--valid", target_text, "--output", output)
+    return output
+
+
+def test_vocab(target_text, tmp_path):
+    output = tmp_path / "out"
+    command = ["focus", "vocab", "--input", target_text, "--size", 400, "--output", output]
+    said = dry_run(*command)
+    assert not list(tmp_path.iterdir())
+    assert said.steps == ["Reading the text", "Training 400 pieces"]
+    check(said, run_beside(tmp_path, *command), output)
+    assert "already made" in run(*command, "--dry-run").stdout
+    refuse(*command[:-3], 300, "--output", output, "--dry-run", says="already holds")
+
+
+def test_a_published_tokenizer_and_a_comparison_of_sizes(target_text, vocabulary, tmp_path):
+    model = vocabulary / "sentencepiece.bpe.model"
+    taken = dry_run("focus", "vocab", "--input", target_text, "--tokenizer", model, "--output", tmp_path / "out")
+    assert taken.steps == ["Reading the text", "Counting tokens"]
+    compared = dry_run("focus", "vocab", "--input", target_text, "--sizes", "300,400")
+    assert compared.steps[1:] == ["Training 300 pieces", "Training 400 pieces"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_text_that_is_too_small_to_measure_has_an_unknown_time(tmp_path):
+    (text := tmp_path / "text").write_text("\n \n")
+    line = run("focus", "vocab", "--input", text, "--size", 400, "--output", tmp_path / "out", "--dry-run").stdout
+    assert "unknown" in line
+    assert str(text) not in line
+
+
+@pytest.mark.parametrize("options", [("a.safetensors",), ("a.bin", "--trainer", "fasttext", "--dim", 20)], ids=str)
+def test_auxiliary(options, target_text, vocabulary, tmp_path, monkeypatch):
+    monkeypatch.setenv("FOCUS_CACHE", str(tmp_path / "cache"))
+    name, *others = options
+    command = ["focus", "auxiliary", "--corpus", target_text, "--vocab", vocabulary, *others]
+    command += ["--output", tmp_path / name]
+    said = dry_run(*command)
+    assert not list(tmp_path.iterdir())
+    assert said.steps == ["Reading the input", "Training auxiliary embeddings", "Writing the embeddings"]
+    check(said, run_beside(tmp_path, *command), tmp_path / name)
+    refuse(*command, "--dry-run", says="is already there")
+    if not others:
+        again = dry_run(*command[:-1], tmp_path / "again.safetensors")
+        assert "Training auxiliary embeddings" not in again.steps, "they are in the cache now"
+
+
+def test_prepare(release, source_text, target_text, tmp_path):
+    output = tmp_path / "out"
+    command = ["focus", "prepare", "--vocab", release, "--train", source_text, "--valid", target_text]
+    command += ["--output", output]
+    said = dry_run(*command)
+    assert not list(tmp_path.iterdir())
+    assert said.steps == ["Reading the input", "Encoding", "Comparing the texts"]
+    check(said, run_beside(tmp_path, *command), output)
+
+
+def test_evaluate(prepared, release, tmp_path):
+    before = snapshot(prepared)
+    command = ["focus", "evaluate", prepared, "--model", release, "--cpu"]
+    said = dry_run(*command)
+    assert said.steps == ["Reading encoder and text", "Evaluating"]
+    check(said, run_beside(tmp_path, *command), None)
+    assert snapshot(prepared) == before
