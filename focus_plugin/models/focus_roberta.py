@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from fairseq import utils
@@ -17,7 +18,7 @@ from fairseq.models import register_model, register_model_architecture
 from fairseq.models.roberta import RobertaModel
 from fairseq.models.roberta.model import base_architecture, roberta_large_architecture
 from fairseq.tasks import FairseqTask
-from torch import Tensor
+from torch import Tensor, nn
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -106,6 +107,16 @@ class FocusRobertaModel(RobertaModel):
             if args.cpu or not torch.cuda.is_available():
                 torch.set_float32_matmul_precision(args.cpu_matmul_precision)
         return model
+
+    def attach_head(self, module: nn.Module) -> None:
+        """Make a task's module a part of the model; its tensors' names begin with ``TASK_HEAD``."""
+        setattr(self, TASK_HEAD, module)
+        mark_groups(self)
+
+    def register_classification_head(self, *names: Any, **settings: Any) -> None:
+        """Make a classification head of fairseq's a part of the model."""
+        super().register_classification_head(*names, **settings)
+        mark_groups(self)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Take over a checkpoint, except for a head that is not this model's: this one's then keeps its weights.

@@ -73,7 +73,7 @@ class FocusHeadsTask(FairseqTask):
         model = super().build_model(cfg, from_checkpoint)
         assert self.declared.module
         with utils.set_torch_seed(self.cfg.seed):
-            setattr(model, TASK_HEAD, self.declared.module(self.head, cfg.encoder_embed_dim))
+            model.attach_head(self.declared.module(self.head, cfg.encoder_embed_dim))
         return model
 
     def load_dataset(self, split: str, combine: bool = False, **options: Any) -> None:

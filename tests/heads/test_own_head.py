@@ -33,6 +33,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.kept_head import write_head
 from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.jobs.evaluate_table import evaluate_table
+from focus_plugin.optimization.groups import grouped
 from focus_plugin.tasks.focus_heads import FocusHeadsConfig, FocusHeadsTask
 from focus_plugin.vocabulary.tokenizers import load_tokenizer, piece_ids
 
@@ -192,8 +193,11 @@ def test_a_checkpoint_gives_a_model_the_head_that_fits_it(place: Path, trained: 
         for name, tensor in model.state_dict().items():
             want = wanted[name] if name.startswith("task_head.") else state.get(name)
             assert want is None or torch.equal(tensor, want), name
+    assert len(grouped(model.parameters())) == 3, "focus_adam knows how to train every parameter"
     model = _model(tmp_path, "focus_masked_lm")
     model.load_state_dict(dict(theirs))
+    model.register_classification_head("topic", num_classes=3)
+    assert len(grouped(model.parameters())) == 3
     assert torch.equal(model.state_dict()["encoder.lm_head.bias"], theirs["encoder.lm_head.bias"])
 
 
