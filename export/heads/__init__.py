@@ -1,1 +1,1 @@
-"""A file for each task: what its head computes in the graph, and what the numbers say of a text."""
+"""One file for each task: the nodes of its head in the graph, and the results for a text."""

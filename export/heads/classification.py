@@ -30,7 +30,7 @@ class ClassificationHead(RowHead):
     labels: tuple[str, ...]
 
     def fault(self) -> str | None:
-        """Labels have to be different strings."""
+        """A sentence if the labels are not different strings."""
         labels = self.labels
         if not isinstance(labels, tuple) or not labels or not all(isinstance(label, str) for label in labels):
             return 'a classification model needs its list of labels under "labels"'

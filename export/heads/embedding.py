@@ -1,4 +1,4 @@
-"""One vector of a text: the mean of its tokens' hidden states, or that of the first."""
+"""One vector for each text: the mean of its tokens' hidden states, or the hidden state of the first token."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from focus_export.nodes import Nodes
 
 POOLINGS = ("mean", "first")
-# The names of sentence-transformers' releases so far; the mean is assumed there where it is not denied.
+# The names in sentence-transformers, which uses the mean unless its setting is false.
 _MODES = {"mean": "pooling_mode_mean_tokens", "first": "pooling_mode_cls_token"}
 
 
 @dataclass(frozen=True)
 class EmbeddingHead(RowHead):
-    """A pooling. pooling: "mean" of the hidden states of all tokens, or that of the "first"."""
+    """pooling: "mean" of the hidden states of all tokens, or the hidden state of the "first" one."""
 
     name: ClassVar[str] = "embedding"
     columns: ClassVar[tuple[str, ...]] = ("embedding",)
@@ -31,7 +31,7 @@ class EmbeddingHead(RowHead):
     )
 
     def fault(self) -> str | None:
-        """The pooling has to be known."""
+        """A sentence if the pooling is unknown."""
         return None if self.pooling in POOLINGS else f'"pooling" is {self.pooling!r}, not one of {", ".join(POOLINGS)}'
 
     @property
@@ -67,7 +67,7 @@ class EmbeddingHead(RowHead):
         return arrow.schema({"embedding": arrow.list_(arrow.float32(), width)})
 
     def hugging_face(self, width: int, max_positions: int) -> HuggingFaceHead:
-        """XLMRobertaForMaskedLM, and the files that make sentence-transformers pool."""
+        """XLMRobertaForMaskedLM, and the files with the pooling for sentence-transformers."""
         modules = (("", "Transformer"), ("1_Pooling", "Pooling"))
         listed = [
             {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{name}"}

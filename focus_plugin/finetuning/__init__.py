@@ -1,1 +1,1 @@
-"""What the tasks share: how one declares itself, tables, fine-tuning by fairseq, and results in PyTorch."""
+"""What tasks share: their declaration, tables, training samples, and results in PyTorch."""

@@ -1,4 +1,4 @@
-"""How a task declares itself where it is trained, and what its functions are given.
+"""The declaration of a task for training, and the arguments of its functions.
 
 A task is one file in ``focus_plugin/heads``, or an entry point of another package, and one file of the same name in
 ``export/heads`` (see ``focus_export.head``). ``HEAD`` is read for ``--help``, so importing the file must import neither
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from focus_plugin.finetuning.kept_head import KeptHead
 
 
-TASK_HEAD = "task_head"  # the module of a head in fairseq's model, and so the beginning of its tensors' names
+TASK_HEAD = "task_head"  # the attribute of fairseq's model for a task's module; tensors' names begin with it
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoColumns:
-    """The options of a task whose files need none to be read."""
+    """The options for reading the files of a task that needs no such options."""
 
 
 @dataclass(frozen=True)
 class Example:
     """One example of a file.
 
-    line: where it begins. sample: what ``ServingHead.encode`` encodes, a text or, if the head has several inputs, a
-    tuple of texts. expected: what the result is compared with; None for the result of the exact model.
+    line: its first line. sample: the argument of ``ServingHead.encode``: a text or, if the head has several inputs, a
+    tuple of texts. expected: the expected result; None for the result of the exact model.
     """
 
     line: int
@@ -48,12 +48,12 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What fairseq's data is made from.
+    """The arguments of ``Finetuning.prepare``.
 
-    directory: to fill. model: directory of the encoder to start from, with its vocabulary. encoder: texts to ids.
-    tokenizer: the same as ``ServingHead.encode`` takes it. max_positions: most tokens that the model reads, ``<s>`` and
-    ``</s>`` included. tables: by the name of the split, ``train`` first. examples: of a table. options: of the
-    fine-tuning.
+    directory: empty, for the data. model: directory of the encoder to start from, with its vocabulary. encoder: turns
+    texts into ids. tokenizer: the same for ``ServingHead.encode``. max_positions: largest number of tokens that the
+    model reads, with ``<s>`` and ``</s>``. tables: by the name of the split, ``train`` first. examples: reads a table.
+    options: of the fine-tuning.
     """
 
     directory: Path
@@ -68,10 +68,10 @@ class Preparation:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What was made of the tables.
+    """The result of ``Finetuning.prepare``.
 
     head: as it will be served. samples: number of training samples. counts: for the manifest. files: names of files in
-    the directory that are copied into the release, such as a list of what was left out.
+    the directory that are copied into the release, such as a list of examples that were left out.
     """
 
     head: "ServingHead"
@@ -82,7 +82,7 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """What the head computes its outputs from in PyTorch.
+    """The arguments of the head in PyTorch, ``TaskHead.forward``.
 
     model: fairseq's. head: as it is served. module: what ``TaskHead.module`` made, with its weights; None if the task
     has none. hidden: the last layer's hidden states (batch, length, width). lengths: (batch,), the number of tokens of
@@ -98,11 +98,11 @@ class Forward:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What the loss of a batch is computed from.
+    """The arguments of ``Finetuning.loss`` for a batch.
 
-    head: as it is served. outputs: those of ``TaskHead.forward`` in float32, for the first row of token ids of every
-    sample, for the second, and so on. expected: float64 (batch, any), the numbers of each sample, with ``IGNORED`` of
-    ``finetuning/samples.py`` at the end of shorter ones. settings: what ``--loss-settings`` of fairseq-train says.
+    head: as it is served. outputs: of ``TaskHead.forward``, float32; the first element is for the first row of token
+    ids of every sample, the second for the second row, and so on. expected: the numbers of each sample, float64 (batch,
+    any), padded with ``IGNORED`` of ``finetuning/samples.py``. settings: the value of ``--loss-settings``.
     """
 
     head: "ServingHead"
@@ -115,8 +115,9 @@ class Outputs:
 class Loss:
     """The loss of a batch.
 
-    total: a sum over the batch. count: the number of its terms. scores: more sums of as many terms, such as that of the
-    correct predictions, whose means fairseq-train logs and can choose the checkpoint by.
+    total: the sum of the losses of all predictions in the batch. count: the number of predictions. scores: other sums
+    over the predictions by name, such as the number of correct ones. fairseq-train logs their means, and can choose the
+    best checkpoint by one of them.
     """
 
     total: "Tensor"
@@ -125,7 +126,7 @@ class Loss:
 
 
 def head_options(head: "ServingHead", options: Any) -> tuple[str, ...]:
-    """The options of fairseq-train for a head that its task declares by a module and a loss."""
+    """The options of fairseq-train for a task that declares a module and a loss."""
     return ("--task", "focus_heads", "--criterion", "focus_heads", "--best-checkpoint-metric", "loss")
 
 
@@ -137,9 +138,9 @@ class Finetuning:
     the head and the options of the task: fairseq's task and criterion, and the metric that the best checkpoint is
     chosen by. loss: of a batch, for a task with ``TaskHead.module``. tensors: the beginning of the names of the head's
     tensors in fairseq's checkpoints. refused: options of fairseq-train that the user must not give, with the reason.
-    register: registers other tasks and criterions with fairseq; it is called in fairseq-train's process. adjust: the
-    head with what is chosen by the results of the best checkpoint on the validation table, such as thresholds, from the
-    head, what was expected, and the results.
+    register: registers other tasks and criterions with fairseq; it is called in fairseq-train's process. adjust: from
+    the head, and the expected results and the results of the best checkpoint on the validation table, the head with
+    values that are chosen by them, such as thresholds.
     """
 
     options: type[FinetuningOptions] = FinetuningOptions
@@ -157,13 +158,13 @@ class TaskHead:
     """A task.
 
     name: for ``focus finetune``, and of its head in ``export/heads``. summary: one sentence. columns: a frozen
-    dataclass of options that say how its files are read. examples: reads a file. fault: what is wrong with what an
-    example expects of a model with this head, or None. metrics: compares what was expected with the results; values by
-    name, at most 1, of which the first is decisive and higher ones are better. module: makes the head's PyTorch module
-    with new weights, for a hidden state of the given size; None if the head is part of fairseq's model or has no
-    weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the head of a model that this
-    program did not fine-tune, or None if the model has no head of this task; it may read the files ``found_in`` of the
-    model's directory. finetuning: None for a task without training.
+    dataclass of options that say how its files are read. examples: reads a file. fault: what is wrong with the
+    expected result of an example for a model with this head, or None. metrics: compares expected results with results;
+    values by name, at most 1, of which the first is decisive and higher ones are better. module: makes the head's
+    PyTorch module with new weights, for a hidden state of the given size; None if the head is part of fairseq's model
+    or has no weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the head of a model
+    that this program did not fine-tune, or None if the model has no head of this task; it may read the files
+    ``found_in`` of the model's directory. finetuning: None for a task without training.
     """
 
     name: str
@@ -184,8 +185,8 @@ def checked_examples(
 ) -> Iterator[Example]:
     """The examples of a file.
 
-    Raises FocusError, with file and line, as ``task.examples`` does, and for an example that expects what a model with
-    this head cannot predict.
+    Raises FocusError, with file and line, as ``task.examples`` does, and for an expected result that a model with this
+    head cannot have.
     """
     for example in task.examples(path, columns, progress):
         if fault := task.fault(head, example.expected):

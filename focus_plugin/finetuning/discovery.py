@@ -1,4 +1,4 @@
-"""The tasks that there are: found in ``focus_plugin/heads`` and among the entry points of installed packages."""
+"""Finds the tasks in ``focus_plugin/heads`` and among the entry points of installed packages."""
 
 from focus_plugin.discovery import Registry
 from focus_plugin.finetuning.declaration import TaskHead

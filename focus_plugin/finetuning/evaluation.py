@@ -18,7 +18,7 @@ from focus_plugin.vocabulary.vocabulary import PAD
 
 TOKEN_BUDGET = 2048
 
-# The results of samples, in their order, as Pipeline.results gives them.
+# Gives the results of samples in their order, as Pipeline.results does.
 Predict = Callable[[Iterable[Any], Name], Iterator[Any]]
 
 
@@ -45,9 +45,9 @@ def table_results(predict: Predict, examples: Sequence[Example], table: Path, ph
 
 
 def torch_pipeline(directory: Path, task: TaskHead, kept: KeptHead, *, truncate: bool, cpu: bool) -> Pipeline:
-    """From samples to results as they are served, but computed by PyTorch from a release.
+    """The pipeline of the served model, but with a release in PyTorch.
 
-    On the GPU if there is one and not ``cpu``. ``truncate``: cut texts that are too long.
+    It uses the GPU, if there is one, unless ``cpu``. ``truncate``: cut texts that are too long.
     """
     device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
     model, encoder = load_model(directory, task, kept, device), Encoder.load(directory)

@@ -1,4 +1,4 @@
-"""The head of a model directory: its tensors in ``model.pt``, and what else has to be known of it in ``head.json``."""
+"""The head of a model directory: its tensors in ``model.pt``, and everything else about it in ``head.json``."""
 
 import json
 from collections.abc import Mapping
@@ -20,8 +20,11 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class KeptHead:
-    """A head beside an encoder. prefix: begins its tensors' names in the checkpoint. tensors: by the rest of their
-    names; an encoder without a head has none."""
+    """A head with its tensors.
+
+    prefix: the beginning of their names in the checkpoint. tensors: by the rest of their names; empty for a head that
+    serves encoders without one.
+    """
 
     head: ServingHead
     prefix: str = ""
@@ -29,7 +32,7 @@ class KeptHead:
 
 
 def kept_head(head: ServingHead, prefix: str, checkpoint: Checkpoint) -> KeptHead:
-    """A head with those of the checkpoint's tensors that are its own."""
+    """A head with its tensors from the checkpoint, those whose names begin with ``prefix``."""
     own = {
         name.removeprefix(prefix): tensor for name, tensor in checkpoint.task_heads.items() if name.startswith(prefix)
     }
@@ -42,13 +45,15 @@ def write_head(path: Path, head: ServingHead, prefix: str) -> None:
 
 
 def read_head_file(path: Path) -> tuple[ServingHead, str]:
-    """The head in a ``head.json``, and what begins its tensors' names. Raises FocusError if it is damaged."""
+    """The head in a ``head.json``, and the prefix of its tensors. Raises FocusError if the file is damaged."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FocusError(f"{path}: not valid JSON ({error}).") from error
     if not isinstance(values, dict) or values.get("version") != _VERSION or not isinstance(values.get("tensors"), str):
-        raise FocusError(f'{path}: not what this program writes there: "version" {_VERSION}, "head" and "tensors".')
+        raise FocusError(
+            f'{path}: is not a head.json with "version" {_VERSION}, "head" and "tensors", as this program writes it.'
+        )
     try:
         return head_from_json(values), values["tensors"]
     except FocusError as error:
@@ -58,8 +63,8 @@ def read_head_file(path: Path) -> tuple[ServingHead, str]:
 def read_kept_head(model: Path, checkpoint: Checkpoint) -> KeptHead | None:
     """The head of a model directory, or None if it is an encoder without one.
 
-    It is that of ``head.json``, or else whatever a task finds. Raises FocusError if the head's tensors are missing, or
-    nothing says what they are for.
+    The head is described by ``head.json`` or, without this file, found by a task. Raises FocusError if its tensors are
+    missing, or if there are tensors of a head that no task knows.
     """
     if (path := model / HEAD_FILE).is_file():
         kept = kept_head(*read_head_file(path), checkpoint)
@@ -78,12 +83,12 @@ def read_kept_head(model: Path, checkpoint: Checkpoint) -> KeptHead | None:
 
 
 def head_for_encoders() -> type[ServingHead]:
-    """The head that serves an encoder without one of its own."""
+    """The class of the head for encoders that have none."""
     kinds = [HEADS.find(name).declaration for name in HEADS.names()]
     return next(kind for kind in kinds if kind.for_encoder)
 
 
 def head_files(model: Path) -> list[Path]:
-    """The files beside ``model.pt`` that may say what its head is for, for hashing."""
+    """The files beside ``model.pt`` that may describe its head, for the manifest."""
     names = (HEAD_FILE, *(name for task in all_tasks() for name in task.found_in))
     return [path for name in names if (path := model / name).is_file()]

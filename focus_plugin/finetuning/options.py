@@ -11,7 +11,7 @@ from focus_plugin.training.options import cpu_option, learning_rate_option, seed
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuningOptions:
-    """What to fine-tune and how. A task may have a subclass, with other defaults and with options of its own.
+    """The options of ``focus finetune``. A task can have a subclass with other defaults and its own options.
 
     extra: options passed on to fairseq-train.
     """
@@ -36,8 +36,10 @@ class FinetuningOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TableEvaluation:
-    """The options of ``focus evaluate`` for a model with a head. columns: the options, by name, that say how the tables
-    of its task are read."""
+    """The options of ``focus evaluate`` for a model with a head.
+
+    columns: the options for reading the tables of its task, by name.
+    """
 
     model: Path
     table: Path | None = option(None, help="Instead of DATA: table of the model's task to evaluate the model on.")

@@ -1,4 +1,4 @@
-"""Training samples of a head with a module and a loss of its own: rows of token ids, and the numbers expected of them.
+"""Training samples of tasks that declare a module and a loss: rows of token ids, and expected numbers.
 
 They are in the files ``SPLIT.rows.bin`` and ``SPLIT.expected.bin`` of fairseq's format, beside ``dict.txt``. fairseq
 converts whatever it reads to int64; so the second file holds the bits of floats as integers.
@@ -23,14 +23,14 @@ from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Example, Preparation
 from focus_plugin.vocabulary.files import DICTIONARY
 
-IGNORED = -100  # in the place of a number that the loss must not count, as in torch's losses
+IGNORED = -100  # a number that the loss must ignore, as torch's losses do
 
 
 @dataclass(frozen=True)
 class TrainingSample:
     """One sample.
 
-    rows: token ids that the model reads, int (length,) each, such as those of ``Encoded``; all samples have as many.
+    rows: rows of token ids for the model, int (length,) each; all samples have the same number of rows.
     expected: (any,), at least one number, such as a class for each token of the row, with IGNORED for some.
     """
 
@@ -41,10 +41,10 @@ class TrainingSample:
 def write_samples(
     given: Preparation, split: str, head: ServingHead, samples: Callable[[Example, Encoded], Iterable[TrainingSample]]
 ) -> int:
-    """Write what ``samples`` makes of each example of a table; returns how many samples there are.
+    """Write the samples that ``samples`` makes from each example of a table; returns their number.
 
-    Examples are encoded as the head encodes what it serves. Raises FocusError, with file and line, for one that it
-    cannot encode.
+    The head encodes the examples in the same way as for predictions. Raises FocusError, with file and line, for an
+    example that it cannot encode.
     """
     table, count = given.tables[split], 0
     shutil.copyfile(given.model / DICTIONARY, given.directory / DICTIONARY)
@@ -65,7 +65,7 @@ def write_samples(
 
 
 class TrainingSamples(FairseqDataset):
-    """The samples of a split, in a random order that depends on ``seed`` alone. pad: id of the padding."""
+    """The samples of a split, in a random order that depends only on ``seed``. pad: id of the padding."""
 
     def __init__(self, directory: Path, split: str, pad: int, seed: int) -> None:
         self._rows = MMapIndexedDataset(str(directory / f"{split}.rows"))

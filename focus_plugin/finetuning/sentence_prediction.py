@@ -1,4 +1,4 @@
-"""The data directory of fairseq's task ``sentence_prediction``: texts, and a class or numbers for each."""
+"""Writes the data of fairseq's task ``sentence_prediction``: texts, and a class or a number for each."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ from focus_plugin.vocabulary.encoding import batches
 from focus_plugin.vocabulary.files import DICTIONARY
 
 INPUT, LABEL = "input0", "label"
-_SPECIALS = 4  # <s> <pad> </s> <unk>, which fairseq puts first into every dictionary
+_SPECIALS = 4  # <s> <pad> </s> <unk>, the first symbols of every fairseq dictionary
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of a split. examples: without their texts, in order. truncated: how many texts were cut."""
+    """A split that was written. examples: in order, without their texts. truncated: number of texts that were cut."""
 
     examples: tuple[Example, ...]
     truncated: int
@@ -27,8 +27,8 @@ class Written:
 def write_texts(given: Preparation, split: str) -> Written:
     """Write the texts of a table as ids, and the dictionary beside them.
 
-    Raises FocusError, with file and line, for a text that is empty, or longer than the model reads unless texts are to
-    be cut.
+    Raises FocusError, with file and line, for an empty text, and for one that is longer than the model reads, unless
+    such texts are cut.
     """
     folder, table = given.directory / INPUT, given.tables[split]
     folder.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def write_texts(given: Preparation, split: str) -> Written:
 
 
 def write_classes(given: Preparation, split: str, classes: Sequence[int], counts: Sequence[int]) -> None:
-    """Write the class of each text, and the dictionary of classes with how many training texts each has."""
+    """Write the class of each text, and the dictionary of classes. ``counts``: training texts of each class."""
     folder = given.directory / LABEL
     folder.mkdir(exist_ok=True)
     (folder / DICTIONARY).write_text("".join(f"{i} {count}\n" for i, count in enumerate(counts)), encoding="utf-8")
@@ -62,7 +62,7 @@ def write_classes(given: Preparation, split: str, classes: Sequence[int], counts
 
 
 def write_numbers(given: Preparation, split: str, numbers: Iterable[float]) -> None:
-    """Write the number that is expected of each text, for ``--regression-target``."""
+    """Write the expected number of each text, for ``--regression-target``."""
     folder = given.directory / LABEL
     folder.mkdir(exist_ok=True)
     (folder / f"{split}.label").write_text("".join(f"{number!r}\n" for number in numbers), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Tab-separated tables of samples and what is expected of them."""
+"""Reads tab-separated tables."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,17 +9,17 @@ from focus_plugin.text import TextFile
 
 
 def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) -> Iterator[tuple[int, list[str]]]:
-    """Line number, and the cells of ``columns``, of every row of a table with a header; blank lines are passed over.
+    """The line number and the cells of ``columns`` of each row of a table with a header; blank lines are skipped.
 
-    Cells are taken as they are. The file may be compressed. Raises FocusError, with file and line, for a column that
-    is missing, a row of another width, and no rows.
+    Cells are not changed. The file may be compressed. Raises FocusError, with file and line, for a missing column, for
+    a row with another number of cells than the header, and for a table without rows.
     """
     lines = TextFile.of(existing(path)).lines(progress)
     header = next(lines, "").split("\t")
     if missing := [name for name in columns if name not in header]:
         raise FocusError(
-            f"{path}, line 1: the header has no column {missing[0]!r}; it must name tab-separated columns, among them "
-            f"{listed(columns, ' and ')}, and has {listed(header)}."
+            f"{path}, line 1: the header has no column {missing[0]!r}; it must have the tab-separated columns "
+            f"{listed(columns, ' and ')}, and it has {listed(header)}."
         )
     places = [header.index(name) for name in columns]
     empty = True
@@ -35,7 +35,7 @@ def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) 
 
 
 def existing(path: Path) -> Path:
-    """``path`` itself. Raises FocusError if there is nothing."""
+    """Returns ``path``. Raises FocusError if it does not exist."""
     if not path.exists():
         raise FocusError(f"{path}: no such file.")
     return path

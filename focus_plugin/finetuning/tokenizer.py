@@ -1,4 +1,4 @@
-"""The tokenizer of a fairseq release, as the served model has it."""
+"""The tokenizer of a fairseq release, with the interface of that of served models."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from focus_plugin.vocabulary.vocabulary import BEGIN, END
 
 
 class _EncoderTokenizer(TextTokenizer):
-    """A tokenizer that is not SentencePiece's, which does not say where a piece stands in a text."""
+    """A tokenizer that is not SentencePiece's and has no offsets of pieces."""
 
     def __init__(self, encoder: Encoder, max_positions: int) -> None:
         super().__init__(encoder.vocabulary.ids[BEGIN], encoder.vocabulary.ids[END], max_positions)
@@ -24,7 +24,7 @@ class _EncoderTokenizer(TextTokenizer):
         return ids
 
     def pieces(self, text: str) -> Pieces:
-        raise FocusError("needs a SentencePiece model, which says where each piece stands in a text.")
+        raise FocusError("needs a SentencePiece model, for the offset of each piece in a text.")
 
 
 def release_tokenizer(directory: Path, encoder: Encoder, max_positions: int) -> TextTokenizer:

@@ -37,13 +37,13 @@ class TorchModel:
 
 
 def load_model(directory: Path, task: TaskHead, kept: KeptHead, device: str = "cpu") -> TorchModel:
-    """The model of a release, ready to predict. Raises FocusError if its tensors are not those of the task's module."""
+    """The model of a release, ready to predict. Raises FocusError if its tensors do not fit the task's module."""
     trust_fairseq_checkpoints()
     file = str(directory / MODEL)
     state = checkpoint_utils.load_checkpoint_to_cpu(file, {"data": str(directory)})
     with open_dict(state["cfg"]):
-        state["cfg"].model.load_checkpoint_heads = True  # an override does not add what the file does not name
-    # not strict: fairseq's model has no place for the tensors of a task's own module
+        state["cfg"].model.load_checkpoint_heads = True  # overrides change existing settings only
+    # not strict: the tensors of a task's own module are not part of fairseq's model
     models, _, _ = checkpoint_utils.load_model_ensemble_and_task([file], strict=False, state=state)
     model: RobertaModel = models[0].eval().to(device)
     module = None

@@ -1,1 +1,1 @@
-"""A file for each task: the user's tables to fairseq's data, its training, its metrics, and its head in PyTorch."""
+"""One file for each task: reading its tables, its training, its metrics, and its head in PyTorch."""

@@ -26,7 +26,7 @@ _PREFIX = "classification_heads."
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Where a table has labels and texts."""
+    """The columns of a table."""
 
     label_column: str = option("label", help="Column with the labels.")
     text_column: str = option("text", help="Column with the texts.")
@@ -44,15 +44,16 @@ def examples(path: Path, columns: Columns, progress: Progress) -> Iterator[Examp
 
 
 def fault(head: "ServingHead", expected: str) -> str | None:
-    """Whether the model has the label."""
+    """A sentence if the model does not have the label."""
     labels = _labels(head)
     return None if expected in labels else f"the model has no label {expected!r}; it has {listed(labels)}"
 
 
 def prepare(given: Preparation) -> Prepared:
-    """The data directory of ``sentence_prediction``.
+    """Write the data of fairseq's task ``sentence_prediction``.
 
-    Raises FocusError, with file and line, for a text that is empty or too long and for a label unknown from training.
+    Raises FocusError, with file and line, for a text that is empty or too long, and for a label that the training table
+    does not have.
     """
     from collections import Counter
 
@@ -85,10 +86,10 @@ def prepare(given: Preparation) -> Prepared:
 
 
 def fairseq_options(head: "ServingHead", options: FinetuningOptions) -> tuple[str, ...]:
-    """A new classification head, and the accuracy to choose the checkpoint by.
+    """The options for a new classification head, with the accuracy to choose the checkpoint by.
 
-    The best checkpoint is the latest of those most accurate on the validation table, to a tenth of a percent: fairseq
-    tells it no finer.
+    fairseq rounds the accuracy to a tenth of a percent. Of the checkpoints with the highest accuracy on the validation
+    table, the latest is chosen.
     """
     return (
         *("--task", "sentence_prediction", "--criterion", "sentence_prediction"),
@@ -116,9 +117,9 @@ def forward(given: Forward) -> "dict[str, Tensor]":
 
 
 def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
-    """The classification head of a model that was fine-tuned by fairseq, with ``labels.txt`` beside it.
+    """The head of a model that fairseq fine-tuned, with ``labels.txt`` beside it.
 
-    Raises FocusError if it has several, or if the labels do not fit.
+    Raises FocusError if the model has several heads, or if the labels do not fit.
     """
     from focus_export.heads.classification import ClassificationHead
 
@@ -131,9 +132,13 @@ def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
         raise FocusError(f"{model}: has the heads {', '.join(names)}; a model with one of them is needed here.")
     path, bias = model / LABELS, checkpoint.task_heads.get(f"{_PREFIX}{names[0]}.out_proj.bias")
     if bias is None:
-        raise FocusError(f"{model}: its head {names[0]} has no out_proj.bias, so that it is not fairseq's.")
+        raise FocusError(
+            f"{model}: its head {names[0]} has no out_proj.bias, so it is not a classification head of fairseq's."
+        )
     if not path.is_file():
-        raise FocusError(f"{path}: no such file; it has to name the {len(bias)} classes of the head, one a line.")
+        raise FocusError(
+            f"{path}: no such file; it must have the labels of the head's {len(bias)} classes, one per line."
+        )
     labels = tuple(read_lines(path))
     if len(labels) != len(bias):
         raise FocusError(f"{path}: has {len(labels)} labels, but the model's head {len(bias)} classes.")
@@ -163,6 +168,6 @@ HEAD = TaskHead(
         prepare=prepare,
         fairseq_options=fairseq_options,
         tensors=f"{_PREFIX}{NAME}.",
-        refused={"--classification-head-name": "the head is looked for by the name it has here"},
+        refused={"--classification-head-name": "the program expects the name that it gives the head"},
     ),
 )

@@ -1,4 +1,4 @@
-"""One vector of a text, pooled from the encoder's hidden states; there is no training for it yet."""
+"""One vector for each text, pooled from the encoder's hidden states. It has no training."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def examples(path: Path, columns: Any, progress: Progress) -> Iterator[Example]:
 
 
 def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
-    """The mean cosine of the embeddings with those that are expected."""
+    """The mean cosine between the embeddings and the expected ones."""
     import numpy as np
 
     wanted, found = np.array(expected, np.float64), np.array(results, np.float64)
@@ -34,7 +34,7 @@ def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, flo
 
 
 def forward(given: Forward) -> "dict[str, Tensor]":
-    """The mean of the hidden states of a row's real tokens, or the first."""
+    """The mean of the hidden states of a row without padding, or the hidden state of the first token."""
     import torch
     from focus_export.heads.embedding import EmbeddingHead
 

@@ -1,4 +1,4 @@
-"""Fine-tuning an encoder for a task, by fairseq-train, from directory and tables to directory."""
+"""Fine-tunes an encoder for a task with fairseq-train."""
 
 import json
 import math
@@ -41,8 +41,8 @@ _FILES = "files"
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuningJob:
-    """What to fine-tune and how. task: its name. options: an instance of the class that the task declares for
-    fine-tuning. columns: one of the class that says how its tables are read."""
+    """task: its name. options: an instance of the task's ``Finetuning.options``. columns: an instance of the task's
+    ``columns``."""
 
     task: str
     options: FinetuningOptions
@@ -105,7 +105,7 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
 def _evaluate(
     task: TaskHead, job: FinetuningJob, pipeline: Pipeline, phase: Phase
 ) -> tuple[ServingHead, dict[str, object]]:
-    """The head as it is adjusted by the validation table, and its metrics on each table that was not trained on."""
+    """The head after ``Finetuning.adjust``, and the metrics on the validation and test tables."""
     counts: dict[str, object] = {}
     for split, table in job.options.tables.items():
         if split == "train":
@@ -125,7 +125,7 @@ def _released(name: str, source: Checkpoint, prefix: str) -> bool:
 
 
 def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_positions: int, data: Path) -> None:
-    """fairseq's data, and beside it the head and what was counted."""
+    """Write the data of the training, the head and the counts."""
     options = job.options
     with whole_directory(data) as directory:
         encoder = Encoder.load(options.model)
@@ -161,7 +161,7 @@ def _examples(task: TaskHead, columns: Any, path: Path) -> Iterator[Example]:
 
 
 def _init(model: Path, source: Checkpoint, running: Path) -> Path:
-    """The checkpoint to start from, without a head: fairseq would go on from one of the same name and shape."""
+    """The checkpoint to start from, without a head: fairseq would continue with one of the same name and shape."""
     if not source.task_heads:
         return model / MODEL
     init = running / "init"

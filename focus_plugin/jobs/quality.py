@@ -1,4 +1,4 @@
-"""How much a model loses when it computes less exactly, by the metrics of its task."""
+"""The loss of quality of a model in reduced precision, by the metrics of its task."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from focus_plugin.finetuning.declaration import Example, TaskHead
 
 @dataclass(frozen=True)
 class Quality:
-    """How good a reduced model is beside the exact one.
+    """The metrics of a reduced model and of the exact one.
 
     scores: of the exact and of the reduced model, by the name of the metric. decisive: the metrics that the reduced
     model is judged by. The loss of a metric is the exact model's score minus the reduced model's. It is not relative to
@@ -22,12 +22,12 @@ class Quality:
 
     @property
     def worst(self) -> str:
-        """The decisive metric with the largest loss; not-a-number is the largest of all."""
+        """The decisive metric with the largest loss; NaN counts as the largest."""
         return max(self.decisive, key=lambda name: _comparable(self._loss(name)))
 
     @property
     def loss(self) -> float:
-        """The largest loss of a decisive metric; not-a-number if one is."""
+        """The largest loss of a decisive metric; NaN if one is NaN."""
         return self._loss(self.worst)
 
     def _loss(self, name: str) -> float:
@@ -55,7 +55,7 @@ def with_cosine(judged: Quality, name: str, cosine: float) -> Quality:
 
 
 def least_loss(judged: Mapping[str, Quality]) -> str:
-    """The name of the quality with the smallest loss; not-a-number is the largest."""
+    """The name of the quality with the smallest loss; NaN counts as the largest."""
     return min(judged, key=lambda name: _comparable(judged[name].loss))
 
 

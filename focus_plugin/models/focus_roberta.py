@@ -1,7 +1,7 @@
 """The architectures ``focus_roberta``, ``focus_roberta_base`` and ``focus_roberta_large``.
 
-fairseq's RoBERTa, which ``--focus-source`` initializes from a released encoder when the model is first built, in the
-same ways as ``focus convert``.
+They are fairseq's RoBERTa. With ``--focus-source`` a new model is initialized from a released encoder, in the same ways
+as by ``focus convert``.
 """
 
 import logging
@@ -54,11 +54,11 @@ logger = logging.getLogger(__name__)
 
 @register_model("focus_roberta")
 class FocusRobertaModel(RobertaModel):
-    """A RoBERTa whose first weights come from an encoder with another vocabulary."""
+    """RoBERTa with initial weights from an encoder with another vocabulary, and with the head of a task."""
 
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
-        """Add RoBERTa's options and those of the initialization, with the options of the method that is named."""
+        """Add RoBERTa's options, those of the initialization, and those of the method that ``--focus-method`` names."""
         RobertaModel.add_args(parser)
         parser.add_argument(
             "--focus-source",
@@ -92,14 +92,14 @@ class FocusRobertaModel(RobertaModel):
 
     @classmethod
     def build_model(cls, args: Namespace, task: FairseqTask) -> "FocusRobertaModel":
-        """Build the model and, where it neither comes from a checkpoint nor is about to, initialize it.
+        """Build the model. Initialize it unless its weights are from a checkpoint, or will be loaded from one.
 
         Raises FocusError, on every rank, if the source does not fit.
         """
         model: FocusRobertaModel = super().build_model(args, task)
         mark_groups(model)
         if not getattr(args, "focus_built", False):
-            # The mark is saved with every checkpoint: what is built from one takes its weights from there.
+            # This is saved with every checkpoint: a model built from a checkpoint gets its weights from there.
             args.focus_built = True
             if args.focus_source:
                 load_on_every_rank(model, lambda: _first_weights(args, task))
@@ -119,7 +119,7 @@ class FocusRobertaModel(RobertaModel):
         mark_groups(self)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
-        """Take over a checkpoint, except for a head that is not this model's: this one's then keeps its weights.
+        """Prepare a checkpoint for loading. If its head does not fit the model's, the model's head keeps its weights.
 
         fairseq does the same with its classification heads.
         """
@@ -135,7 +135,7 @@ class FocusRobertaModel(RobertaModel):
 
 
 def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | None:
-    """Weights for the task's dictionary, or None where training goes on from a checkpoint."""
+    """Initial weights for the task's dictionary, or None if the training resumes from a checkpoint."""
     name = Path(args.restore_file)
     checkpoint = Path(args.save_dir) / name if args.restore_file == "checkpoint_last.pt" else name
     if checkpoint.is_file():
@@ -163,8 +163,8 @@ def _initialization(args: Namespace) -> Initialization:
 
 
 def _target(args: Namespace, symbols: list[str], source: Vocabulary) -> Target:
-    """The data's vocabulary. It extends the source's if it holds all tokens of that and more."""
-    directory = Path(utils.split_paths(args.data)[0])  # the tasks read their dictionary from there too
+    """The vocabulary of the data. It extends the source's if it has all tokens of the source and more."""
+    directory = Path(utils.split_paths(args.data)[0])  # where the tasks read their dictionary
     vocabulary = with_forms(symbols, form_beside(directory / DICTIONARY))
     extends = len(vocabulary) > len(source) and all(token in vocabulary.ids for token in source.tokens)
     if extends and not (args.focus_vocab or args.focus_matrix):
@@ -185,7 +185,7 @@ def _target(args: Namespace, symbols: list[str], source: Vocabulary) -> Target:
 
 @lru_cache(maxsize=1)
 def _source(name: str) -> Checkpoint:
-    """The encoder to initialize from: read for its shape, and kept until its weights were used."""
+    """The encoder to initialize from. It is read once, for its shape and then for its weights."""
     return read_checkpoint(locate(Path(name)).directory)
 
 
@@ -206,21 +206,21 @@ def _check_shape(args: Namespace, source: EncoderConfig) -> None:
 
 
 def _options(args: Namespace) -> None:
-    """Defaults of the options above, in the way fairseq sets those of an architecture."""
+    """Set the defaults of the options above, as functions of fairseq's architectures do."""
     for name in ("source", "method", "vocab", "matrix"):
         setattr(args, f"focus_{name}", getattr(args, f"focus_{name}", None))
     args.focus_paper = getattr(args, "focus_paper", False)
     args.cpu_matmul_precision = getattr(args, "cpu_matmul_precision", None) or "medium"
     args.max_positions = getattr(args, "max_positions", 512)
     if getattr(args, "bf16", False):
-        # fairseq-train takes --bf16 for a wish to train on a TPU, and then finds neither GPU nor CPU.
+        # with --bf16, fairseq-train would look for a TPU, and use neither a GPU nor the CPU
         args.tpu = False
 
 
 @register_model_architecture("focus_roberta", "focus_roberta")
 def focus_roberta(args: Namespace) -> None:
-    """The shape of ``--focus-source``, or RoBERTa base; options that give a shape come before both."""
-    # fairseq applies an architecture again to what it builds from; then base_architecture has left its mark.
+    """The shape of ``--focus-source``, or else of RoBERTa base; options for the shape override it."""
+    # fairseq calls this function again when it builds the model; max_source_positions is then set by the first call
     if getattr(args, "focus_source", None) and not hasattr(args, "max_source_positions"):
         for name, value in fairseq_shape(_source(args.focus_source).config).items():
             setattr(args, name, getattr(args, name, value))

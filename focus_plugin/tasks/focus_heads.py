@@ -30,12 +30,12 @@ from focus_plugin.vocabulary.vocabulary import MASK
 
 trust_fairseq_checkpoints()
 restore_numpy_compat()
-_SCORE = "score/"  # begins the names of scores in a logging output
+_SCORE = "score/"  # the beginning of the names of scores in a logging output
 
 
 @dataclass
 class FocusHeadsConfig(FairseqDataclass):
-    """data: the directory that the task's ``prepare`` filled with ``write_samples``, and ``head.json`` beside it."""
+    """data: directory with ``head.json`` and the samples that ``write_samples`` wrote."""
 
     data: str = field(default=MISSING, metadata={"help": "directory of training samples and head.json"})
     seed: int = II("common.seed")
@@ -65,11 +65,11 @@ class FocusHeadsTask(FairseqTask):
 
     @property
     def target_dictionary(self) -> None:
-        """None: what is expected are numbers."""
+        """None, because the expected results are numbers."""
         return None
 
     def build_model(self, cfg: Namespace, from_checkpoint: bool = False) -> BaseFairseqModel:
-        """Build the encoder and its head. The head's first weights depend on the seed alone, on every rank."""
+        """Build the encoder and its head. The head's initial weights depend only on the seed, on every rank."""
         model = super().build_model(cfg, from_checkpoint)
         assert self.declared.module
         with utils.set_torch_seed(self.cfg.seed):
@@ -96,14 +96,14 @@ class FocusHeadsTask(FairseqTask):
 
 @dataclass
 class FocusHeadsCriterionConfig(FairseqDataclass):
-    """loss_settings: what the loss is given as ``Outputs.settings``."""
+    """loss_settings: ``Outputs.settings`` as JSON."""
 
     loss_settings: str = field(default="{}", metadata={"help": "settings of the head's loss, a JSON object"})
 
 
 @register_criterion("focus_heads", dataclass=FocusHeadsCriterionConfig)
 class FocusHeadsCriterion(FairseqCriterion):
-    """The loss that the task declares, per prediction, and its scores."""
+    """The loss that the task declares, with its scores."""
 
     def __init__(self, task: FocusHeadsTask, loss_settings: str) -> None:
         super().__init__(task)
@@ -112,7 +112,7 @@ class FocusHeadsCriterion(FairseqCriterion):
     def forward(
         self, model: BaseFairseqModel, sample: Mapping[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
-        """The sum of the losses of a batch, their number, and what is logged of them."""
+        """The sum of the losses of a batch, the number of predictions, and the values for the log."""
         loss = self.task.loss(model, sample, self.settings)
         logged = {
             "loss": loss.total.detach(),
@@ -136,5 +136,5 @@ class FocusHeadsCriterion(FairseqCriterion):
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """Sums are all that is logged."""
+        """True: all values for the log are sums."""
         return True

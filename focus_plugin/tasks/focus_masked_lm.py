@@ -1,4 +1,4 @@
-"""The task ``focus_masked_lm``: fairseq's masked LM, with the loss in nats and no longer than the encoder reads."""
+"""The task ``focus_masked_lm``: fairseq's masked LM with losses in nats, and with samples that the encoder can read."""
 
 import os
 from argparse import Namespace
@@ -32,23 +32,23 @@ restore_numpy_compat()
 
 @register_task("focus_masked_lm", dataclass=MaskedLMConfig)
 class FocusMaskedLMTask(MaskedLMTask):
-    """Masked LM that also logs ``nats``, the mean loss of a predicted token, and ``predicted``, their number.
+    """Masked LM that also logs ``nats``, the mean loss per predicted token, and ``predicted``, their number.
 
     Special tokens are not predicted. However a training masks, validation masks as BERT, with one seed: the losses of
     two trainings can be compared.
 
-    Samples are no longer than the encoder reads, whatever ``--tokens-per-sample`` says: fairseq would leave them out.
-    Blank lines separate the documents of ``--sample-break-mode complete_doc``; of other samples they are no part.
+    Samples are at most as long as the encoder can read, whatever ``--tokens-per-sample`` is; fairseq would leave out
+    longer ones. Blank lines separate documents in ``--sample-break-mode complete_doc``; other modes ignore them.
     """
 
     def build_model(self, cfg: Namespace, from_checkpoint: bool = False) -> BaseFairseqModel:
-        """Build the model, which says how long a sample may be; data is loaded after it."""
+        """Build the model, which limits the length of samples; fairseq loads the data later."""
         model = super().build_model(cfg, from_checkpoint)
         self.cfg.tokens_per_sample = min(self.cfg.tokens_per_sample, model.max_positions())
         return model
 
     def _load_dataset_split(self, split: str, epoch: int, combine: bool) -> FairseqDataset:
-        """As fairseq cuts a text into samples, but from its lines alone where documents do not count."""
+        """The samples of a text, as fairseq makes them, but without blank lines unless they separate documents."""
         paths = utils.split_paths(self.cfg.data)
         path = os.path.join(paths[(epoch - 1) % len(paths)], split)
         text = data_utils.load_indexed_dataset(path, self.source_dictionary, combine=combine)
@@ -86,7 +86,7 @@ class FocusMaskedLMTask(MaskedLMTask):
         self.datasets[split] = SortDataset(self._regular_dataset(read, padded), sort_order=[order, samples.sizes])
 
     def reduce_metrics(self, logging_outputs: Sequence[Mapping[str, Any]], criterion: FairseqCriterion) -> None:
-        """Log what fairseq logs, and the loss as papers state it, with digits enough to compare runs by."""
+        """Log fairseq's values, and the loss in nats with enough digits to compare trainings."""
         predicted = sum(log["sample_size"] for log in logging_outputs)
         if not predicted:
             return

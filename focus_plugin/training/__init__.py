@@ -1,1 +1,1 @@
-"""fairseq-train: its command composed, run and followed, and its best checkpoint released."""
+"""Running fairseq-train: its command, its process, its log, its checkpoints, and the release of the best one."""

@@ -10,7 +10,7 @@ BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 
 
 def updates_done(save_dir: Path) -> int:
-    """How many updates the last checkpoint in ``save_dir`` has had; 0 if there is none."""
+    """The number of updates of the last checkpoint in ``save_dir``; 0 if there is none."""
     from focus_plugin.checkpoint.weights import load_pickled  # which is slow to import
 
     last = save_dir / LAST
@@ -20,7 +20,7 @@ def updates_done(save_dir: Path) -> int:
 def mend_last_checkpoint(save_dir: Path) -> None:
     """Replace a last checkpoint that a killed run left unfinished.
 
-    fairseq writes one checkpoint whole or not at all, but then copies it to where it looks for the last.
+    fairseq writes a numbered checkpoint atomically, but then copies it to ``checkpoint_last.pt``, which can be cut off.
     """
     last = save_dir / LAST
     whole = [path for path in save_dir.glob("checkpoint_*_*.pt") if is_zipfile(path)]

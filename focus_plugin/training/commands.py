@@ -14,7 +14,7 @@ from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.words import last_setting
 
 USER_DIR = str(Path(__file__).parents[1])
-_NEVER = "1000000000"  # epochs: what is not to happen at the end of each
+_NEVER = "1000000000"  # epochs, for what must not happen at the end of an epoch
 _PRECISIONS = ("--fp16", "--bf16", "--amp", "--memory-efficient-fp16", "--memory-efficient-bf16")
 _NOT_FOR_USERS = {
     "--save-dir": "it is chosen here, beside --output",
@@ -28,7 +28,7 @@ _NOT_FOR_USERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how fast to train.
+    """The length of a training and its checkpoints.
 
     updates: optimizer steps. recipe: see ``Recipe``. validate_every: updates between two validations, each of which
     saves a checkpoint. accumulate: batches whose gradients make one update. seed: of masking, dropout and order.
@@ -43,7 +43,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What ``fairseq-train`` is asked to do.
+    """A training by ``fairseq-train``.
 
     data: directory that the task reads. init: checkpoint to start from. config: shape of its encoder. task: the
     options of fairseq-train that belong to the task: its name, criterion, batches and best-checkpoint metric. cpu:
@@ -60,9 +60,9 @@ class Training:
 
 
 def train_command(training: Training, save_dir: Path) -> list[str]:
-    """The ``fairseq-train`` command of a training that keeps its checkpoints in ``save_dir``.
+    """The ``fairseq-train`` command of a training, with its checkpoints in ``save_dir``.
 
-    Every sample is trained and validated on. On a GPU it trains in half precision unless ``extra`` names another.
+    No sample is left out. On a GPU the precision is half, unless ``extra`` has an option for another one.
     """
     return [
         *(script("fairseq-train"), str(training.data), "--user-dir", USER_DIR, "--arch", "focus_roberta"),
@@ -70,7 +70,7 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
         *training.schedule.recipe.options(training.schedule.updates, training.extra),
         *_schedule(training.schedule, last_setting(training.extra, "--max-epoch", int)),
         *("--finetune-from-model", str(training.init), "--save-dir", str(save_dir)),
-        *("--required-batch-size-multiple", "1"),  # by default fairseq leaves out those samples that are left over
+        *("--required-batch-size-multiple", "1"),  # by default fairseq leaves out the last samples if they are fewer
         *training.task,
         *_device(training.cpu, training.extra),
         *training.extra,
@@ -80,7 +80,8 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
 def check_extra(extra: Sequence[str], cpu: bool, refused: Mapping[str, str] | None = None) -> None:
     """Raise FocusError for a user's options of fairseq-train that cannot work.
 
-    Those are options that would leave no checkpoint, ones that need a GPU, and those in ``refused``, with the reason.
+    These are options without which there would be no checkpoint to release, options that need a GPU if there is none,
+    and those in ``refused``, which has the reason for each.
     """
     reasons = {**_NOT_FOR_USERS, **(refused or {})}
     for word in extra:

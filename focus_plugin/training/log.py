@@ -1,4 +1,4 @@
-"""What ``fairseq-train`` says in its log of how a training goes."""
+"""Reads the progress of a training from the log of ``fairseq-train``."""
 
 import json
 import math
@@ -13,8 +13,11 @@ _STATISTICS = re.compile(r' \| INFO \| (\S+) \| (\{".*\})$')
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingStep:
-    """Where a training is. loss: in nats per prediction, of the latest batches or, if ``valid``, of the validation
-    set. rate: tokens a second. updates: in all; update: so far."""
+    """The state of a training at a line of its log.
+
+    update: number of updates so far. updates: of the whole training. loss: nats per prediction, on the latest batches
+    or, if ``valid``, on the validation set. rate: tokens per second.
+    """
 
     update: int
     updates: int
@@ -24,12 +27,12 @@ class TrainingStep:
 
 
 def read_step(line: str, updates: int) -> TrainingStep | None:
-    """The step that a line of a log reports, None where it reports none; ``updates``: of the whole training."""
+    """The step in a line of a log, or None if the line has none. ``updates``: of the whole training."""
     match = _STATISTICS.search(line)
     if match is None or match[1] not in ("train_inner", "valid"):
         return None
     statistics, valid = json.loads(match[2]), match[1] == "valid"
-    # of an update in which no token happened to be masked, fairseq says -1
+    # fairseq logs -1 for an update without a masked token
     if not valid and float(statistics["loss"]) < 0:
         return None
     prefix = "valid_" if valid else ""
@@ -43,9 +46,9 @@ def read_step(line: str, updates: int) -> TrainingStep | None:
 
 
 def validations(log: Path) -> tuple[TrainingStep, ...]:
-    """What the validations of a training found, from its log, in order; of one made twice the later.
+    """The validations of a training in its log, in order.
 
-    A run that was killed after a validation makes it again when it resumes.
+    A training that was killed after a validation repeats it when it resumes; the later one counts.
     """
     found = (step for line in read_lines(log) if (step := read_step(line, updates=0)) and step.valid)
     steps = {step.update: step for step in found}

@@ -1,4 +1,4 @@
-"""Options that trainings share; each is a field of the dataclass that declares what a training is to do."""
+"""Options of all trainings, each as a field of the dataclass that declares the options of one command."""
 
 from typing import Any
 

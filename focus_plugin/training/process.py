@@ -1,4 +1,4 @@
-"""fairseq's commands as processes of their own, which end with this one."""
+"""Runs fairseq's commands as child processes, which end when this process ends."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from types import FrameType
 from focus_plugin.errors import FocusError
 
 _TAIL_LINES = 8
-# How much fairseq logs, whether it waits for a debugging user, and its part in a training on other machines.
+# These set fairseq's log level, make it wait for a debugger, and make it join a training on several machines.
 _STEERING = ("HOTRELOAD_PAUSE", "LOCAL_RANK", "LOGLEVEL", "MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")
-_SLURM = "SLURM_"  # begins the names of what Slurm says of the machines of a job
+_SLURM = "SLURM_"  # the beginning of the names of Slurm's variables for the machines of a job
 
 
 def script(name: str) -> str:
-    """The path of one of fairseq's commands, installed beside this interpreter or else on the PATH."""
+    """The path of one of fairseq's commands, beside this Python interpreter or else on the PATH."""
     path = Path(sysconfig.get_path("scripts")) / name
     found = str(path) if path.is_file() else shutil.which(name)
     if found is None:
@@ -30,7 +30,7 @@ def script(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The environment of fairseq's commands: this process's, without the variables by which fairseq is steered."""
+    """The environment of fairseq's commands: that of this process, without variables that change what fairseq does."""
     kept = {name: value for name, value in os.environ.items() if name not in _STEERING and not name.startswith(_SLURM)}
     return {**kept, "PYTHONIOENCODING": "utf-8"}
 
@@ -60,7 +60,7 @@ def run_logged(command: Sequence[str], log: Path, *inherited: int) -> Iterator[s
 
 @contextmanager
 def _child(command: Sequence[str], inherited: Sequence[int]) -> Iterator[subprocess.Popen[str]]:
-    """A process that ends with the block: by itself, or because the block was left by an interruption."""
+    """A child process. It is waited for at the end of the block, and terminated if the block is interrupted."""
 
     def stop(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)

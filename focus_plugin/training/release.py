@@ -1,4 +1,4 @@
-"""From a fairseq training to a released directory: the one way in which a job trains."""
+"""Trains with fairseq and writes the release directory; all jobs that train use it."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -24,8 +24,8 @@ LOG = "train.log"
 class Trained:
     """A training that is done.
 
-    directory: ``OUTPUT.unfinished``, with all that the job prepared there. best: the checkpoint to release.
-    validations: what each validation found, in order.
+    directory: ``OUTPUT.unfinished``, with the data that the job prepared there. best: the checkpoint to release.
+    validations: in order.
     """
 
     directory: Path
@@ -35,14 +35,14 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """A released directory that a training is to make, and how.
+    """A training and the release directory that is made from it.
 
-    kind, options, modules: as its manifest describes them (see ``describe``); torch and fairseq need not be named.
-    files: the input by its name in the manifest, known by content.
-    prepare: makes what the training reads in ``OUTPUT.unfinished``, unless an interrupted run of the same job has done
-    so, and returns the training. What it raises leaves no directory behind.
-    work: what the training takes, asked for before it.
-    release: fills the release, a directory that is empty, from the training, and returns what its manifest counts.
+    kind, options, modules: for the manifest (see ``describe``); torch and fairseq are added to the modules.
+    files: the input files by their names in the manifest, which has their digests.
+    prepare: writes the data of the training into ``OUTPUT.unfinished``, unless an interrupted run of the same job did,
+    and returns the training. If it raises, the directory is removed.
+    work: the time, memory and disk that the training needs; called before it.
+    release: writes the release into an empty directory and returns the counts of its manifest.
     """
 
     kind: str
@@ -55,11 +55,11 @@ class TrainingJob:
 
 
 def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
-    """Train and write the release ``output``, unless it is there already; return the manifest in it.
+    """Train and write the release ``output``, unless it already exists; return its manifest.
 
-    Until then fairseq's checkpoints are in ``OUTPUT.unfinished``; after an interruption the same call resumes from
-    them. The log of the training is part of the release. Raises FocusError if fairseq fails, if another process is
-    training for the same output, or if ``output`` holds anything else, and what ``begin`` raises.
+    fairseq's checkpoints are in ``OUTPUT.unfinished`` until the release is written; after an interruption the same call
+    resumes from them. The log of the training is part of the release. Raises FocusError if fairseq fails, if another
+    process trains for the same output, or if ``output`` is anything else, and as ``begin`` does.
     """
     with watcher.phase("Reading the input", sum(path.stat().st_size for path in job.files.values())) as progress:
         inputs = {name: sha256(path, progress) for name, path in job.files.items()}

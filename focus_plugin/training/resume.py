@@ -1,4 +1,4 @@
-"""The directory ``OUTPUT.unfinished``, in which a training lives until it is done, so that a killed one can resume."""
+"""The directory ``OUTPUT.unfinished`` of a training that is not done, from which it resumes after it was killed."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from focus_plugin.training.checkpoints import LAST
 
 
 class State(Enum):
-    """What goes on in ``OUTPUT.unfinished``, for its reader."""
+    """The state of ``OUTPUT.unfinished``, in words for the user."""
 
     RUNNING = "a training is running here"
     INTERRUPTED = "not finished; the same command resumes it"
@@ -27,7 +27,7 @@ def unfinished_directory(output: Path) -> Path:
 
 
 def unfinished_state(directory: Path, manifest: Manifest) -> State:
-    """The state of ``OUTPUT.unfinished``, whose manifest is given."""
+    """The state of ``OUTPUT.unfinished``. ``manifest``: the one in it."""
     lock = _lock_file(directory)
     if lock.exists():
         with open(lock) as file:
@@ -39,10 +39,11 @@ def unfinished_state(directory: Path, manifest: Manifest) -> State:
 
 @contextmanager
 def resumable(directory: Path, manifest: Manifest) -> Iterator[int]:
-    """Hold ``directory`` alone, new or with what an interrupted run of the same job left there.
+    """Lock ``directory`` for the block. It is new, or has the files of an interrupted run of the same job.
 
-    It is removed when the block ends well. Yields the descriptor of a lock; a process that inherits it holds the lock
-    too. Raises FocusError if another process holds it, or the directory has a checkpoint of another job.
+    It is removed at the end of the block, unless the block raises. Yields the file descriptor of the lock; a process
+    that inherits it holds the lock too. Raises FocusError if another process holds the lock, or if the directory has a
+    checkpoint of another job.
     """
     with _locked(directory) as lock:
         if lock is None:
@@ -53,7 +54,7 @@ def resumable(directory: Path, manifest: Manifest) -> Iterator[int]:
 
 
 def remove_leftovers(directory: Path, manifest: Manifest) -> None:
-    """Remove what is left in ``OUTPUT.unfinished`` and beside it of a run of a job that is done; nobody else's."""
+    """Remove ``OUTPUT.unfinished`` and temporary files beside it if they are of the job that made the output."""
     remove_abandoned(directory)
     if directory.exists() or _lock_file(directory).exists():
         with _locked(directory) as lock:
@@ -68,11 +69,11 @@ def _lock_file(directory: Path) -> Path:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[int | None]:
-    """Hold a lock on ``directory``, which may come and go meanwhile; yield its descriptor, None if another holds it."""
+    """Lock ``directory``, which need not exist. Yields the lock's descriptor, or None if another process holds it."""
     path = _lock_file(directory)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:
-        # a file without a name is one that its last owner has just removed
+        # the previous owner of the lock may have just deleted the file, which then has no links
         if not _take(file.fileno(), fcntl.LOCK_EX) or not os.fstat(file.fileno()).st_nlink:
             yield None
             return
@@ -107,7 +108,7 @@ def _begin(directory: Path, manifest: Manifest) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Remove a directory at once: under its name there is never a part of it, even if the process is killed."""
+    """Remove a directory atomically: even if the process is killed, no part of it remains under its name."""
     if directory.exists():
         with scratch_directory(directory) as temporary:
             directory.replace(temporary / directory.name)

@@ -1,4 +1,4 @@
-"""One run of ``fairseq-train``, new or resumed, to its end."""
+"""Runs ``fairseq-train`` to its end, from the beginning or resumed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from focus_plugin.training.words import last_setting
 def run_training(command: Sequence[str], log: Path, progress: Callable[[TrainingStep], object], *locks: int) -> None:
     """Run a ``fairseq-train`` command, append its output to ``log`` and report the steps it logs.
 
-    A run that was killed resumes from its last checkpoint, unless that was the end. ``locks``: file descriptors that
-    fairseq-train inherits, since it lives on where only its parent is killed. Raises FocusError if the command fails
-    or leaves no best checkpoint.
+    A training that was killed resumes from its last checkpoint, unless it was done. ``locks``: file descriptors that
+    fairseq-train inherits, because it continues if only its parent process is killed. Raises FocusError if the command
+    fails or writes no best checkpoint.
     """
     updates, save_dir = last_setting(command, "--max-update", int), last_setting(command, "--save-dir", Path)
     assert updates is not None
@@ -27,9 +27,9 @@ def run_training(command: Sequence[str], log: Path, progress: Callable[[Training
                 if step := read_step(line, updates):
                     progress(step)
         except FocusError:
-            # a process that is done can still be aborted by fairseq's thread that reads ahead
+            # fairseq's thread that reads ahead can abort the process after the training is done
             mend_last_checkpoint(save_dir)
             if updates_done(save_dir) < updates:
                 raise
     if not (save_dir / BEST).is_file():
-        raise FocusError(f"{save_dir}: fairseq-train has ended without a {BEST}; what it said is in {log}.")
+        raise FocusError(f"{save_dir}: fairseq-train wrote no {BEST}; its log is {log}.")

@@ -1,4 +1,4 @@
-"""Who is shown how a training goes."""
+"""Callbacks that report the progress of a training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from focus_plugin.training.log import TrainingStep
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
-    """Called with the phases of a job, the command it runs, and the steps of the training; by default nobody is."""
+    """phase: for each phase of a job. command: called with the command that is run. step: called with each step.
+
+    By default they do nothing.
+    """
 
     phase: Phase = no_phase
     command: Callable[[list[str]], object] = lambda command: None

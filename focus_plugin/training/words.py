@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def last_setting(words: Sequence[str], option: str, kind: Callable[[str], T]) -> T | None:
-    """What ``words`` set ``option`` to, where they set it last; None where they do not."""
+    """The last value of ``option`` in ``words``, or None if it is not there."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(option, dest="setting", type=kind)
     setting: T | None = parser.parse_known_args(words)[0].setting

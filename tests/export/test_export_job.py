@@ -274,7 +274,7 @@ def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
     (tmp_path / "none" / "labels.txt").unlink()
     for name, fault in (
         ("two", "two: has the heads tone, topic; a model with one of them is needed here"),
-        ("none", r"labels\.txt: no such file; it has to name the 3 classes of the head"),
+        ("none", r"labels\.txt: no such file; it must have the labels of the head's 3 classes"),
         ("few", r"labels\.txt: has 2 labels, but the model's head 3 classes"),
         ("twice", r"twice/labels\.txt: .* the label 'a' twice"),
     ):

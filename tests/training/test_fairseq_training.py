@@ -127,7 +127,7 @@ def test_a_training_may_be_aborted_when_it_is_done(world: World, data: Path, tmp
 
 
 def test_a_training_without_a_best_checkpoint_says_so(tmp_path: Path) -> None:
-    with pytest.raises(FocusError, match=r"has ended without a checkpoint_best\.pt"):
+    with pytest.raises(FocusError, match=r"wrote no checkpoint_best\.pt"):
         run_training(["true", "--max-update", "2", "--save-dir", str(tmp_path)], tmp_path / "log", print)
 
 
