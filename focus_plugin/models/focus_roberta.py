@@ -30,6 +30,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.finetuning.declaration import TASK_HEAD
 from focus_plugin.mixing.discovery import find_method
+from focus_plugin.models.attention import use_fast_attention
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
 from focus_plugin.optimization.groups import mark_groups
 from focus_plugin.transfer.arguments import PREFIX, add_options, given, peek
@@ -84,6 +85,11 @@ class FocusRobertaModel(RobertaModel):
         named = find_method(peek("--focus-method") or DEFAULT_METHOD).declaration
         add_options(parser, (*shared_options(), *method_options(named)))
         parser.add_argument(
+            "--fairseq-attention",
+            action="store_true",
+            help="on CPUs, compute self-attention as fairseq does, which is slower",
+        )
+        parser.add_argument(
             "--cpu-matmul-precision",
             choices=("highest", "high", "medium"),
             help="torch's float32 matmul precision when training without a GPU; medium multiplies in bfloat16 and "
@@ -98,6 +104,8 @@ class FocusRobertaModel(RobertaModel):
         """
         model: FocusRobertaModel = super().build_model(args, task)
         mark_groups(model)
+        if not args.fairseq_attention:
+            use_fast_attention(model)
         if not getattr(args, "focus_built", False):
             # This is saved with every checkpoint: a model built from a checkpoint gets its weights from there.
             args.focus_built = True
@@ -210,6 +218,7 @@ def _options(args: Namespace) -> None:
     for name in ("source", "method", "vocab", "matrix"):
         setattr(args, f"focus_{name}", getattr(args, f"focus_{name}", None))
     args.focus_paper = getattr(args, "focus_paper", False)
+    args.fairseq_attention = getattr(args, "fairseq_attention", False)
     args.cpu_matmul_precision = getattr(args, "cpu_matmul_precision", None) or "medium"
     args.max_positions = getattr(args, "max_positions", 512)
     if getattr(args, "bf16", False):
