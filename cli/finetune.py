@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import metrics_sentence, quiet_option, tell
+from focus_cli.common import metrics_sentence, quiet_option, starting, tell
 from focus_cli.declared import options_of
 from focus_cli.training import extra_argument, watching
 
 from focus_plugin.finetuning.declaration import Finetuning, TaskHead
 from focus_plugin.finetuning.discovery import TASKS, all_tasks, find_task
+from focus_plugin.forecast.forecast import Start
 from focus_plugin.leakage import LEAKAGE, warnings
 from focus_plugin.options import build
 
@@ -37,7 +38,7 @@ def command() -> None:
 
 def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
     @click.command(task.name, help=_help(task))
-    @options_of(finetuning.options, task.columns)
+    @options_of(finetuning.options, task.columns, Start)
     @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release with head.json.")
     @quiet_option
     @extra_argument
@@ -50,7 +51,7 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
             columns=build(task.columns, options),
         )
         with watching(quiet) as watcher:
-            counts = finetune(job, output, watcher).counts
+            counts = finetune(job, output, watcher, starting(quiet, options)).counts
         tell(quiet, *(f"{output}: {sentence}" for sentence in _results(counts)))
         tell(quiet, *(f"Warning: {sentence}" for sentence in warnings(counts.get(LEAKAGE, {}))))
 

@@ -45,11 +45,12 @@ def parameters(config: EncoderConfig, rows: int) -> int:
 def training_memory(config: EncoderConfig, batch: Batch) -> int:
     """Bytes of what the forward pass keeps for the backward pass, and of the predictions with their gradients.
 
-    A layer keeps the inputs of its products and layer norms, and attention with its dropout once a pair of tokens.
+    A layer keeps the inputs of its products and layer norms, and attention with its dropout for each pair of tokens.
+    The backward pass needs as much again for the gradients of one layer.
     """
     width, inner, pairs = config.width, config.feedforward, config.attention_heads * batch.length
-    layer = batch.tokens * (13 * width + 2 * inner + 3 * pairs)
-    return FLOAT * (config.layers * layer + 3 * batch.predicted * batch.rows)
+    layer = batch.tokens * (14 * width + 2 * inner + 3 * pairs)
+    return FLOAT * ((config.layers + 1) * layer + 3 * batch.predicted * batch.rows)
 
 
 def forward_memory(config: EncoderConfig, batch: Batch) -> int:

@@ -26,15 +26,17 @@ _LOG_LINE, _LOG_BEGIN = 420, 20_000  # bytes of the log
 class TrainingWork:
     """How much a training has to do.
 
-    rows: of the embedding. batch: what one device reads at once; accumulate: batches of an update. updates: in all;
-    done: those of an interrupted run. validations: how many; validated: tokens of each. beside: bytes of what the
-    release holds beside its model. head: numbers of the task's head. on_gpu: whether a GPU trains, whose time is
-    unknown.
+    rows: of the embedding. batch: what one device reads at once, on average; largest: at most. accumulate: batches of
+    an update. updates: in all; done: those of an interrupted run. validations: how many; validated: tokens of each.
+    beside: bytes of the files beside the released model. head: numbers of the task's head. on_gpu: whether a GPU
+    trains, whose time is unknown. less: how the user can reduce the memory. before, after: steps of the job before and
+    after the training.
     """
 
     config: EncoderConfig
     rows: int
     batch: Batch
+    largest: Batch
     accumulate: int
     updates: int
     validations: int
@@ -44,6 +46,8 @@ class TrainingWork:
     head: int = 0
     on_gpu: bool = False
     less: str = "a smaller --device-tokens needs less"
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
 
     @property
     def numbers(self) -> int:
@@ -81,10 +85,11 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
         return share * work.validations * once
 
     yield Step(name="Reading the input", seconds=lambda rates: rates.elapsed, memory=held)
+    yield from work.before
     yield Step(
         name=f"Training: {left:,} updates",
         seconds=None if work.on_gpu else update,
-        memory=training + (0 if work.on_gpu else training_memory(work.config, work.batch)),
+        memory=training + (0 if work.on_gpu else training_memory(work.config, work.largest)),
         disk=copies * checkpoint,
         less=work.less,
     )
@@ -100,3 +105,4 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
         memory=held + _IN_CHECKPOINT * work.numbers,
         disk=3 * checkpoint + work.size,
     )
+    yield from work.after

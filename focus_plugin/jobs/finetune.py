@@ -24,15 +24,20 @@ from focus_plugin.finetuning.evaluation import table_metrics, table_results, tor
 from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tokenizer import release_tokenizer
+from focus_plugin.forecast.finetuning import FinetuningSchedule, finetuning_work, table_amount
+from focus_plugin.forecast.forecast import AT_ONCE, Start
+from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
 from focus_plugin.options import settings
 from focus_plugin.progress import Phase
-from focus_plugin.training.commands import Schedule, Training, check_extra, devices
+from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
 from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.release import Trained, TrainingJob, train_release
 from focus_plugin.training.watcher import Watcher
+from focus_plugin.training.words import last_setting
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 _COUNTS = "counts.json"  # in the data directory, beside HEAD_FILE
 _SAMPLES = "samples"
@@ -49,7 +54,7 @@ class FinetuningJob:
     columns: Any
 
 
-def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
+def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
     """Fine-tune, and write the best checkpoint as a release with the task's head and ``head.json``; see
     ``train_release``.
 
@@ -94,12 +99,36 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher) -> Manifest:
             options={**settings(options), **settings(job.columns), "extra": list(options.extra)},
             files=files,
             modules=(tokenizer_package(tokenizer),),
+            work=lambda: _work(task, job, source),
             prepare=prepare,
             release=release,
         ),
         output,
         watcher,
+        start,
     )
+
+
+def _work(task: TaskHead, job: FinetuningJob, source: Checkpoint) -> TrainingWork:
+    """How much there is to train, for a forecast."""
+    options, files = job.options, vocabulary_files(job.options.model)
+    tokenizer, longest = load_tokenizer(files[1]), source.config.max_positions
+    tables = {
+        split: table_amount(_examples(task, job.columns, table), tokenizer, longest)
+        for split, table in options.tables.items()
+    }
+    device_size = last_setting(options.extra, "--batch-size", int) or _device_size(options)
+    accumulate = last_setting(options.extra, "--update-freq", int) or 1
+    schedule = FinetuningSchedule(
+        batch_size=device_size * accumulate * devices(options.cpu),
+        device_size=device_size,
+        accumulate=accumulate,
+        epochs=last_setting(options.extra, "--max-epoch", int) or options.epochs,
+        updates=last_setting(options.extra, "--max-update", int),
+        on_gpu=on_gpu(options.cpu),
+    )
+    beside = sum(path.stat().st_size for path in files)
+    return finetuning_work(source.config, len(source.vocabulary), tables, schedule, beside)
 
 
 def _evaluate(
@@ -183,13 +212,17 @@ def _training(
         validate_every=updates_per_epoch,
         seed=options.seed,
     )
-    batch_size = max(1, options.batch_size // devices(options.cpu))
     return Training(
         data=data,
         init=init,
         config=source.config,
         schedule=schedule,
-        task=(*finetuning.fairseq_options(head, options), "--batch-size", str(batch_size)),
+        task=(*finetuning.fairseq_options(head, options), "--batch-size", str(_device_size(options))),
         cpu=options.cpu,
         extra=options.extra,
     )
+
+
+def _device_size(options: FinetuningOptions) -> int:
+    """Samples on one device at once."""
+    return max(1, options.batch_size // devices(options.cpu))

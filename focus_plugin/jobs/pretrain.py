@@ -112,6 +112,7 @@ def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
         config=source.config,
         rows=rows,
         batch=batch,
+        largest=batch,
         accumulate=accumulate,
         updates=updates,
         validations=math.ceil(updates / training.schedule.validate_every),

@@ -49,9 +49,9 @@ class TrainingJob:
     options: Mapping[str, object]
     files: Mapping[str, Path]
     modules: tuple[str, ...] = ()
+    work: Callable[[], TrainingWork]
     prepare: Callable[[Path], Training]
     release: Callable[[Trained, Path], Mapping[str, object]]
-    work: Callable[[], TrainingWork] | None = None
 
 
 def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
@@ -69,9 +69,8 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start
         already_there(output, start)
         remove_leftovers(directory, manifest)
         return manifest_of(output)
-    if job.work:
-        work = replace(job.work(), done=updates_done(directory))
-        begin(Forecast(output=output, steps=tuple(training_steps(work)), size=work.size), start)
+    work = replace(job.work(), done=updates_done(directory))
+    begin(Forecast(output=output, steps=tuple(training_steps(work)), size=work.size), start)
     with resumable(directory, manifest) as lock:
         command = train_command(_prepared(job, directory), directory)
         watcher.command(command)

@@ -11,7 +11,7 @@ from focus_cli.main import COMMANDS, main
 from measure import Measured, run_beside
 from snapshots import snapshot
 
-QUICK = {"explain", "inspect", "finetune", "export", "predict"}  # commands that take seconds whatever they are given
+QUICK = {"explain", "inspect", "export", "predict"}  # commands that take seconds whatever they are given
 UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
 
 
@@ -136,3 +136,23 @@ def test_evaluate(prepared, release, tmp_path):
     assert said.steps == ["Reading encoder and text", "Evaluating"]
     check(said, run_beside(tmp_path, *command), None)
     assert snapshot(prepared) == before
+
+
+def test_finetune(release, tmp_path):
+    tables = []
+    for name, count in (("train", 24), ("valid", 9)):
+        rows = [f"{'ab'[i % 2]}\t{'kati ya mto ' * (i % 4 + 1)}\n" for i in range(count)]
+        (table := tmp_path / f"{name}.tsv").write_text("label\ttext\n" + "".join(rows))
+        tables += [f"--{name}", table]
+    output = tmp_path / "made" / "out"
+    output.parent.mkdir()
+    command = ["focus", "finetune", "classification", "--model", release, *tables, "--epochs", 2, "--batch-size", 8]
+    command += ["--truncate", "--cpu", "--output", output]
+    said = dry_run(*command)
+    assert not list(output.parent.iterdir())
+    assert said.steps == [
+        *("Reading the input", "Encoding the tables", "Training: 6 updates", "Validation: 2 in all"),
+        *("Writing the release", "Evaluating the release"),
+    ]
+    check(said, run_beside(output.parent, *command), output)
+    assert "already made" in run(*command, "--dry-run").stdout
