@@ -16,6 +16,7 @@ from focus_plugin.options import Option, build
 from focus_plugin.transfer.options import (
     DEFAULT_METHOD,
     ConversionOptions,
+    Initialization,
     InitializationOptions,
     initialization,
     method_options,
@@ -79,13 +80,9 @@ class MethodCommand(click.Command):
 @click.option("--paper", is_flag=True, help="Do what the software of the method's authors does, with its defaults.")
 @quiet_option
 @click.pass_context
-def command(context: click.Context, /, output: Path, paper: bool, quiet: bool, **values: Any) -> None:
+def command(context: click.Context, /, output: Path, quiet: bool, **values: Any) -> None:
     """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
-    found = context.meta["method"]
-    chosen = {name: values[name] for name in given(context) if name in values}
-    if sentence := without_effect(found.declaration, chosen):
-        raise click.UsageError(sentence)
-    how, what = initialization(found, chosen, paper=paper), build(ConversionOptions, values)
+    what, how = build(ConversionOptions, values), chosen_initialization(context)
     from focus_plugin.jobs.convert import REPORT, convert
 
     start = starting(quiet, values)
@@ -94,6 +91,16 @@ def command(context: click.Context, /, output: Path, paper: bool, quiet: bool, *
     if not (how.options.corpus or how.options.rank_bias):
         tell(quiet, "The output bias moved with its tokens; with --corpus it is fitted to the language, too.")
     tell(quiet, f"How each token came to be is in {output / REPORT}.")
+
+
+def chosen_initialization(context: click.Context) -> Initialization:
+    """How the command's options, parsed in ``context``, make new rows. Raises UsageError for one without effect."""
+    found = context.meta["method"]
+    own = {"output", "paper", "quiet"}
+    chosen = {name: context.params[name] for name in given(context) - own}
+    if sentence := without_effect(found.declaration, chosen):
+        raise click.UsageError(sentence)
+    return initialization(found, chosen, paper=context.params["paper"])
 
 
 def _result(output: Path, counts: Mapping[str, Any]) -> Iterable[str]:

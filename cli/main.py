@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": "Give a multilingual encoder the target vocabulary.",
     "explain": "Show which source tokens a target token is made of.",
     "prepare": "Encode text for masked-LM training with fairseq.",
+    "compare": "Compare ways of converting and training by short trainings.",
     "train": "Continue the pretraining of a converted encoder.",
     "evaluate": "Measure an encoder's masked-LM loss, or a fine-tuned model's metrics on a table.",
     "finetune": "Fine-tune an encoder for a task.",

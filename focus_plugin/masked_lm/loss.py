@@ -18,12 +18,26 @@ from focus_plugin.vocabulary.vocabulary import BEGIN
 PREDICTIONS = 256  # computed at once, since each has one logit for every token of the vocabulary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MaskedLMLoss:
-    """nats: the mean loss of a predicted token. predicted: the number of predicted tokens."""
+    """The loss on each sample of a text, in the order of the text.
 
-    nats: float
-    predicted: int
+    sums: float64, shape (samples,), the sum of the losses of a sample's predicted tokens, in nats. predictions: int64,
+    shape (samples,), how many they are.
+    """
+
+    sums: np.ndarray
+    predictions: np.ndarray
+
+    @property
+    def nats(self) -> float:
+        """The mean loss of a predicted token."""
+        return float(self.sums.sum() / self.predictions.sum())
+
+    @property
+    def predicted(self) -> int:
+        """The number of predicted tokens."""
+        return int(self.predictions.sum())
 
 
 @torch.inference_mode()
@@ -36,14 +50,14 @@ def masked_lm_loss(
     device: str,
     progress: Progress = silent,
 ) -> MaskedLMLoss:
-    """The mean cross-entropy of the predicted tokens of ``text``, which must have at least one predicted token.
+    """The cross-entropy of the predicted tokens of ``text``, which must have at least one predicted token.
 
     The encoder reads samples of ``length`` tokens: ``<s>`` and the next ``length`` - 1 tokens of the text, which may
     span several lines, as in fairseq's masked LM by default. ``batch_tokens``: the number of tokens in a batch.
     ``device``: as torch names it. ``progress`` is called with the number of tokens read since the last call.
     """
     tensors = {name: tensor.to(device) for name, tensor in checkpoint.tensors.items()}
-    total = 0.0
+    sums, counts = [], []
     for run in _runs(len(text.read), length - 1, batch_tokens // length):
         read, original, predicted = (
             torch.from_numpy(values[run].astype(np.int64)).to(device)
@@ -51,10 +65,12 @@ def masked_lm_loss(
         )
         begin = torch.full((len(run), 1), checkpoint.vocabulary.ids[BEGIN], device=device)
         states = hidden_states(checkpoint.config, tensors, torch.cat([begin, read], dim=1))[:, 1:]
-        total += _loss(tensors, states[predicted.bool()], original[predicted.bool()])
+        losses = _losses(tensors, states[predicted.bool()], original[predicted.bool()])
+        sample = text.predicted[run].nonzero()[0]
+        sums.append(np.bincount(sample, losses, minlength=len(run)))
+        counts.append(text.predicted[run].sum(axis=1))
         progress(run.size)
-    count = int(text.predicted.sum())
-    return MaskedLMLoss(total / count, count)
+    return MaskedLMLoss(sums=np.concatenate(sums), predictions=np.concatenate(counts))
 
 
 def _runs(tokens: int, length: int, rows: int) -> Iterator[np.ndarray]:
@@ -66,10 +82,10 @@ def _runs(tokens: int, length: int, rows: int) -> Iterator[np.ndarray]:
         yield np.arange(whole.size, tokens)[None]
 
 
-def _loss(tensors: dict[str, Tensor], states: Tensor, targets: Tensor) -> float:
-    """The sum of the losses; ``states``: shape (positions, width), ``targets``: token ids, shape (positions,)."""
-    total = 0.0
+def _losses(tensors: dict[str, Tensor], states: Tensor, targets: Tensor) -> np.ndarray:
+    """The loss of each prediction; ``states``: shape (positions, width), ``targets``: token ids, shape (positions,)."""
+    found = []
     for part, wanted in zip(torch.split(states, PREDICTIONS), torch.split(targets, PREDICTIONS), strict=True):
         logits = linear(head_states(tensors, part), tensors[OUTPUT_EMBEDDING], tensors[OUTPUT_BIAS])
-        total += float(cross_entropy(logits, wanted, reduction="none").sum(dtype=torch.float64))
-    return total
+        found.append(cross_entropy(logits, wanted, reduction="none").double().cpu())
+    return torch.cat(found).numpy()

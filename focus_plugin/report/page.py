@@ -1,11 +1,8 @@
 """Writes the report of a conversion as one HTML file that loads no other file."""
 
-import base64
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -14,6 +11,7 @@ import numpy as np
 from focus_plugin.files import whole_file
 from focus_plugin.manifest import Manifest
 from focus_plugin.report.figures import figures
+from focus_plugin.report.parts import content_hash, part
 from focus_plugin.report.sentences import summary, warnings
 from focus_plugin.report.tokens import tokens
 from focus_plugin.transfer.origins import Origins
@@ -51,29 +49,20 @@ def write_report(path: str | Path, report: Report) -> None:
         "made": {"options": manifest.options, "inputs": manifest.inputs, "versions": manifest.made_by},
         "convex": report.convex,
     }
-    style, program = _part("page.css"), _part("page.js")
-    page = Template(_part("page.html")).substitute(
+    style, program = part("page.css"), part("page.js")
+    page = Template(part("page.html")).substitute(
         title=escape(report.title),
         summary=escape(" ".join(summary(drawn, report.fill))),
         warnings="\n".join(f"<p>{escape(warning)}</p>" for warning in warnings(drawn)),
         style=style,
-        style_hash=_hash(style),
+        style_hash=content_hash(style),
         program=program,
-        program_hash=_hash(program),
+        program_hash=content_hash(program),
         data=_embedded(data),
     )
     with whole_file(path) as temporary:
         # A byte-level tokenizer's file can contain a lone surrogate. It is written as a JSON escape.
         temporary.write_bytes(page.encode("utf-8", "backslashreplace"))
-
-
-def _part(name: str) -> str:
-    return files("focus_plugin.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """The hash with which a Content-Security-Policy allows this inline script or style and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _embedded(data: object) -> str:

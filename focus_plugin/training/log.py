@@ -16,13 +16,15 @@ class TrainingStep:
     """The state of a training at a line of its log.
 
     update: number of updates so far. updates: of the whole training. loss: nats per prediction, on the latest batches
-    or, if ``valid``, on the validation set. rate: tokens per second.
+    or, if ``valid``, on the validation set. rate: tokens per second. tokens: of an
+    update.
     """
 
     update: int
     updates: int
     loss: float
     rate: float
+    tokens: float
     valid: bool
 
 
@@ -41,6 +43,7 @@ def read_step(line: str, updates: int) -> TrainingStep | None:
         updates=updates,
         loss=float(statistics.get(f"{prefix}nats") or float(statistics[f"{prefix}loss"]) * math.log(2)),
         rate=float(statistics[f"{prefix}wps"]),
+        tokens=float(statistics[f"{prefix}wpb"]),
         valid=valid,
     )
 

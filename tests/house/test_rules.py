@@ -72,6 +72,7 @@ RULES = {  # a room, and what none of its modules may import anywhere
     "focus_plugin.methods": ("fairseq", "click", "pathlib", "focus_plugin.files", "focus_plugin.jobs"),
     "focus_plugin.mixing": ("fairseq", "click", "focus_plugin.jobs", "focus_plugin.transfer"),
     "focus_plugin.report": ("click", "fairseq", "focus_plugin.checkpoint"),
+    "focus_plugin.comparison": ("click", "fairseq", "focus_plugin.checkpoint", "focus_plugin.jobs"),
     "focus_plugin.optimization": ("click", "focus_plugin.methods", "focus_plugin.mixing", "focus_plugin.heads"),
     "focus_plugin.training": ("click", "focus_plugin.methods", "focus_plugin.mixing", "focus_plugin.heads"),
     "focus_plugin.heads": ("click",),
