@@ -1,7 +1,9 @@
-"""How certain a difference between mean losses is: a paired bootstrap over blocks of text and over random seeds.
+"""How certain a difference between mean losses is, given that both the text and the random seeds are samples.
 
-Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 6 and 8; for pairs of systems that are measured on
-the same text, Koehn 2004, Statistical Significance Tests for Machine Translation Evaluation, section 3.
+Text is resampled in blocks, the same for all candidates: the paired bootstrap of Koehn 2004, Statistical Significance
+Tests for Machine Translation Evaluation, section 3. Two or three seeds are too few to resample: their mean would vary
+by 29 or 18 % too little, and never beyond the seeds themselves. So it varies as in Student's t-test, paired if the
+candidates have the same seeds.
 """
 
 from collections.abc import Sequence
@@ -23,24 +25,26 @@ def blocks(sums: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.nd
 def resampled_means(
     sums: Sequence[np.ndarray], predictions: np.ndarray, *, paired: bool, draws: int, seed: int
 ) -> np.ndarray:
-    """The mean loss of every candidate in every resample, in nats; shape (candidates, draws).
+    """The mean loss of every candidate in every draw, in nats; shape (candidates, draws).
 
     ``sums``: for each candidate, the losses added up in each block, shape (seeds, blocks). ``predictions``: shape
-    (blocks,), the number of predictions in each block. A resample draws as many blocks as there are, with replacement,
-    the same for all candidates, and as many seeds as a candidate has. ``paired``: the candidates have the same seeds,
-    so the drawn seeds are the same, too.
+    (blocks,), the number of predictions in each block. Each draw takes as many blocks as there are, with replacement.
+    Then the mean of n seeds with the standard deviation s is moved by t * s / sqrt(n), where t has Student's
+    distribution with n - 1 degrees of freedom. ``paired``: the candidates have the same seeds. The same then holds of
+    the difference of any two candidates, with the standard deviation of their differences. One seed is not moved.
     """
     draw = np.random.default_rng(seed)
     sums, predictions = [one[:, predictions > 0] for one in sums], predictions[predictions > 0]
-    of_blocks = _counts(draw, draws, len(predictions))
+    of_blocks = draw.multinomial(len(predictions), np.full(len(predictions), 1 / len(predictions)), size=draws)
     total = of_blocks @ predictions
-    of_seeds = _counts(draw, draws, len(sums[0]))
+    moves = _moves(draw, draws, len(sums[0]))
     means = []
     for losses in sums:
         if not paired:
-            of_seeds = _counts(draw, draws, len(losses))
+            moves = _moves(draw, draws, len(losses))
         by_seed = of_blocks @ losses.T / total[:, None]  # (draws, seeds)
-        means.append((of_seeds * by_seed).sum(axis=1) / len(losses))
+        mean = by_seed.mean(axis=1)
+        means.append(mean + (moves * (by_seed - mean[:, None])).sum(axis=1))
     return np.array(means)
 
 
@@ -59,6 +63,9 @@ def better_probability(one: np.ndarray, other: np.ndarray) -> float:
     return float((one < other).mean() + (one == other).mean() / 2)
 
 
-def _counts(draw: np.random.Generator, draws: int, things: int) -> np.ndarray:
-    """How often each of ``things`` is drawn when as many are drawn with replacement; shape (draws, things)."""
-    return draw.multinomial(things, np.full(things, 1 / things), size=draws)
+def _moves(draw: np.random.Generator, draws: int, seeds: int) -> np.ndarray:
+    """Factors of the seeds' deviations from their mean whose sum is t * s / sqrt(seeds); shape (draws, seeds)."""
+    if seeds == 1:
+        return np.zeros((draws, 1))
+    scale = np.sqrt(seeds * draw.chisquare(seeds - 1, size=draws))
+    return np.asarray(draw.standard_normal((draws, seeds)) / scale[:, None])

@@ -9,7 +9,7 @@ Points = Sequence[tuple[float, float]]
 COLOURS = ("#2f7ec1", "#d9822b", "#2aa17c", "#b4508f", "#8a6fd1", "#c1483f", "#8c8c3a", "#5d7385")  # on white and black
 DASHES = ("", "7 4", "2 3", "10 3 2 3")
 _WIDTH, _HEIGHT = 900, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 20, 12, 44
 _TICKS = 6
 
 

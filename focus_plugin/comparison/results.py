@@ -75,7 +75,7 @@ def recommendation(found: Sequence[Result]) -> str:
 
 
 def probability(value: float) -> str:
-    """A probability from a bootstrap, of which no more than two digits mean anything."""
+    """A probability, of which no more than two digits mean anything."""
     return f"{value:.2f}" if 0.01 <= value <= 0.99 else "< 0.01" if value < 0.5 else "> 0.99"
 
 

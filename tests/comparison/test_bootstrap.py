@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import ttest_rel
 
 from focus_plugin.comparison.bootstrap import (
     MOST_BLOCKS,
@@ -43,17 +44,27 @@ def test_the_spread_is_that_of_the_mean_of_many_blocks():
     assert better_probability(better, worse) == pytest.approx(normal, abs=0.02)
 
 
+def test_over_seeds_it_is_the_paired_t_test():
+    draw = np.random.default_rng(5)
+    one = draw.normal(50, 5, size=(4, 1))
+    for shift in (0.0, 1.0, 4.0):
+        other = one + shift + draw.normal(0, 2, size=(4, 1))
+        better = better_probability(*_means(one, other, predictions=np.array([10])))
+        expected = 1 - ttest_rel(one[:, 0], other[:, 0], alternative="less").pvalue
+        assert better == pytest.approx(expected, abs=0.01)
+
+
 def test_what_all_seeds_have_in_common_cancels_only_if_they_are_paired():
-    one = np.array([[10.0, 10], [30, 30]])  # seeds differ much more than the candidates
+    """Apart, the difference of two seeds each has a Cauchy distribution: the standard error of either mean is 1."""
+    one = np.array([[10.0, 10], [30, 30]])
     paired, apart = (_means(one, one + 1, paired=paired) for paired in (True, False))
     assert better_probability(*paired) == 1
-    # both draw the same mix of seeds with a probability of 3/8, and otherwise either may have the better one
-    assert better_probability(*apart) == pytest.approx(3 / 8 + 5 / 16, abs=0.01)
+    assert better_probability(*apart) == pytest.approx(0.5 + math.atan(0.1 / 2) / math.pi, abs=0.01)
 
 
 def test_candidates_may_have_different_numbers_of_seeds():
-    means = _means([[10, 10]], [[11, 11], [13, 13]], paired=False)
-    assert means.mean(axis=1) == pytest.approx([1.0, 1.2], abs=0.01)
+    means = _means([[10, 10]], [[13, 13], [13, 13]], paired=False)
+    assert means.mean(axis=1) == pytest.approx([1.0, 1.3])
     assert best_probabilities(means).tolist() == [1, 0]
 
 
@@ -75,7 +86,9 @@ def test_probabilities_add_up_and_the_order_of_candidates_does_not_matter(losses
     best = best_probabilities(means)
     assert best.sum() == pytest.approx(1)
     assert best_probabilities(_means(*losses[::-1], predictions=predictions, draws=200)) == pytest.approx(best[::-1])
-    low, high = (np.array([extreme(one / predictions) for one in losses]) for extreme in (np.min, np.max))
+    single = [one[:1] for one in losses]
+    means = _means(*single, predictions=predictions, draws=200)
+    low, high = (np.array([extreme(one / predictions) for one in single]) for extreme in (np.min, np.max))
     assert (means >= low[:, None] - 1e-9).all()
     assert (means <= high[:, None] + 1e-9).all()
 
