@@ -37,7 +37,7 @@ def make_auxiliary(
     corpus = Text.of(*made_of.corpus)
     target = read_dictionary(dictionary)
     if output.exists():
-        raise FocusError(f"{output}: is already there; choose another --output or remove it.")
+        raise FocusError(f"{output}: already exists; choose another --output or remove it.")
     require_place(output)
     if output.suffix not in (".safetensors", ".bin"):
         raise FocusError(f"{output}: auxiliary embeddings are written as .bin or .safetensors.")

@@ -260,10 +260,11 @@ def test_the_export_needs_nothing_beside_it(exported, tmp_path):
     moved.mkdir()
     for file in exported.iterdir():
         (moved / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "t.txt").write_text("Mtoto anakunywa maji.\n\nDaktari alimtibu mgonjwa.\n")
-    refuse("focus", "predict", "--model", moved, "--input", tmp_path / "t.txt", "--output", moved, says="already exists")
+    texts = tmp_path / "t.txt"
+    texts.write_text("Mtoto anakunywa maji.\n\nDaktari alimtibu mgonjwa.\n")
+    refuse("focus", "predict", "--model", moved, "--input", texts, "--output", moved, says="already exists")
     for model, output in ((exported, "a"), (moved, "b")):
-        run("focus", "predict", "--model", model, "--input", tmp_path / "t.txt", "--output", tmp_path / output)
+        run("focus", "predict", "--model", model, "--input", texts, "--output", tmp_path / output)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

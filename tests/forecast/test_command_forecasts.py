@@ -113,7 +113,7 @@ def test_auxiliary(options, target_text, vocabulary, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     assert said.steps == ["Reading the input", "Training auxiliary embeddings", "Writing the embeddings"]
     check(said, run_beside(tmp_path, *command), tmp_path / name)
-    refuse(*command, "--dry-run", says="is already there")
+    refuse(*command, "--dry-run", says="already exists")
     if not others:
         again = dry_run(*command[:-1], tmp_path / "again.safetensors")
         assert "Training auxiliary embeddings" not in again.steps, "they are in the cache now"

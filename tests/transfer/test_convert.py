@@ -207,7 +207,7 @@ def test_given_vectors_are_used(release, vocabulary, target_text, tmp_path):
         vocabulary,
         "--output",
         tmp_path / "v.bin",
-        says="already there",
+        says="already exists",
     )
 
 
