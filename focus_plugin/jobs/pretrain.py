@@ -27,6 +27,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 
 KIND = "encoder checkpoint"
 _RATE_TIMES_WIDTH = 0.128  # 5e-4 for the 256 wide encoder it was found on, and 1.7e-4 for XLM-R base
+_PREDICTED = {"adapt": 0.4, "plain": PREDICTED}  # share of the tokens
 _NOT_WITH_ADAPT = dict.fromkeys(
     ("--memory-efficient-fp16", "--memory-efficient-bf16"), "its optimizer needs --recipe plain"
 )
@@ -107,7 +108,8 @@ def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
     accumulate = last_setting(job.extra, "--update-freq", int) or training.schedule.accumulate
     counts = expect_kind(job.data, DATA_KIND).counts
     tokens, rows = min(most or job.device_tokens, counts["train"]["tokens"]), len(source.vocabulary)
-    batch = Batch(tokens=tokens, length=length or tokens, predicted=round(PREDICTED * tokens), rows=rows)
+    predicted = round(tokens * (last_setting(words, "--mask-prob", float) or PREDICTED))
+    batch = Batch(tokens=tokens, length=length or tokens, predicted=predicted, rows=rows)
     return TrainingWork(
         config=source.config,
         rows=rows,
@@ -135,7 +137,7 @@ def _training(job: Pretraining, config: EncoderConfig) -> Training:
         init=job.init / MODEL,
         config=config,
         schedule=schedule,
-        task=masked_lm_task(config, job.device_tokens, job.extra),
+        task=(*masked_lm_task(config, job.device_tokens, job.extra), "--mask-prob", str(_PREDICTED[job.recipe])),
         cpu=job.cpu,
         extra=job.extra,
     )

@@ -152,4 +152,5 @@ def test_focus_train_has_a_recipe(world, data, tmp_path):
     assert math.isclose(float(adapt["lr"]), 0.128 / CONFIG.width)
     assert (plain["optimizer"], plain["dropout"], plain["lr"]) == ("adam", "0.1", "5e-05")
     assert "embedding-lr-ratio" not in plain
+    assert (adapt["mask-prob"], plain["mask-prob"]) == ("0.4", "0.15")
     refuse(*train, "--output", tmp_path / "x", "--cpu", "--", "--memory-efficient-bf16", says="--recipe plain")
