@@ -23,6 +23,7 @@ from focus_plugin.options import build
 _OF_ALL = ("--output", "--quiet", "-q", "--dry-run", "--skip-resource-check")
 _NOT_OF_A_START = ("--source", "--vocab", *_OF_ALL)
 _NOT_OF_A_RECIPE = ("--init", "--updates", "--validate-every", "--cpu", "--seed", *_OF_ALL)
+_NOT_FOR_FAIRSEQ = ("--max-update", "--max-epoch", "--seed")
 
 
 class Seeds(click.ParamType):
@@ -122,10 +123,12 @@ def _words(words: str, refused: Iterable[str]) -> list[str]:
         found = shlex.split(words)
     except ValueError as error:
         raise click.UsageError(f"{words!r}: {error}.") from error
-    own = found[: found.index("--")] if "--" in found else found
-    for flag in refused:
-        if any(word.partition("=")[0] == flag for word in own):
-            raise click.UsageError(f"{flag} is set by the comparison; leave it out.")
+    end = found.index("--") if "--" in found else len(found)
+    for own, flags in ((found[:end], refused), (found[end:], _NOT_FOR_FAIRSEQ)):
+        given = {word.partition("=")[0] for word in own}
+        for flag in flags:
+            if flag in given:
+                raise click.UsageError(f"{flag} is set by the comparison; leave it out.")
     return found
 
 

@@ -6,7 +6,7 @@ by 29 or 18 % too little, and never beyond the seeds themselves. So it varies as
 candidates have the same seeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,28 +23,28 @@ def blocks(sums: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def resampled_means(
-    sums: Sequence[np.ndarray], predictions: np.ndarray, *, paired: bool, draws: int, seed: int
+    sums: Sequence[np.ndarray], predictions: np.ndarray, *, seeds: Sequence[Sequence[int]], draws: int, seed: int
 ) -> np.ndarray:
     """The mean loss of every candidate in every draw, in nats; shape (candidates, draws).
 
     ``sums``: for each candidate, the losses added up in each block, shape (seeds, blocks). ``predictions``: shape
-    (blocks,), the number of predictions in each block. Each draw takes as many blocks as there are, with replacement.
-    Then the mean of n seeds with the standard deviation s is moved by t * s / sqrt(n), where t has Student's
-    distribution with n - 1 degrees of freedom. ``paired``: the candidates have the same seeds. The same then holds of
-    the difference of any two candidates, with the standard deviation of their differences. One seed is not moved.
+    (blocks,), the number of predictions in each block. ``seeds``: for each candidate, the random seeds of its rows.
+    Each draw takes as many blocks as there are, with replacement. Then the mean of n seeds with the standard deviation
+    s is moved by t * s / sqrt(n), where t has Student's distribution with n - 1 degrees of freedom. The same holds of
+    the difference of two candidates with the same seeds, with the standard deviation of their differences. One seed is
+    not moved.
     """
     draw = np.random.default_rng(seed)
     sums, predictions = [one[:, predictions > 0] for one in sums], predictions[predictions > 0]
     of_blocks = draw.multinomial(len(predictions), np.full(len(predictions), 1 / len(predictions)), size=draws)
     total = of_blocks @ predictions
-    moves = _moves(draw, draws, len(sums[0]))
+    normal = {one: draw.standard_normal(draws) for one in sorted({one for group in seeds for one in group})}
+    moves = {group: _moves(draw, normal, group) for group in sorted(set(map(tuple, seeds)))}
     means = []
-    for losses in sums:
-        if not paired:
-            moves = _moves(draw, draws, len(losses))
+    for losses, group in zip(sums, seeds, strict=True):
         by_seed = of_blocks @ losses.T / total[:, None]  # (draws, seeds)
         mean = by_seed.mean(axis=1)
-        means.append(mean + (moves * (by_seed - mean[:, None])).sum(axis=1))
+        means.append(mean + (moves[tuple(group)] * (by_seed - mean[:, None])).sum(axis=1))
     return np.array(means)
 
 
@@ -63,9 +63,12 @@ def better_probability(one: np.ndarray, other: np.ndarray) -> float:
     return float((one < other).mean() + (one == other).mean() / 2)
 
 
-def _moves(draw: np.random.Generator, draws: int, seeds: int) -> np.ndarray:
-    """Factors of the seeds' deviations from their mean whose sum is t * s / sqrt(seeds); shape (draws, seeds)."""
-    if seeds == 1:
-        return np.zeros((draws, 1))
-    scale = np.sqrt(seeds * draw.chisquare(seeds - 1, size=draws))
-    return np.asarray(draw.standard_normal((draws, seeds)) / scale[:, None])
+def _moves(draw: np.random.Generator, normal: Mapping[int, np.ndarray], seeds: Sequence[int]) -> np.ndarray:
+    """Factors of the seeds' deviations from their mean whose sum is t * s / sqrt(n); shape (draws, n).
+
+    ``normal``: for each seed standard normal numbers, shape (draws,).
+    """
+    count, drawn = len(seeds), np.stack([normal[one] for one in seeds], axis=1)
+    if count == 1:
+        return np.zeros_like(drawn)
+    return np.asarray(drawn / np.sqrt(count * draw.chisquare(count - 1, size=(len(drawn), 1))))

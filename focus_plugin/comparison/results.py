@@ -44,9 +44,9 @@ def results(rows: Sequence[Row]) -> list[Result]:
     if not rows:
         return []
     groups = sorted(_groups(rows).values(), key=lambda group: mean(row.loss for row in group))
-    seeds = {tuple(row.seed for row in group) for group in groups}
+    seeds = [[row.seed for row in group] for group in groups]
     sums = [np.array([row.sums for row in group]) for group in groups]
-    means = resampled_means(sums, np.array(rows[0].predictions), paired=len(seeds) == 1, draws=DRAWS, seed=1)
+    means = resampled_means(sums, np.array(rows[0].predictions), seeds=seeds, draws=DRAWS, seed=1)
     return [
         _result(group, means[i], means[0], groups[0], best)
         for i, (group, best) in enumerate(zip(groups, best_probabilities(means).tolist(), strict=True))

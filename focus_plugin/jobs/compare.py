@@ -21,7 +21,7 @@ from focus_plugin.comparison.results import Result, results
 from focus_plugin.comparison.rows import Row, RowsFile, open_rows
 from focus_plugin.comparison.table import markdown
 from focus_plugin.errors import FocusError
-from focus_plugin.files import sha256, whole_file, write_json
+from focus_plugin.files import sha256, whole_directory, whole_file, write_json
 from focus_plugin.forecast.forecast import Start, already_there, begin
 from focus_plugin.jobs.compare_forecast import forecast_runs
 from focus_plugin.jobs.convert import convert
@@ -72,7 +72,7 @@ def compare(plan: Plan, output: Path, display: Display, start: Start) -> list[Re
 
     The table and the page are written after every run. A comparison that was killed goes on when it is repeated, and
     other starts, recipes and seeds can be added. Raises FocusError if ``output`` holds a comparison on other data or of
-    another length, and with the name of the start and the recipe whatever their jobs raise.
+    another length, if a start fails, or, after all others, if a run fails.
     """
     require_text(plan.options.data, *{"train", "valid", plan.options.split})
     manifest = _describe(plan, display.phase)
@@ -80,8 +80,8 @@ def compare(plan: Plan, output: Path, display: Display, start: Start) -> list[Re
     if start.dry_run:
         _dry_run(plan, output, start)
     if not started:
-        output.mkdir(parents=True, exist_ok=True)
-        write_manifest(output, manifest, {})
+        with whole_directory(output) as directory:
+            write_manifest(directory, manifest, {})
     with open_rows(output / ROWS) as rows:
         comparison = _Comparison(plan=plan, output=output, rows=rows, display=display, start=start)
         for recipe in plan.recipes:
@@ -167,7 +167,9 @@ def _noted_seconds(made: Path) -> float | None:
 
 
 def _train_all(comparison: _Comparison) -> None:
+    """Do the runs that have no row. One that fails, perhaps because its loss diverges, does not end the others."""
     runs, finished = list(comparison.plan.runs()), {row.run: row for row in comparison.rows.rows}
+    failed: list[FocusError] = []
     for number, run in enumerate(runs, 1):
         if run in finished:
             if not finished[run].kept:
@@ -175,12 +177,19 @@ def _train_all(comparison: _Comparison) -> None:
             continue
         what = f"--start {run.start} --recipe {run.recipe} with seed {run.seed}"
         comparison.display.say(f"{what}: run {number} of {len(runs)}")
-        with _naming(what):
-            row = _row(comparison, run)
+        try:
+            with _naming(what):
+                row = _row(comparison, run)
+        except FocusError as error:
+            comparison.display.say(f"Failed: {error}")
+            failed.append(error)
+            continue
         comparison.rows.add(row)
         if not row.kept:
             _remove(comparison.trained(run))
         _write_results(comparison)
+    if failed:
+        raise FocusError(f"{len(failed)} of {len(runs)} runs failed; repeat the command for these. {failed[0]}")
 
 
 def _row(comparison: _Comparison, run: Run) -> Row:

@@ -20,8 +20,13 @@ from focus_plugin.comparison.bootstrap import (
 ALIKE = np.full(2, 10)
 
 
-def _means(*sums: object, predictions: np.ndarray = ALIKE, paired: bool = True, draws: int = 20_000) -> np.ndarray:
-    return resampled_means([np.array(one, float) for one in sums], predictions, paired=paired, draws=draws, seed=1)
+def _means(
+    *sums: object, predictions: np.ndarray = ALIKE, seeds: list[list[int]] | None = None, draws: int = 20_000
+) -> np.ndarray:
+    """``seeds``: by default the same for all candidates."""
+    losses = [np.array(one, float) for one in sums]
+    seeds = seeds or [list(range(len(one))) for one in losses]
+    return resampled_means(losses, predictions, seeds=seeds, draws=draws, seed=1)
 
 
 def test_two_blocks_are_drawn_in_four_ways():
@@ -57,15 +62,16 @@ def test_over_seeds_it_is_the_paired_t_test():
 def test_what_all_seeds_have_in_common_cancels_only_if_they_are_paired():
     """Apart, the difference of two seeds each has a Cauchy distribution: the standard error of either mean is 1."""
     one = np.array([[10.0, 10], [30, 30]])
-    paired, apart = (_means(one, one + 1, paired=paired) for paired in (True, False))
+    paired, apart = (_means(one, one + 1, seeds=[[1, 2], others]) for others in ([1, 2], [3, 4]))
     assert better_probability(*paired) == 1
     assert better_probability(*apart) == pytest.approx(0.5 + math.atan(0.1 / 2) / math.pi, abs=0.01)
 
 
 def test_candidates_may_have_different_numbers_of_seeds():
-    means = _means([[10, 10]], [[13, 13], [13, 13]], paired=False)
-    assert means.mean(axis=1) == pytest.approx([1.0, 1.3])
-    assert best_probabilities(means).tolist() == [1, 0]
+    one = np.array([[10.0, 10], [30, 30]])
+    alone, first, second = _means([[10, 10]], one, one + 1, seeds=[[1], [1, 2], [1, 2]])
+    assert alone == pytest.approx(1)
+    assert better_probability(first, second) == 1  # whatever the other candidates have, these two are paired
 
 
 def test_blocks_without_predictions_do_not_count():

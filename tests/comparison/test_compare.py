@@ -78,8 +78,9 @@ def test_a_killed_comparison_goes_on_and_can_be_added_to(
     first = (output / "rows.jsonl").read_bytes()
     assert first.count(b"\n") == 1
 
-    added = _compare(_words(world, data, output, *mean, *RECIPE, *length, "--keep"))
-    assert "--start mean --recipe adapt with seed 1: run 1 of 1" in added.stderr
+    broken = ("--recipe", "broken", "-- --no-save")
+    with pytest.raises(FocusError, match=r"^1 of 2 runs failed.* --start mean --recipe broken with seed 1: --no-save"):
+        _compare(_words(world, data, output, *mean, *broken, *RECIPE, *length, "--keep"))
     assert (output / "rows.jsonl").read_bytes().startswith(first)
     one, two = (json.loads(line) for line in (output / "rows.jsonl").read_bytes().splitlines())
     assert (one["start"], two["start"]) == ("random", "mean")
@@ -137,6 +138,7 @@ def test_a_start_that_fails_is_named_before_anything_is_trained(world: World, da
         (("--start", "a/b", "--method random"), "--start a/b: a name consists of"),
         (("--start", "a", "--method random", "--start", "a", "--method random"), "--start a: the name is given twice"),
         (("--recipe", "r", "--updates 3"), "--recipe r: --updates is set by the comparison"),
+        (("--recipe", "r", "--lr 1 -- --max-update=9"), "--recipe r: --max-update is set by the comparison"),
         (("--recipe", "r", "--lr fast"), "--recipe r: Invalid value for '--lr'"),
         (("--seeds", "1,x"), "Invalid value for '--seeds'"),
         (("--seconds", "60"), "Give --updates, or --seconds in its place"),
