@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given, phases, quiet_option, refuse, tell
+from focus_cli.common import given, phases, quiet_option, refuse, starting, tell
 from focus_cli.declared import click_option, options_of
 
+from focus_plugin.forecast.forecast import Start
 from focus_plugin.jobs.export_options import OnnxExport, column_options, head_options
 from focus_plugin.options import build, declared
 
 FORMS = ("onnx", "hf", "triton")
+OF_START = tuple(entry.name for entry in declared(Start))
 OF_ONNX = tuple(entry.name for entry in declared(OnnxExport))
 
 
@@ -34,7 +36,7 @@ class Export(click.Command):
     help="Encoder, or a model made by focus finetune: a directory. For --triton one made by --onnx.",
 )
 @click.option("--output", required=True, type=Path, help="Directory to make.")
-@options_of(OnnxExport)
+@options_of(OnnxExport, Start)
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, model: Path, output: Path, quiet: bool, **options: Any) -> None:
@@ -46,14 +48,15 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
     if len(forms) != 1:
         raise click.UsageError("Say as what: --onnx, --hf or --triton, one of them.")
     heads = {entry.name for entry in head_options()}
-    useless = {"onnx": (), "hf": OF_ONNX, "triton": (*OF_ONNX, *sorted(heads))}
+    useless = {"onnx": (), "hf": OF_ONNX, "triton": (*OF_ONNX, *OF_START, *sorted(heads))}
     refuse(context, useless[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
+    start = starting(quiet, options)
     head = {name: options[name] for name in heads & given(context)}
     if forms == ["hf"]:
         from focus_plugin.jobs.export_huggingface import export_huggingface
 
         with phases(quiet)("Exporting", 1):
-            found = export_huggingface(model, output, head).counts
+            found = export_huggingface(model, output, head, start).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
     elif forms == ["triton"]:
         from focus_plugin.jobs.export_triton import export_triton
@@ -63,7 +66,7 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
         tell(quiet, f"{output}: the models {' and '.join(models)}, for Triton.")
     else:
         _check(context, **options)
-        _onnx(build(OnnxExport, {**options, "model": model, "head": head}), output, quiet)
+        _onnx(build(OnnxExport, {**options, "model": model, "head": head}), output, quiet, start)
 
 
 def _check(
@@ -80,10 +83,10 @@ def _check(
         refuse(context, ["max_loss", *(entry.name for entry in column_options())], "is about --valid; give that, too.")
 
 
-def _onnx(job: OnnxExport, output: Path, quiet: bool) -> None:
+def _onnx(job: OnnxExport, output: Path, quiet: bool, start: Start) -> None:
     from focus_plugin.jobs.export import export_onnx
 
-    found = export_onnx(job, output, phases(quiet)).counts
+    found = export_onnx(job, output, phases(quiet), start).counts
     lines = [f"{output}: largest difference to PyTorch {found['largest_difference_to_pytorch']:.1e}."]
     if job.keep_tokens_of:
         lines.append(f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept.")

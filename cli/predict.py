@@ -5,13 +5,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import interactive, quiet_option, tell
+from focus_cli.common import interactive, quiet_option, starting, tell
 from focus_cli.declared import options_of
 from focus_export.run_options import RunOptions
+
+from focus_plugin.forecast.forecast import Start, begin
+from focus_plugin.options import declared
 
 
 @click.command("predict")
@@ -30,14 +34,21 @@ from focus_export.run_options import RunOptions
     "form",
     help="jsonl, npy, parquet, or a format of the model's task, such as txt; by default the end of --output's name.",
 )
-@options_of(RunOptions)
+@options_of(RunOptions, Start)
 @quiet_option
 def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, quiet: bool, **options: Any) -> None:
     """Run an exported model over a file of texts. Killed, it goes on when the same command is repeated."""
-    from focus_export.predict_file import predict_file
+    from focus_export.predict_file import forecast_file, predict_file
     from focus_export.runtime import Predictor
 
-    predictor = Predictor(model, **options)
+    run = {entry.name: options[entry.name] for entry in declared(RunOptions)}
+
+    @cache
+    def load() -> Predictor:
+        return Predictor(model, **run)
+
+    begin(forecast_file(model, RunOptions(**run), texts, output, form, load), starting(quiet, options))
+    predictor = load()
     start, count = time.perf_counter(), 0
 
     def rate() -> str:

@@ -101,6 +101,18 @@ def growing_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[Gr
         os.close(descriptor)
 
 
+def texts_done(output: Path) -> int:
+    """The number of texts that an unfinished run of ``output`` has done, 0 without one.
+
+    Raises FocusError if ``output`` exists already.
+    """
+    path = _unfinished_path(output)
+    if not path.exists() and not _state_path(path).exists():
+        _refuse_existing(output)
+        return 0
+    return _read_state(path)[1].texts
+
+
 def _refuse_existing(output: Path) -> None:
     if output.exists():
         raise FocusError(f"{output}: already exists; choose another --output or remove it.")

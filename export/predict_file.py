@@ -1,7 +1,7 @@
 """Writes predictions for files with one text per line; a run that was killed is continued."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import onnxruntime
@@ -9,12 +9,15 @@ import onnxruntime
 from focus_plugin import __version__
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
+from focus_plugin.forecast.forecast import Forecast
 from focus_plugin.text import STANDARD, named_files
 
-from .directory import CONFIG
+from .directory import CONFIG, ExportConfig, read_export
+from .forecast import PredictionWork, prediction_forecast
 from .formats import Format, format_name, make_format
 from .growing_file import Job, growing_file
 from .pipeline import Results
+from .run_options import RunOptions
 from .runtime import Predictor
 from .text_input import TextInput
 from .text_progress import TextPhase, TextProgress, no_text_phase
@@ -36,17 +39,45 @@ def predict_file(
     FocusError, naming file and line, if a line is not UTF-8 or is too long for the model; if ``output_path`` exists;
     and if the unfinished file is from another input, model or other options.
     """
-    config, head = predictor.model.config, predictor.head
-    name = format_name(output_path, given_format, head)
-    if str(output_path) == STANDARD and name in ("npy", "parquet"):
-        raise FocusError(f"The format {name} cannot be written to standard output; give a file.")
-    if str(output_path) == STANDARD and sys.stdout is None:
-        raise FocusError("Standard output is closed; give a file.")
-    form = make_format(name, Path(output_path).suffix == ".gz", head, config.width)
+    name, form = _format(predictor.model.config, output_path, given_format)
     texts = TextInput(named_files(*([inputs] if isinstance(inputs, str | Path) else inputs)))
     if str(output_path) == STANDARD:
         return _predict_to_stdout(predictor, texts, form, phase)
     return _predict_to_file(predictor, texts, Path(output_path), name, form, phase)
+
+
+def forecast_file(
+    model: Path,
+    options: RunOptions,
+    inputs: Sequence[str | Path],
+    output_path: str | Path,
+    given_format: str | None,
+    load: Callable[[], Predictor],
+) -> Forecast:
+    """What :func:`predict_file` will take; ``load`` gives its predictor, of ``model``. Raises FocusError as it does,
+    except for what is found out only by reading the whole input.
+    """
+    export = read_export(model)
+    name, form = _format(export.config, output_path, given_format)
+    work = PredictionWork(
+        export=export,
+        options=options,
+        inputs=named_files(*inputs),
+        output=None if str(output_path) == STANDARD else Path(output_path),
+        form=form,
+        parquet=name == "parquet",
+    )
+    return prediction_forecast(work, load)
+
+
+def _format(config: ExportConfig, output_path: str | Path, given_format: str | None) -> tuple[str, Format]:
+    """The format of the output and its name. Raises FocusError if the output cannot be written in it."""
+    name = format_name(output_path, given_format, config.head)
+    if str(output_path) == STANDARD and name in ("npy", "parquet"):
+        raise FocusError(f"The format {name} cannot be written to standard output; give a file.")
+    if str(output_path) == STANDARD and sys.stdout is None:
+        raise FocusError("Standard output is closed; give a file.")
+    return name, make_format(name, Path(output_path).suffix == ".gz", config.head, config.width)
 
 
 def _predict_to_stdout(predictor: Predictor, texts: TextInput, form: Format, phase: TextPhase) -> int:

@@ -1,6 +1,8 @@
 """From a checkpoint directory to the directory that serving reads, verified against fairseq's own model."""
 
+import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from focus_export.directory import HIDDEN_STATES
 from focus_export.onnx_file import write_graph
 from focus_export.verify import random_batches, require_equal
 
+from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, scratch_directory, sha256
@@ -16,8 +19,11 @@ from focus_plugin.finetuning.declaration import TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import KeptHead, head_files
 from focus_plugin.finetuning.torch_model import TorchModel, load_model
+from focus_plugin.forecast.export import Judging, onnx_forecast
+from focus_plugin.forecast.finetuning import table_amount
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
 from focus_plugin.jobs.export_options import OnnxExport
-from focus_plugin.jobs.model_head import model_head
+from focus_plugin.jobs.model_head import export_work, model_head
 from focus_plugin.jobs.reduction import Reduction, write_reduced
 from focus_plugin.jobs.served_model import ServedModel, served_model, write_served
 from focus_plugin.manifest import Manifest, describe
@@ -26,11 +32,12 @@ from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 KIND = "ONNX model"
 
 
-def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase) -> Manifest:
+def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, start: Start = AT_ONCE) -> Manifest:
     """Write the export directory unless ``output`` already holds it.
 
     The float32 graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
@@ -39,14 +46,18 @@ def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase) -> Manif
     tolerance or lose more than they may.
     """
 
+    @cache
+    def checkpoint() -> Checkpoint:
+        return read_checkpoint(job.model)
+
     def build_export(directory: Path) -> Mapping[str, object]:
         with scratch_directory(output) as scratch:
-            chosen, found = _exported(job, scratch, phase)
+            chosen, found = _exported(job, checkpoint(), scratch, phase)
             for path in chosen.iterdir():
                 path.rename(directory / path.name)
         return {**found, "bytes": _size(directory)}
 
-    return make_directory(output, _describe(job), build_export)
+    return make_directory(output, _describe(job), build_export, lambda: _forecast(job, checkpoint(), output), start)
 
 
 def _describe(job: OnnxExport) -> Manifest:
@@ -64,9 +75,26 @@ def _describe(job: OnnxExport) -> Manifest:
     return describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
 
 
-def _exported(job: OnnxExport, scratch: Path, phase: Phase) -> tuple[Path, dict[str, object]]:
+def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast:
+    kept = model_head(job.model, checkpoint, job.head)
+    work = export_work(job.model, checkpoint, kept)
+    judging = None
+    if job.valid:
+        task = find_task(kept.head.name)
+        examples = checked_examples(task, kept.head, job.valid, build(task.columns, job.head))
+        amount = table_amount(examples, load_tokenizer(work.tokenizer), checkpoint.config.max_positions)
+        judging = Judging(
+            precision=job.precision,
+            tokens=math.ceil(amount.tokens),
+            exports=2 if job.activation_ranges_of else 1,
+            fewer_tokens=bool(job.keep_tokens_of),
+        )
+    counted = Text.of(*job.keep_tokens_of) if job.keep_tokens_of else None
+    return onnx_forecast(work, counted, judging, output)
+
+
+def _exported(job: OnnxExport, checkpoint: Checkpoint, scratch: Path, phase: Phase) -> tuple[Path, dict[str, object]]:
     """The export directory to ship, below ``scratch``, and what was found on the way."""
-    checkpoint = read_checkpoint(job.model)
     kept = model_head(job.model, checkpoint, job.head)
     task = find_task(kept.head.name)
     _, tokenizer = vocabulary_files(job.model)

@@ -1,15 +1,19 @@
 """From a checkpoint directory to one that transformers and, for embeddings, sentence-transformers load."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.huggingface import write_huggingface
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, write_json
-from focus_plugin.finetuning.kept_head import head_files
-from focus_plugin.jobs.model_head import model_head
+from focus_plugin.finetuning.kept_head import KeptHead, head_files
+from focus_plugin.forecast.export import huggingface_forecast
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
+from focus_plugin.jobs.model_head import export_work, model_head
 from focus_plugin.manifest import Manifest, describe
 from focus_plugin.outputs import make_directory
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
@@ -17,7 +21,9 @@ from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 KIND = "Hugging Face model"
 
 
-def export_huggingface(model: Path, output: Path, given: Mapping[str, Any] | None = None) -> Manifest:
+def export_huggingface(
+    model: Path, output: Path, given: Mapping[str, Any] | None = None, start: Start = AT_ONCE
+) -> Manifest:
     """Write the directory, of a model for the task of ``model``'s head, unless ``output`` holds it.
 
     ``given``: options of the head, by name. Raises FocusError for a model whose tokenizer is not a SentencePiece
@@ -30,9 +36,13 @@ def export_huggingface(model: Path, output: Path, given: Mapping[str, Any] | Non
     inputs = {path.name: sha256(path) for path in (*checkpoint_files(model), *head_files(model))}
     manifest = describe(KIND, dict(given or {}), inputs, ("torch", "safetensors", "tokenizers"))
 
-    def build(directory: Path) -> dict[str, object]:
+    @cache
+    def read() -> tuple[Checkpoint, KeptHead]:
         checkpoint = read_checkpoint(model)
-        kept = model_head(model, checkpoint, given or {})
+        return checkpoint, model_head(model, checkpoint, given or {})
+
+    def build(directory: Path) -> dict[str, object]:
+        checkpoint, kept = read()
         config = checkpoint.config
         theirs = kept.head.hugging_face(config.width, config.max_positions)
         write_huggingface(directory, checkpoint, theirs, kept.tensors, tokenizer)
@@ -41,4 +51,7 @@ def export_huggingface(model: Path, output: Path, given: Mapping[str, Any] | Non
             write_json(directory / name, content)
         return {"tokens": len(checkpoint.vocabulary), "head": kept.head.name}
 
-    return make_directory(output, manifest, build)
+    def forecast() -> Forecast:
+        return huggingface_forecast(export_work(model, *read()), output)
+
+    return make_directory(output, manifest, build, forecast, start)

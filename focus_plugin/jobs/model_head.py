@@ -9,7 +9,9 @@ from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import KeptHead, head_for_encoders, read_kept_head
+from focus_plugin.forecast.export import ExportWork
 from focus_plugin.options import declared
+from focus_plugin.vocabulary.files import vocabulary_files
 
 
 def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) -> KeptHead:
@@ -31,3 +33,13 @@ def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) ->
     if fault := chosen.fault():
         raise FocusError(f"{model}: {fault}.")
     return replace(kept, head=chosen)
+
+
+def export_work(model: Path, checkpoint: Checkpoint, kept: KeptHead) -> ExportWork:
+    """How much there is to export of a model, for a forecast."""
+    return ExportWork(
+        config=checkpoint.config,
+        tokens=len(checkpoint.vocabulary),
+        tokenizer=vocabulary_files(model)[1],
+        head=sum(tensor.nbytes for tensor in kept.tensors.values()),
+    )

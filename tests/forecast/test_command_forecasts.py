@@ -1,5 +1,6 @@
 """What a dry run of each command says, against the command."""
 
+import gzip
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from focus_cli.main import COMMANDS, main
 from measure import Measured, run_beside
 from snapshots import snapshot
 
-QUICK = {"explain", "inspect", "export", "predict"}  # commands that take seconds whatever they are given
+QUICK = {"explain", "inspect"}  # commands that take seconds whatever they are given
 UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
 
 
@@ -156,3 +157,64 @@ def test_finetune(release, tmp_path):
     ]
     check(said, run_beside(output.parent, *command), output)
     assert "already made" in run(*command, "--dry-run").stdout
+
+
+def test_export_for_transformers(release, tmp_path):
+    output = tmp_path / "out"
+    command = ["focus", "export", "--hf", "--model", release, "--output", output]
+    said = dry_run(*command)
+    assert not list(tmp_path.iterdir())
+    assert said.steps == ["Reading the input", "Writing the model"]
+    check(said, run_beside(tmp_path, *command), output)
+
+
+def test_export_as_onnx_of_less_precision_and_fewer_tokens(classifier, target_text, tmp_path):
+    (table := tmp_path / "valid.tsv").write_text("label\ttext\n" + "sport\tkati ya mto\nhealth\tya mto\n" * 20)
+    (made := tmp_path / "made").mkdir()
+    command = ["focus", "export", "--onnx", "--model", classifier, "--precision", "int8", "--valid", table]
+    command += ["--keep-tokens-of", target_text, "--max-loss", 1, "--output", made / "out"]
+    said = dry_run(*command)
+    assert not list(made.iterdir())
+    assert said.steps == ["Reading the input", "Counting tokens", "Writing and verifying", "Judging"]
+    check(said, run_beside(made, *command), made / "out")
+
+
+@pytest.mark.parametrize(("head", "name"), [("mood", "out.jsonl"), ("mean", "out.npy"), ("mean", "out.parquet")])
+def test_predict(head, name, exports, tmp_path):
+    (text := tmp_path / "text").write_text("katika msitu\n" * 3000)
+    (made := tmp_path / "made").mkdir()
+    command = ["focus", "predict", "--model", exports[head][0], "--input", text, "--output", made / name]
+    said = dry_run(*command)
+    assert not list(made.iterdir())
+    steps = ["Loading the model", "Predicting about 3,000 texts", "Writing Parquet"]
+    assert said.steps == steps[: 3 if name.endswith("parquet") else 2]
+    measured = run_beside(made, *command)
+    assert measured.memory <= said.memory
+    assert measured.disk <= said.disk + 500_000
+    size = (made / name).stat().st_size
+    assert size <= said.size + 500_000
+    assert name.endswith("parquet") or said.size <= 1.3 * size + 1_000_000, "Parquet compresses what is alike"
+    refuse(*command, "--dry-run", says=f"{name}: already exists")
+
+
+def test_compressed_texts_are_counted_and_standard_input_is_left_alone(exports, tmp_path):
+    with gzip.open(tmp_path / "text.gz", "wt") as file:
+        file.write("katika msitu\n" * 3000)
+    command = ["focus", "predict", "--model", exports["mean"][0], "--output", tmp_path / "out.npy"]
+    assert "Predicting about 3,000 texts" in dry_run(*command, "--input", tmp_path / "text.gz").steps
+    lines = run(*command, "--input", "-", "--dry-run").stdout.splitlines()
+    assert re.match(r"Predicting an unknown number of texts +unknown", lines[2])
+    assert lines[-1].endswith("is unknown, as is the amount of input. Nothing was written.")
+    assert [path.name for path in tmp_path.iterdir()] == ["text.gz"]
+
+
+def test_too_little_memory_is_refused_before_the_work(exports, tmp_path):
+    (text := tmp_path / "text").write_text("katika msitu\n" * 10)
+    command = ["focus", "predict", "--model", exports["mean"][0], "--input", text, "--output", tmp_path / "out.npy"]
+    command += ["--batch-tokens", 10**12]
+    says = refuse(*command, says=" of memory, and ")
+    assert "--skip-resource-check" in says
+    assert refuse(*command, "--dry-run", says=" of memory, and ")
+    assert [path.name for path in tmp_path.iterdir()] == ["text"]
+    run(*command, "--skip-resource-check")
+    assert (tmp_path / "out.npy").exists()
