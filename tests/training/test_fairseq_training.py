@@ -18,14 +18,14 @@ import torch
 from commands import heed_interrupts
 from fairseq import options
 from fairseq.data import data_utils
-from fairseq.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
+from fairseq.tasks.masked_lm import MaskedLMConfig
 from fairseq_models import CONFIG, USER_DIR, World, make_world, prepare_data
 
-import focus_plugin.models.focus_roberta  # registers what composed commands name, as does the next
-import focus_plugin.tasks.focus_masked_lm  # noqa: F401
+import focus_plugin.models.focus_roberta  # noqa: F401  registers what composed commands name
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.manifest import describe, write_manifest
+from focus_plugin.tasks.focus_masked_lm import FocusMaskedLMTask
 from focus_plugin.training.checkpoints import BEST
 from focus_plugin.training.commands import Schedule, Training, check_extra, train_command
 from focus_plugin.training.log import TrainingStep
@@ -81,7 +81,7 @@ def test_pretraining_lowers_the_loss(world: World, data: Path, tmp_path: Path, m
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_every_token_is_trained_and_validated_on(world: World, data: Path, tmp_path: Path) -> None:
-    """One epoch reads each token once, with a <s> for each sample; the validation predicts what fairseq masked."""
+    """One epoch reads each token once, with a <s> for each sample; the validation, each token that is masked."""
     length = CONFIG.max_positions
     run_training(_command(world, data, tmp_path, 100, "--max-epoch", "1"), tmp_path / "log", lambda step: None)
     assert (tmp_path / BEST).is_file(), "an epoch that is the last ends with a checkpoint"
@@ -92,7 +92,7 @@ def test_every_token_is_trained_and_validated_on(world: World, data: Path, tmp_p
     assert samples % 8, "else fairseq leaves out none by itself"
     assert sum(float(json.loads(line)["wpb"]) for line in found) == tokens + samples
     validated = json.loads(re.findall(r"\| valid \| (.*)", (tmp_path / "log").read_text())[-1])
-    task = MaskedLMTask.setup_task(MaskedLMConfig(data=str(data), tokens_per_sample=length, seed=1))
+    task = FocusMaskedLMTask.setup_task(MaskedLMConfig(data=str(data), tokens_per_sample=length, seed=1))
     task.load_dataset("valid")
     valid = task.dataset("valid")
     valid.set_epoch(1)
