@@ -1,13 +1,21 @@
-"""What measuring the masked-LM loss of an encoder takes."""
+"""What an evaluation takes: of the masked-LM loss of an encoder, or of the metrics of a model on a table."""
 
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.finetuning.declaration import Example
+from focus_plugin.finetuning.evaluation import Predict, table_results
 from focus_plugin.forecast.encoder import FLOAT, PREDICTED, Batch, forward_memory, forward_seconds, parameters
 from focus_plugin.forecast.forecast import Forecast, Step
-from focus_plugin.forecast.machine import FAIRSEQ_PROCESS
+from focus_plugin.forecast.machine import FAIRSEQ_PROCESS, Rates, seconds_of
+from focus_plugin.progress import no_phase
 
 _WORKSPACE = 80_000_000  # bytes that PyTorch holds for products of matrices
+_MEASURED = 100  # samples of a table
+_COPIES = 4  # of a model in memory, at most: read, checked, and arranged for its products
 _OF_TOKEN = 40  # bytes in memory: its ids, and the draw of what is predicted
 
 
@@ -41,3 +49,28 @@ def evaluation_forecast(work: EvaluationWork) -> Forecast:
     )
     reading = Step(name="Reading encoder and text", seconds=lambda rates: rates.elapsed, memory=held)
     return Forecast(output=None, steps=(reading, evaluating))
+
+
+def table_forecast(examples: Sequence[Example], table: Path, model: int, load: Callable[[], Predict]) -> Forecast:
+    """The evaluation of a model of ``model`` bytes on the examples of a table.
+
+    ``load`` loads the model the first time and gives its results; it is called only to measure times.
+    """
+    memory = FAIRSEQ_PROCESS + _WORKSPACE + _COPIES * model
+
+    def loading(rates: Rates) -> float:
+        before = time.perf_counter()
+        load()
+        return rates.elapsed + time.perf_counter() - before
+
+    def evaluating(_: Rates) -> float:
+        first, predict = examples[:_MEASURED], load()
+        return seconds_of(lambda: table_results(predict, first, table, no_phase), 0) * len(examples) / len(first)
+
+    return Forecast(
+        output=None,
+        steps=(
+            Step(name="Reading model and table", seconds=loading, memory=memory),
+            Step(name=f"Evaluating {len(examples):,} samples", seconds=evaluating, memory=memory),
+        ),
+    )

@@ -139,6 +139,14 @@ def test_evaluate(prepared, release, tmp_path):
     assert snapshot(prepared) == before
 
 
+def test_evaluate_a_table(classifier, tmp_path):
+    (table := tmp_path / "table.tsv").write_text("label\ttext\n" + "sport\tkati ya mto\nhealth\tya mto\n" * 20)
+    command = ["focus", "evaluate", "--model", classifier, "--table", table, "--cpu"]
+    said = dry_run(*command)
+    assert said.steps == ["Reading model and table", "Evaluating 40 samples"]
+    check(said, run_beside(tmp_path, *command), None)
+
+
 def test_finetune(release, tmp_path):
     tables = []
     for name, count in (("train", 24), ("valid", 9)):
