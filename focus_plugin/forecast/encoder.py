@@ -100,7 +100,7 @@ def _layer_seconds(config: EncoderConfig, batch: Batch, train: bool) -> float:
             torch.autograd.backward(result.sum())
 
     with _as_trained(train):
-        return seconds_of(work, 0.3) * batch.tokens / (texts * states.shape[1])
+        return seconds_of(work, 1.0) * batch.tokens / (texts * states.shape[1])
 
 
 def _head_seconds(config: EncoderConfig, batch: Batch, train: bool) -> float:
@@ -116,7 +116,7 @@ def _head_seconds(config: EncoderConfig, batch: Batch, train: bool) -> float:
             torch.autograd.backward(loss)
 
     with _as_trained(train):
-        return seconds_of(work, 0.2) * batch.predicted / count
+        return seconds_of(work, 0.4) * batch.predicted / count
 
 
 @contextmanager
