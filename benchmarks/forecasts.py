@@ -1,4 +1,4 @@
-"""The table of docs/before-you-start.md: the forecast of each command against the command itself.
+"""The forecast of each command against the command itself.
 
     python benchmarks/forecasts.py --text swa.train.txt --valid swa.valid.txt --table swa.tsv --source DIR --work DIR
 
