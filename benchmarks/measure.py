@@ -1,12 +1,20 @@
 """How long one of our commands takes, and how much memory and disk it uses at most."""
 
 import subprocess
+import sys
 import sysconfig
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS_BETWEEN_LOOKS = 0.05
+_STARTER = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""  # a small process: the peak that Linux reports is never less than that of the process which started the command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,32 +39,37 @@ def run(*command: object) -> tuple[float, int]:
 def run_beside(place: Path | None, *command: object) -> Measured:
     """Run one of our commands, which writes below the directory ``place``. Stops the program if it fails.
 
-    Memory is read from ``/proc`` while the command runs, since the peak that ``wait4`` reports is never less than that
-    of the process which started the command.
+    The memory of several processes together is read from ``/proc`` while they run, and the peak of the largest one is
+    what Linux reports at the end.
     """
     words = [str(word) for word in command]
     before, memory, disk = _size(place), 0, 0
     start = time.perf_counter()
-    process = subprocess.Popen([f"{sysconfig.get_path('scripts')}/{words[0]}", *words[1:]], stdout=subprocess.DEVNULL)
-    while process.poll() is None:
-        memory, disk = max(memory, _memory(process.pid)), max(disk, _size(place) - before)
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    seconds = time.perf_counter() - start
+    program = f"{sysconfig.get_path('scripts')}/{words[0]}"
+    starter = [sys.executable, "-I", "-S", "-c", _STARTER]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen([*starter, program, *words[1:]], stdout=subprocess.DEVNULL, stderr=errors)
+        while process.poll() is None:
+            memory, disk = max(memory, _memory(process.pid)), max(disk, _size(place) - before)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        seconds = time.perf_counter() - start
+        errors.seek(0)
+        said = errors.read().splitlines()
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)} failed")
+        raise SystemExit("\n".join([*said[:-1], f"{' '.join(words)} failed"]))
+    memory = max(memory, 1024 * int(said[-1]))
     return Measured(seconds=seconds, memory=memory, disk=max(disk, _size(place) - before))
 
 
-def _memory(pid: int) -> int:
-    """Bytes that a process and its descendants hold, and at least the peak so far of any single one."""
-    processes = [pid]
+def _memory(starter: int) -> int:
+    """Bytes that the descendants of a process hold."""
+    processes = [starter]
     for parent in processes:
         processes += map(int, _read(parent, f"task/{parent}/children").split())
-    shares = [_kilobytes(_read(each, "smaps_rollup")) for each in processes]
+    shares = [_kilobytes(_read(each, "smaps_rollup")) for each in processes[1:]]
     own = sum(share.get("Pss_Anon", 0) for share in shares)
-    files = max(share.get("Rss", 0) - share.get("Anonymous", 0) for share in shares)
-    peak = max(_kilobytes(_read(each, "status")).get("VmHWM", 0) for each in processes)
-    return 1024 * max(own + files, peak)
+    files = max((share.get("Rss", 0) - share.get("Anonymous", 0) for share in shares), default=0)
+    return 1024 * (own + files)
 
 
 def _read(pid: int, name: str) -> str:

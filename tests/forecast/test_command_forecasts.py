@@ -61,8 +61,8 @@ def dry_run(*command: object) -> Said:
 
 
 def check(said: Said, measured: Measured, output: Path | None) -> None:
-    """The forecast of a command whose amounts are small: it rounds to megabytes."""
-    assert measured.memory <= said.memory <= 1.6 * measured.memory
+    """The forecast of a command whose amounts are small: it rounds to megabytes, and imports differ by machine."""
+    assert measured.memory <= said.memory <= 1.6 * measured.memory + 30_000_000
     assert measured.disk <= said.disk + 1_000_000
     if output:
         paths = [output] if output.is_file() else output.iterdir()
