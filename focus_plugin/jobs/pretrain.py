@@ -31,7 +31,7 @@ _PREDICTED = {"adapt": 0.4, "plain": PREDICTED}  # share of the tokens
 _NOT_WITH_ADAPT = dict.fromkeys(
     ("--memory-efficient-fp16", "--memory-efficient-bf16"), "its optimizer needs --recipe plain"
 )
-_PLAIN_RATE = 5e-5  # Dobler & de Melo 2023, appendix A
+_PLAIN_RATE = 5e-5
 
 
 def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
@@ -144,10 +144,13 @@ def _training(job: Pretraining, config: EncoderConfig) -> Training:
 
 
 def _recipe(job: Pretraining, width: int) -> Recipe:
-    if job.recipe == "plain":
-        return Recipe(learning_rate=job.learning_rate or _PLAIN_RATE)
+    plain = job.recipe == "plain"
+    usual = _PLAIN_RATE if plain else _RATE_TIMES_WIDTH / width
+    rate = usual if job.learning_rate is None else job.learning_rate
+    if plain:
+        return Recipe(learning_rate=rate)
     return Recipe(
-        learning_rate=job.learning_rate or _RATE_TIMES_WIDTH / width,
+        learning_rate=rate,
         embedding_ratio=job.embedding_lr_ratio,
         dropout=0.0,
         optimizer="focus_adam",

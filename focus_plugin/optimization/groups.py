@@ -1,8 +1,8 @@
 """Which parameters of an encoder are trained alike.
 
 The rows of a new vocabulary have to move much further than the body, which was trained for long: they get a learning
-rate of their own. Weight decay pulls weights towards zero; biases, layer norms and embedding rows are left out of it,
-as is usual since BERT (Devlin et al. 2019, appendix A.2 and their code).
+rate of their own. Weight decay pulls weights towards zero. As in BERT's code, it is not applied to biases and layer
+norms; nor is it here to embeddings, most rows of which are rarely in a batch.
 """
 
 from collections.abc import Iterable

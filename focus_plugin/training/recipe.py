@@ -2,7 +2,7 @@
 
 The recipe ``adapt`` is for an encoder whose vocabulary is new: its embeddings and its output bias have to move much
 further than its body, so they have a learning rate of their own, and nothing is dropped, since a text that is read
-once or a few times is not learned by heart. What each part gains is in docs/results.md. The recipe ``plain`` is what
+once or a few times is not learned by heart. The shares of the parts were not measured yet. The recipe ``plain`` is what
 is usual for RoBERTa: one learning rate for all weights, and a dropout of 0.1.
 """
 
