@@ -87,7 +87,7 @@ def command(context: click.Context, /, output: Path, quiet: bool, **values: Any)
 
     start = starting(quiet, values)
     counts = convert(what, how, output, phases(quiet), interactive(quiet), start).counts
-    tell(quiet, *_result(output, counts))
+    tell(quiet, *counts.get("notes", ()), *_result(output, counts))
     if not (how.options.corpus or how.options.rank_bias):
         tell(quiet, "The output bias moved with its tokens; with --corpus it is fitted to the language, too.")
     tell(quiet, f"How each token came to be is in {output / REPORT}.")

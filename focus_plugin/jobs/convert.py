@@ -95,6 +95,7 @@ def convert(
                 "source_bytes": sum(path.stat().st_size for path in model_files(what.source)),
                 "target_bytes": (directory / MODEL).stat().st_size,
                 **({"source_revision": located.revision} if located.revision else {}),
+                **({"notes": list(done.notes)} if done.notes else {}),
                 **_lengths(_corpus(how.options.corpus), source.tokenizer, tokenizer, phase),
             }
             report = Report(

@@ -61,7 +61,9 @@ class Given:
     source, target: the two vocabularies. With ``--extend`` the target is the vocabulary of the language alone; the
     caller moves the rows to their places in the extended vocabulary. options: an instance of the dataclass that the
     method declares. files: what was read from each of its files, by name. seed: the random seed. device: where to
-    compute, as torch names it. progress: to be called with the number of target tokens done since the last call.
+    compute, as torch names it. progress: to be called with the number of target tokens done since the last call. tell:
+    to be called with a sentence that the user should read, such as what was left out of a file; it is also kept in the
+    output.
 
     The other fields are None unless the method needs them. vectors: static vectors of the target's tokens. embedding:
     the source's input embeddings, shape (source, width), float32. model: the source encoder. source_tokenizer,
@@ -76,6 +78,7 @@ class Given:
     seed: int = 1
     device: str = "cpu"
     progress: Progress = silent
+    tell: Callable[[str], object] = lambda sentence: None
     vectors: "TokenVectors | None" = None
     embedding: "Tensor | None" = None
     model: "Checkpoint | None" = None

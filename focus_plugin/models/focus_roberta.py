@@ -158,7 +158,10 @@ def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | No
     check_finite(Path(args.focus_source), source)
     target = _target(args, task.source_dictionary.symbols, source.vocabulary)
     logger.info("%s: initializing %d tokens", args.focus_source, len(target.vocabulary))
-    return initialize(source, target, how, _phase).tensors
+    done = initialize(source, target, how, _phase)
+    for note in done.notes:
+        logger.info("%s", note)
+    return done.tensors
 
 
 def _initialization(args: Namespace) -> Initialization:

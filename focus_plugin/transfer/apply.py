@@ -24,13 +24,14 @@ class Transfer:
 
     tensors: the tensors of the checkpoint, with rows for the target's tokens. origins: where each row came from.
     weights: the mixtures, shape (target, source); None if they have more than LARGEST_KEPT entries, which happens if
-    all auxiliary embeddings are similar. convex: see ``Mixing``.
+    all auxiliary embeddings are similar. convex: see ``Mixing``. notes: the sentences that the method told.
     """
 
     tensors: dict[str, Tensor]
     origins: Origins
     weights: csr_matrix | None
     convex: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def apply(

@@ -99,11 +99,13 @@ def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: P
         raise FocusError(f"{target.language}: its token {absent[0]!r} is not in the vocabulary that it extends.")
     given = _given(source, target, language, how, phase, verbose)
     with phase(f"Making rows by {how.method.name}", len(language)) as progress:
-        made = made_by(how, replace(given, progress=progress), source.config.width)
+        notes: list[str] = []
+        made = made_by(how, replace(given, progress=progress, tell=notes.append), source.config.width)
         if target.extends:
             made = extended(made, source.vocabulary, language, target.vocabulary)
         options = how.options
-        return apply(source.tensors, made, seed=options.seed, device=options.device, fill=options.fill)
+        done = apply(source.tensors, made, seed=options.seed, device=options.device, fill=options.fill)
+        return replace(done, notes=tuple(notes))
 
 
 def made_by(how: Initialization, given: Given, width: int) -> Mixing | Rows:

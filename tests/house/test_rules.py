@@ -71,6 +71,7 @@ RULES = {  # a room, and what none of its modules may import anywhere
     "focus_plugin.auxiliary": ("click", "focus_plugin.checkpoint"),
     "focus_plugin.methods": ("fairseq", "click", "pathlib", "focus_plugin.files", "focus_plugin.jobs"),
     "focus_plugin.mixing": ("fairseq", "click", "focus_plugin.jobs", "focus_plugin.transfer"),
+    "focus_plugin.parallel": ("torch", "fairseq", "click", "focus_plugin.checkpoint", "focus_plugin.mixing"),
     "focus_plugin.report": ("click", "fairseq", "focus_plugin.checkpoint"),
     "focus_plugin.comparison": ("click", "fairseq", "focus_plugin.checkpoint", "focus_plugin.jobs"),
     "focus_plugin.optimization": ("click", "focus_plugin.methods", "focus_plugin.mixing", "focus_plugin.heads"),

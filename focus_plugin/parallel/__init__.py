@@ -1,0 +1,1 @@
+"""Parallel text: reading it, aligning its words, and counting which words translate each other."""
