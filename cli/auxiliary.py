@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given, interactive, phases, quiet_option, starting, tell
+from focus_cli.common import given_options, interactive, phases, quiet_option, starting, tell
 from focus_cli.declared import options_of
 
 from focus_plugin.auxiliary.options import VectorInput, VectorOptions, require_effect
@@ -28,7 +28,7 @@ def command(context: click.Context, /, output: Path, quiet: bool, **values: Any)
     from focus_plugin.jobs.auxiliary import make_auxiliary
 
     made_of, options = build(VectorInput, values), build(VectorOptions, values)
-    require_effect(options, given(context))
+    require_effect(options, given_options(context))
     start = starting(quiet, values)
     known, total = make_auxiliary(made_of, options, output, phases(quiet), interactive(quiet), start)
     tell(quiet, f"{output}: vectors for {known} of {total} tokens.")

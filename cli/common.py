@@ -1,4 +1,4 @@
-"""Shared by several subcommands: progress bars, --quiet, --seed, and printing results."""
+"""What several subcommands share: progress bars, --quiet, and printing results."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +15,9 @@ from focus_plugin.options import build
 from focus_plugin.progress import Phase, no_phase
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print neither progress nor the result.")
-seed_option = click.option("--seed", default=1, type=click.IntRange(0, 2**31 - 1), help="Random seed.")
 
 
-def given(context: click.Context) -> set[str]:
+def given_options(context: click.Context) -> set[str]:
     """The names of the options that the user gave."""
     source = context.get_parameter_source
     return {name for name in context.params if source(name) is not ParameterSource.DEFAULT}
@@ -30,7 +29,7 @@ def refuse(context: click.Context, options: Iterable[str], why: str) -> None:
     ``why``: the end of the message, which begins with the option's name.
     """
     for option in options:
-        if option in given(context):
+        if option in given_options(context):
             raise click.UsageError(f"--{option.replace('_', '-')} {why}")
 
 

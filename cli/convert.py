@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given, interactive, phases, quiet_option, starting, tell
+from focus_cli.common import given_options, interactive, phases, quiet_option, starting, tell
 from focus_cli.declared import click_option, options_of
 
 from focus_plugin.auxiliary.options import ReadingOptions, VectorOptions
@@ -97,7 +97,7 @@ def chosen_initialization(context: click.Context) -> Initialization:
     """How the command's options, parsed in ``context``, make new rows. Raises UsageError for one without effect."""
     found = context.meta["method"]
     own = {"output", "paper", "quiet"}
-    chosen = {name: context.params[name] for name in given(context) - own}
+    chosen = {name: context.params[name] for name in given_options(context) - own}
     if sentence := without_effect(found.declaration, chosen):
         raise click.UsageError(sentence)
     return initialization(found, chosen, paper=context.params["paper"])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given, metrics_sentence, phases, refuse, starting
+from focus_cli.common import given_options, metrics_sentence, phases, refuse, starting
 from focus_cli.declared import click_option, options_of
 
 from focus_plugin.finetuning.options import TableEvaluation
@@ -42,7 +42,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     columns = [entry.name for entry in column_options()]
     if options["table"]:
         refuse(context, OF_DATA, "is about DATA, and not about --table.")
-        _evaluate_table({**options, "columns": {name: options[name] for name in given(context) & {*columns}}})
+        _evaluate_table({**options, "columns": {name: options[name] for name in given_options(context) & {*columns}}})
         return
     refuse(
         context, (*(entry.name for entry in declared(TableEvaluation)), *columns), "is about --table; give that, too."

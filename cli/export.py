@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given, phases, quiet_option, refuse, starting, tell
+from focus_cli.common import given_options, phases, quiet_option, refuse, starting, tell
 from focus_cli.declared import click_option, options_of
 
 from focus_plugin.forecast.forecast import Start
@@ -51,7 +51,7 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
     useless = {"onnx": (), "hf": OF_ONNX, "triton": (*OF_ONNX, *OF_START, *sorted(heads))}
     refuse(context, useless[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
     start = starting(quiet, options)
-    head = {name: options[name] for name in heads & given(context)}
+    head = {name: options[name] for name in heads & given_options(context)}
     if forms == ["hf"]:
         from focus_plugin.jobs.export_huggingface import export_huggingface
 

@@ -12,7 +12,7 @@ from focus_cli.training import extra_argument, watching
 from focus_plugin.finetuning.declaration import Finetuning, TaskHead
 from focus_plugin.finetuning.discovery import TASKS, all_tasks, find_task
 from focus_plugin.forecast.forecast import Start
-from focus_plugin.leakage import LEAKAGE, warnings
+from focus_plugin.leakage import LEAKAGE, leakage_warnings
 from focus_plugin.options import build
 
 
@@ -53,7 +53,7 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
         with watching(quiet) as watcher:
             counts = finetune(job, output, watcher, starting(quiet, options)).counts
         tell(quiet, *(f"{output}: {sentence}" for sentence in _results(counts)))
-        tell(quiet, *(f"Warning: {sentence}" for sentence in warnings(counts.get(LEAKAGE, {}))))
+        tell(quiet, *(f"Warning: {sentence}" for sentence in leakage_warnings(counts.get(LEAKAGE, {}))))
 
     return run
 

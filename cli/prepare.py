@@ -8,7 +8,7 @@ from focus_cli.common import phases, quiet_option, starting, tell
 from focus_cli.declared import options_of
 
 from focus_plugin.forecast.forecast import Start
-from focus_plugin.leakage import LEAKAGE, warnings
+from focus_plugin.leakage import LEAKAGE, leakage_warnings
 from focus_plugin.masked_lm.options import TextPreparation
 from focus_plugin.options import build
 
@@ -27,4 +27,4 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
     for split, found in counts.items():
         unknown = 100 * found["unknown"] / found["tokens"]
         tell(quiet, f"{output}/{split}: {found['lines']:,} lines, {found['tokens']:,} tokens, {unknown:.2f} % unknown.")
-    tell(quiet, *(f"Warning: {sentence}" for sentence in warnings(warned)))
+    tell(quiet, *(f"Warning: {sentence}" for sentence in leakage_warnings(warned)))

@@ -5,18 +5,18 @@ from collections.abc import Generator, Iterable
 from queue import Queue
 from typing import Any, TypeVar
 
-Item = TypeVar("Item")
+T = TypeVar("T")
 # Closing waits at most this many seconds for the thread, because the process aborts if Python ends during C++ code.
 LAST_ITEM = 2
 
 
-def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
+def ahead(items: Iterable[T]) -> Generator[T, None, None]:
     """Yield ``items``. A thread computes them: one finished item waits while the thread computes the next one.
 
     An exception of ``items`` is raised here after all earlier items. When this generator is closed, the thread ends
     after its current item. Closing waits only for LAST_ITEM seconds, since that item may be a line that never arrives.
     """
-    ready: Queue[tuple[Item] | BaseException | None] = Queue(maxsize=1)
+    ready: Queue[tuple[T] | BaseException | None] = Queue(maxsize=1)
     closed = threading.Event()
 
     def take() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 
 from focus_plugin.errors import FocusError
 
-Columns = Callable[[Iterable[Any]], dict[str, np.ndarray]]
+ComputeColumns = Callable[[Iterable[Any]], dict[str, np.ndarray]]
 
 
-def with_columns(table: Any, columns: Sequence[str], predict: Columns) -> Any:
+def with_columns(table: Any, columns: Sequence[str], predict: ComputeColumns) -> Any:
     """A copy of ``table`` with additional columns, which ``predict`` computes from its samples.
 
     A sample is the text in the column ``columns``, or a tuple of the texts if there are several columns.
@@ -29,7 +29,7 @@ def _is_table(table: Any) -> bool:
     return isinstance(table, Mapping) or hasattr(table, "assign")
 
 
-def _one_with_columns(table: Any, columns: Sequence[str], predict: Columns) -> Any:
+def _one_with_columns(table: Any, columns: Sequence[str], predict: ComputeColumns) -> Any:
     if not _is_table(table):
         kind = f"{type(table).__module__}.{type(table).__qualname__}"
         raise FocusError(f"Expected a dictionary of arrays or a pandas DataFrame, but a {kind} was given.")

@@ -18,7 +18,7 @@ from .tokenizer import TextTokenizer
 
 WINDOW_BATCHES = 32
 
-Outputs = Mapping[str, np.ndarray]
+OutputArrays = Mapping[str, np.ndarray]
 # From the number of a sample, starting at 1, to its name in messages.
 Name = Callable[[int], str]
 # Called with the indices of samples that are done; they are counted from the beginning of the window.
@@ -48,7 +48,7 @@ class Pipeline:
     head: ServingHead
     outputs: tuple[Output, ...]
     tokenizer: TextTokenizer
-    run: Callable[[np.ndarray, np.ndarray], Outputs]
+    run: Callable[[np.ndarray, np.ndarray], OutputArrays]
     pad: int
     token_budget: int
     workers: int
@@ -130,7 +130,7 @@ class _Batch:
     rows: np.ndarray
     owners: np.ndarray
     lengths: np.ndarray
-    result: "Future[Outputs]"
+    result: "Future[OutputArrays]"
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class _Window:
     outputs: tuple[Output, ...]
     batches: list[_Batch]
 
-    def results(self, name: Name) -> Iterator[tuple[_Batch, Outputs]]:
+    def results(self, name: Name) -> Iterator[tuple[_Batch, OutputArrays]]:
         """Yield each batch with its outputs. Raises FocusError if an output is not finite."""
         for batch in self.batches:
             outputs = batch.result.result()
@@ -176,7 +176,7 @@ def _rows(head: RowHead, window: _Window, name: Name, on_done: OnDone) -> np.nda
 
 def _objects(head: ServingHead, window: _Window, name: Name, on_done: OnDone) -> list[Any]:
     first = np.cumsum([0, *(len(sample.rows) for sample in window.encoded)])
-    found: list[Outputs | None] = [None] * int(first[-1])
+    found: list[OutputArrays | None] = [None] * int(first[-1])
     missing = np.diff(first)
     for batch, outputs in window.results(name):
         for place, (row, length) in enumerate(zip(batch.rows.tolist(), batch.lengths.tolist(), strict=True)):

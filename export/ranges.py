@@ -14,10 +14,10 @@ from onnx import TensorProto, helper
 from .directory import INPUTS
 from .int8 import Ranges
 from .onnx_file import Graph, write_graph
-from .verify import Batch
+from .verify import PaddedBatch
 
 
-def measured_ranges(exact: Graph, names: Sequence[str], batches: Iterable[Batch]) -> Ranges:
+def measured_ranges(exact: Graph, names: Sequence[str], batches: Iterable[PaddedBatch]) -> Ranges:
     """The smallest and the largest value of each of the float32 tensors ``names`` of ``exact``, padding included.
 
     A batch is ids, int32 (batch, length), and lengths, int32 (batch,).
@@ -40,7 +40,7 @@ def quantized_tensors(int8: Graph) -> list[str]:
     return [node.input[0] for node in int8.nodes if node.op_type == "DynamicQuantizeLinear"]
 
 
-def largest_in_float16(exact: Graph, half: Graph, batches: Iterable[Batch]) -> tuple[str, float]:
+def largest_in_float16(exact: Graph, half: Graph, batches: Iterable[PaddedBatch]) -> tuple[str, float]:
     """The name and the absolute value of the largest tensor in ``exact`` among those that are float16 in ``half``.
 
     ``half``: the float16 graph of the same model. It is not run itself: a CPU computes its products in float32, so no

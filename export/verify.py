@@ -12,7 +12,7 @@ from .batching import padded
 from .directory import INPUTS, ExportConfig
 from .head import Output
 
-Batch = tuple[np.ndarray, np.ndarray]
+PaddedBatch = tuple[np.ndarray, np.ndarray]
 Case = tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 
 
@@ -45,7 +45,7 @@ def require_equal(model: str | Path, cases: Iterable[Case], tolerance: float) ->
     return difference
 
 
-def random_batches(config: ExportConfig, seed: int = 0) -> Iterator[Batch]:
+def random_batches(config: ExportConfig, seed: int = 0) -> Iterator[PaddedBatch]:
     """Batches of random tokens between ``<s>`` and ``</s>``, padded on the right, with different kinds of padding.
 
     These are one short row; one row of the maximum length; rows of equal length, the maximum or the minimum; rows of 2

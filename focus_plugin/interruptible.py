@@ -5,17 +5,17 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
-def interruptible(work: Callable[[], Result]) -> Result:
+def interruptible(work: Callable[[], T]) -> T:
     """Run ``work`` in a thread, wait for it, and return or raise what it returns or raises.
 
     Python handles signals only in the main thread, and only between Python instructions. If C++ code runs there for an
     hour, signals are handled after an hour. After an interruption, ``work`` continues in its thread until the process
     ends.
     """
-    future: Future[Result] = Future()
+    future: Future[T] = Future()
 
     def run() -> None:
         try:

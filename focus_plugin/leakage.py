@@ -95,7 +95,7 @@ def as_counts(found: Mapping[str, Leakage]) -> dict[str, Any]:
     return {name: asdict(entry) for name, entry in found.items()}
 
 
-def warnings(counts: Mapping[str, Any]) -> list[str]:
+def leakage_warnings(counts: Mapping[str, Any]) -> list[str]:
     """A sentence for each file that shares texts with the training file; ``counts``: the result of as_counts."""
     found = {name: Leakage(**{**entry, "places": tuple(map(tuple, entry["places"]))}) for name, entry in counts.items()}
     return [entry.sentence(name) for name, entry in found.items() if entry.shared]

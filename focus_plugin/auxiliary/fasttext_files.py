@@ -15,7 +15,7 @@ from focus_plugin.files import read_lines
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
-def load_model(path: Path) -> Any:
+def load_fasttext(path: Path) -> Any:
     """The fastText model in ``path``. Raises FocusError if it is not one, or is truncated."""
     import fasttext
 
@@ -44,8 +44,8 @@ def _ends_with(path: Path, shape: tuple[int, ...]) -> bool:
 
 
 def read_model(path: Path, target: Vocabulary) -> NamedVectors:
-    """The vectors of the target's tokens in a fastText model of tokens. Raises FocusError as ``load_model`` does."""
-    return model_vectors(load_model(path), target)
+    """The vectors of the target's tokens in a fastText model of tokens. Raises FocusError as ``load_fasttext`` does."""
+    return model_vectors(load_fasttext(path), target)
 
 
 def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from focus_plugin.auxiliary.alignment import TokenVectors
-from focus_plugin.auxiliary.fasttext_files import load_model, read_text
+from focus_plugin.auxiliary.fasttext_files import load_fasttext, read_text
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file
 from focus_plugin.vocabulary.forms import is_bytes
@@ -43,7 +43,7 @@ def _text(form: str) -> str:
 
 
 def _of_model(path: Path, target: Vocabulary, texts: list[str]) -> np.ndarray:
-    model = load_model(path)
+    model = load_fasttext(path)
     _require_words(path, target, texts, {word for word in (*target.tokens, *texts) if model.get_word_id(word) >= 0})
     matrix = np.zeros((len(target), model.get_dimension()), dtype=np.float32)
     for row, text in enumerate(texts):

@@ -125,7 +125,7 @@ class Loss:
     scores: "Mapping[str, Tensor]" = field(default_factory=dict)
 
 
-def head_options(head: "ServingHead", options: Any) -> tuple[str, ...]:
+def focus_heads_options(head: "ServingHead", options: Any) -> tuple[str, ...]:
     """The options of fairseq-train for a task that declares a module and a loss."""
     return ("--task", "focus_heads", "--criterion", "focus_heads", "--best-checkpoint-metric", "loss")
 
@@ -145,7 +145,7 @@ class Finetuning:
 
     options: type[FinetuningOptions] = FinetuningOptions
     prepare: Callable[[Preparation], Prepared]
-    fairseq_options: "Callable[[ServingHead, Any], tuple[str, ...]]" = head_options
+    fairseq_options: "Callable[[ServingHead, Any], tuple[str, ...]]" = focus_heads_options
     loss: Callable[[Outputs], Loss] | None = None
     tensors: str = f"{TASK_HEAD}."
     refused: Mapping[str, str] = field(default_factory=dict)

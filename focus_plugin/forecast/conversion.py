@@ -13,7 +13,6 @@ from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.forecast.encoder import (
     FLOAT,
-    PREDICTED,
     Batch,
     forward_memory,
     forward_seconds,
@@ -24,6 +23,7 @@ from focus_plugin.forecast.forecast import Forecast, Step
 from focus_plugin.forecast.machine import TORCH_PROCESS, Rates
 from focus_plugin.forecast.text import cutting_seconds
 from focus_plugin.forecast.vectors import vector_step
+from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.mixing.declaration import Need
 from focus_plugin.text import Text
 from focus_plugin.transfer.apply import LARGEST_KEPT

@@ -10,7 +10,6 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.forecast.machine import seconds_of
 
 FLOAT = 4  # bytes of a number
-PREDICTED = 0.15  # of the tokens, in masked LM
 _MEASURED = 512  # tokens, about
 _UPDATED = 1 << 20
 _SQUARE = 512

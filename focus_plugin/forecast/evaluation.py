@@ -8,9 +8,10 @@ from pathlib import Path
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.finetuning.declaration import Example
 from focus_plugin.finetuning.evaluation import Predict, table_results
-from focus_plugin.forecast.encoder import FLOAT, PREDICTED, Batch, forward_memory, forward_seconds, parameters
+from focus_plugin.forecast.encoder import FLOAT, Batch, forward_memory, forward_seconds, parameters
 from focus_plugin.forecast.forecast import Forecast, Step
 from focus_plugin.forecast.machine import FAIRSEQ_PROCESS, Rates, seconds_of
+from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.progress import no_phase
 
 _WORKSPACE = 80_000_000  # bytes that PyTorch holds for products of matrices

@@ -27,7 +27,7 @@ from focus_plugin.jobs.compare_forecast import forecast_runs
 from focus_plugin.jobs.convert import convert
 from focus_plugin.jobs.evaluate import evaluate
 from focus_plugin.jobs.prepare import KIND as DATA_KIND
-from focus_plugin.jobs.prepare import require_text
+from focus_plugin.jobs.prepare import require_prepared
 from focus_plugin.jobs.pretrain import pretrain
 from focus_plugin.manifest import Manifest, already_made, describe, expect_kind, write_manifest
 from focus_plugin.masked_lm.loss import MaskedLMLoss
@@ -74,7 +74,7 @@ def compare(plan: Plan, output: Path, display: Display, start: Start) -> list[Re
     other starts, recipes and seeds can be added. Raises FocusError if ``output`` holds a comparison on other data or of
     another length, if a start fails, or, after all others, if a run fails.
     """
-    require_text(plan.options.data, *{"train", "valid", plan.options.split})
+    require_prepared(plan.options.data, *{"train", "valid", plan.options.split})
     manifest = _describe(plan, display.phase)
     started = already_made(output, manifest)
     if start.dry_run:

@@ -7,7 +7,7 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.forecast.evaluation import EvaluationWork, evaluation_forecast
 from focus_plugin.forecast.forecast import AT_ONCE, Start, begin
-from focus_plugin.jobs.prepare import KIND, require_text
+from focus_plugin.jobs.prepare import KIND, require_prepared
 from focus_plugin.manifest import expect_kind
 from focus_plugin.masked_lm.loss import PREDICTIONS, MaskedLMLoss, masked_lm_loss
 from focus_plugin.masked_lm.masking import mask_text
@@ -25,7 +25,7 @@ def evaluate(job: Evaluation, phase: Phase = no_phase, start: Start = AT_ONCE) -
     ``job.model`` may be any directory that ``read_checkpoint`` reads. Raises FocusError if model and data have
     different vocabularies or the text is too little to say anything.
     """
-    require_text(job.data, job.split)
+    require_prepared(job.data, job.split)
     checkpoint = read_checkpoint(job.model)
     vocabulary = read_dictionary(vocabulary_files(job.data)[0])
     if checkpoint.vocabulary != vocabulary:

@@ -47,7 +47,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, start: 
     return make_directory(output, manifest, build, lambda: preparation_forecast(job.vocabulary, texts, output), start)
 
 
-def require_text(data: Path, *splits: str) -> None:
+def require_prepared(data: Path, *splits: str) -> None:
     """Raise FocusError unless ``data`` is what ``prepare`` writes and each of ``splits`` has text enough to predict."""
     counts = expect_kind(data, KIND).counts
     _refuse_colon(data)

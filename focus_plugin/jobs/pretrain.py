@@ -9,12 +9,13 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
-from focus_plugin.forecast.encoder import PREDICTED, Batch
+from focus_plugin.forecast.encoder import Batch
 from focus_plugin.forecast.forecast import AT_ONCE, Start
 from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.jobs.prepare import KIND as DATA_KIND
-from focus_plugin.jobs.prepare import require_text
+from focus_plugin.jobs.prepare import require_prepared
 from focus_plugin.manifest import Manifest, expect_kind
+from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.options import settings
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
@@ -39,7 +40,7 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
 
     Raises FocusError if data and encoder have different vocabularies, or for options that cannot work.
     """
-    require_text(job.data, "train", "valid")
+    require_prepared(job.data, "train", "valid")
     require_release(job.init)
     check_extra(job.extra, job.cpu, {} if job.recipe == "plain" else _NOT_WITH_ADAPT)
     dictionary, tokenizer = vocabulary_files(job.data)

@@ -14,7 +14,7 @@ from focus_export.providers import start_session
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
 from focus_export.runtime import TOKEN_BUDGET, Predictor
 from focus_export.tokenizer import SentencePieceTokenizer
-from focus_export.verify import Batch
+from focus_export.verify import PaddedBatch
 
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Example, TaskHead
@@ -53,7 +53,7 @@ class Reduction:
         """What a model says of the examples."""
         return list(predictor.predict((example.sample for example in self.examples), self.place))
 
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[PaddedBatch]:
         """The examples as batches of the model's inputs."""
         rows = encoded_rows(self.served, [example.sample for example in self.examples])
         cuts = batches_by_length([len(row) for row in rows], TOKEN_BUDGET)
@@ -114,7 +114,7 @@ def _judged(reduction: Reduction, expected: Sequence[Any], directory: Path) -> t
     return judged, predictor.model.provider.removesuffix("ExecutionProvider")
 
 
-def _cosine_of_hidden_states(exact: Path, reduced: Path, batches: Sequence[Batch]) -> float:
+def _cosine_of_hidden_states(exact: Path, reduced: Path, batches: Sequence[PaddedBatch]) -> float:
     """The mean cosine of two models' hidden states of all real tokens."""
     sessions = [start_session(directory / MODEL) for directory in (exact, reduced)]
     total, tokens = 0.0, 0

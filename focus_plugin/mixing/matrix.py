@@ -10,10 +10,9 @@ from scipy.sparse import csr_matrix
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, whole_file
-from focus_plugin.mixing.mixing import Mixing, mixing_of
+from focus_plugin.mixing.mixing import SUM_TOLERANCE, Mixing, mixing_of
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-SUM_TOLERANCE = 1e-4
 _TOKENS = "tokens of a FOCUS mixing matrix"
 _TYPES = {
     "copied": np.integer,

@@ -12,6 +12,7 @@ from torch import Tensor
 warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
 
 BLOCK_ROWS = 4096  # rows in one block of a matrix that is given as a whole
+SUM_TOLERANCE = 1e-4  # of the sum of the weights of a convex mixture
 
 
 def _none() -> np.ndarray:

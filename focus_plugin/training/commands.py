@@ -9,7 +9,7 @@ import torch
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.errors import FocusError
-from focus_plugin.training.process import script
+from focus_plugin.training.process import command_path
 from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.words import last_setting
 
@@ -65,7 +65,7 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
     No sample is left out. On a GPU the precision is half, unless ``extra`` has an option for another one.
     """
     return [
-        *(script("fairseq-train"), str(training.data), "--user-dir", USER_DIR, "--arch", "focus_roberta"),
+        *(command_path("fairseq-train"), str(training.data), "--user-dir", USER_DIR, "--arch", "focus_roberta"),
         *_shape(training.config),
         *training.schedule.recipe.options(training.schedule.updates, training.extra),
         *_schedule(training.schedule, last_setting(training.extra, "--max-epoch", int)),

@@ -20,7 +20,7 @@ _STEERING = ("HOTRELOAD_PAUSE", "LOCAL_RANK", "LOGLEVEL", "MASTER_ADDR", "MASTER
 _SLURM = "SLURM_"  # the beginning of the names of Slurm's variables for the machines of a job
 
 
-def script(name: str) -> str:
+def command_path(name: str) -> str:
     """The path of one of fairseq's commands, beside this Python interpreter or else on the PATH."""
     path = Path(sysconfig.get_path("scripts")) / name
     found = str(path) if path.is_file() else shutil.which(name)

@@ -13,7 +13,6 @@ from focus_plugin.mixing.mixing import Block, Mixing, shares, sparse_parts, supp
 from focus_plugin.mixing.rows import Rows
 from focus_plugin.transfer.origins import COPIED, FILLED, LEARNED, LISTED, MIXED, Origins
 
-FILLS = ("normal", "mean")
 MOMENT_ROWS = 1024  # rows of a source matrix processed at once, few enough for a processor's cache
 LARGEST_KEPT = 20_000_000  # entries of a mixing matrix that is kept, 160 MB
 

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from focus_plugin.errors import FocusError
-from focus_plugin.mixing.mixing import Block, Mixing, sparse_parts, supports
+from focus_plugin.mixing.mixing import SUM_TOLERANCE, Block, Mixing, sparse_parts, supports
 from focus_plugin.mixing.rows import Rows
-
-SUM_TOLERANCE = 1e-4
 
 
 def checked(method: str, made: object, source: int, target: int, width: int) -> Mixing | Rows:

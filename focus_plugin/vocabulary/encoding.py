@@ -18,15 +18,15 @@ from focus_plugin.vocabulary.tokenizers import Tokenizer
 BATCH_LINES = 20_000
 BATCH_CHARACTERS = 1 << 24
 PART_LINES = 500  # lines of a batch that one thread encodes at once
-Line = TypeVar("Line")
+T = TypeVar("T")
 
 
-def batches(lines: Iterable[Line], length: Callable[[Line], int] = len) -> Iterator[list[Line]]:  # type: ignore[assignment]
+def batches(lines: Iterable[T], length: Callable[[T], int] = len) -> Iterator[list[T]]:  # type: ignore[assignment]
     """``lines`` in lists of at most BATCH_LINES lines and about BATCH_CHARACTERS characters, to limit the memory used.
 
     ``length``: a function that returns the number of characters of a line. It is needed if lines are not strings.
     """
-    batch: list[Line] = []
+    batch: list[T] = []
     characters = 0
     for line in lines:
         batch.append(line)
