@@ -28,6 +28,8 @@ class Need(Enum):
 
     VECTORS = "vectors"
     EMBEDDING = "embedding"
+    OUTPUT_EMBEDDING = "output_embedding"
+    BIAS = "bias"
     MODEL = "model"
     SOURCE_TOKENIZER = "source_tokenizer"
     TARGET_TOKENIZER = "target_tokenizer"
@@ -66,9 +68,10 @@ class Given:
     output.
 
     The other fields are None unless the method needs them. vectors: static vectors of the target's tokens. embedding:
-    the source's input embeddings, shape (source, width), float32. model: the source encoder. source_tokenizer,
-    target_tokenizer: the tokenizers of the two vocabularies. text: lines of the target language, or a sample of them
-    if the text is large; it can be iterated over more than once.
+    the source's input embeddings, shape (source, width), float32. output_embedding: likewise of the masked-LM head,
+    None if it is tied to the input embeddings. bias: (source,), the bias of the head. model: the source encoder.
+    source_tokenizer, target_tokenizer: the tokenizers of the two vocabularies. text: lines of the target language, or a
+    sample of them if the text is large; it can be iterated over more than once.
     """
 
     source: "Vocabulary"
@@ -81,6 +84,8 @@ class Given:
     tell: Callable[[str], object] = lambda sentence: None
     vectors: "TokenVectors | None" = None
     embedding: "Tensor | None" = None
+    output_embedding: "Tensor | None" = None
+    bias: "Tensor | None" = None
     model: "Checkpoint | None" = None
     source_tokenizer: "Tokenizer | None" = None
     target_tokenizer: "Tokenizer | None" = None

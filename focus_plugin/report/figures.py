@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from focus_plugin.report.scripts import length, script
 from focus_plugin.transfer.origins import COPIED, FILLED, KINDS, LEARNED, MIXED, Origins
+from focus_plugin.vocabulary.scripts import length, script
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 LONGEST = 16  # characters; longer tokens are counted as tokens of this length

@@ -16,7 +16,7 @@ from focus_plugin.auxiliary.options import VectorInput
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.words import load_word_vectors
 from focus_plugin.checkpoint.checkpoint import Checkpoint
-from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.errors import FocusError
 from focus_plugin.mixing.declaration import Given, Need
 from focus_plugin.mixing.extension import extended
@@ -121,6 +121,8 @@ def _given(
     method, options = how.method, how.options
     filled: dict[Need, Any] = {
         Need.EMBEDDING: lambda: source.tensors[EMBEDDING],
+        Need.OUTPUT_EMBEDDING: lambda: source.tensors[OUTPUT_EMBEDDING] if source.config.untied else None,
+        Need.BIAS: lambda: source.tensors[OUTPUT_BIAS],
         Need.MODEL: lambda: source,
         Need.SOURCE_TOKENIZER: lambda: _source_tokenizer(source, method.name),
         Need.TARGET_TOKENIZER: lambda: load_tokenizer(vocabulary_files(target.language)[1]),

@@ -16,12 +16,12 @@ from report_inputs import manifest, origins_of
 
 from focus_plugin.report.figures import figures
 from focus_plugin.report.page import Report, write_report
-from focus_plugin.report.scripts import length, script
 from focus_plugin.report.sentences import summary, warnings
 from focus_plugin.report.tokens import tokens
 from focus_plugin.transfer.origins import COPIED, FILLED, LEARNED, LISTED, MIXED, Origins
 from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.scripts import length, script
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
 KINDS = {COPIED: "copied", MIXED: "mixed", FILLED: "filled", LEARNED: "learned"}

@@ -1,8 +1,11 @@
 """The script a token is written in."""
 
+from collections import Counter
+from functools import cache
+
 import regex
 
-from focus_plugin.vocabulary.forms import is_bytes
+from focus_plugin.vocabulary.forms import WORD_START, is_bytes
 
 OTHER, BYTES, NUMBERS, SYMBOLS = "other script", "bytes", "numbers", "punctuation, symbols"
 SCRIPTS = (  # in present use: Unicode Standard Annex 31, tables 5 and 7
@@ -16,6 +19,8 @@ _SCRIPT = regex.compile(
     "|".join(rf"(?P<{script}>\p{{Script={script}}})" for script in SCRIPTS.split())
     + r"|(?P<other>[^\p{Script=Common}\p{Script=Inherited}\p{Script=Unknown}])"
 )
+UNKNOWN = "Unknown"
+_WITHOUT = {name: regex.compile(rf"\p{{Script={name}}}") for name in ("Common", "Inherited")}
 
 
 def script(form: str) -> str:
@@ -27,8 +32,32 @@ def script(form: str) -> str:
     if is_bytes(form):
         return BYTES
     if found := _SCRIPT.search(form):
-        return OTHER if found.lastgroup == "other" else found.lastgroup.replace("_", " ")
+        return _name(found)
     return NUMBERS if any(character.isnumeric() for character in form) else SYMBOLS
+
+
+def main_script(form: str) -> str:
+    """The name of the script of most characters of a token; ``form``: its canonical form.
+
+    If several scripts have most characters, it is the one that occurs first. The word-start mark does not count, unless
+    it is the whole token. Unlike for ``script``, characters without a script of their own count as well, as the Unicode
+    scripts "Common" (such as digits and punctuation), "Inherited" (such as combining marks) and "Unknown".
+    """
+    if is_bytes(form):
+        return BYTES
+    text = form.removeprefix(WORD_START) or form
+    return Counter(map(_character_script, text)).most_common(1)[0][0] if text else UNKNOWN
+
+
+@cache
+def _character_script(character: str) -> str:
+    if found := _SCRIPT.match(character):
+        return _name(found)
+    return next((name for name, pattern in _WITHOUT.items() if pattern.match(character)), UNKNOWN)
+
+
+def _name(found: "regex.Match[str]") -> str:
+    return OTHER if found.lastgroup == "other" else str(found.lastgroup).replace("_", " ")
 
 
 def length(form: str) -> int:
