@@ -10,13 +10,17 @@ import sentencepiece
 
 from focus_plugin.errors import FocusError
 
+_SPACE = "\u2581"
+
 
 @dataclass(frozen=True)
 class Pieces:
     """The pieces of a text.
 
     ids: their token ids, int32 (pieces,). starts, ends: their offsets in the original text, in characters, int64
-    (pieces,). Piece i is made from ``text[starts[i]:ends[i]]``, which includes the white space before it.
+    (pieces,). Piece i is made from ``text[starts[i]:ends[i]]``, which can include white space before it. Neither starts
+    nor ends decrease. A piece that is a part of one character, such as a ligature or the bytes of an emoji, has the
+    offsets of this character. Only a piece that is a space can be empty.
     """
 
     ids: np.ndarray
@@ -83,6 +87,8 @@ class SentencePieceTokenizer(TextTokenizer):
             raise FocusError(
                 f"{path}: {len(self._processor)} pieces, but piece_ids.npy beside it has {len(piece_ids)}."
             )
+        space = self._processor.piece_to_id(_SPACE)
+        self._space = None if space == self._processor.unk_id() else space
 
     def ids(self, text: str) -> np.ndarray:
         """As :meth:`TextTokenizer.ids`."""
@@ -92,7 +98,10 @@ class SentencePieceTokenizer(TextTokenizer):
         """As :meth:`TextTokenizer.pieces`."""
         found = self._encode(text, "offset_mapping")
         starts, ends = np.array(found["offsets"], np.int64).reshape(-1, 2).T
-        return Pieces(self._piece_ids[found["ids"]], starts, ends)
+        ids = np.array(found["ids"], np.int64)
+        # SentencePiece gives a character only to the last of the pieces that are parts of it
+        parts = (starts == ends) & (ids != self._space)
+        return Pieces(self._piece_ids[ids], starts, np.maximum.accumulate(ends + parts))
 
     def _encode(self, text: str, return_type: Any) -> Any:
         require_text(text)

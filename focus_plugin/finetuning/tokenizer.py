@@ -8,29 +8,35 @@ from focus_export.tokenizer import Pieces, SentencePieceTokenizer, TextTokenizer
 from focus_plugin.binary_data import Encoder
 from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.readers import load_tokenizer_json
 from focus_plugin.vocabulary.vocabulary import BEGIN, END
 
 
-class _EncoderTokenizer(TextTokenizer):
-    """A tokenizer that is not SentencePiece's and has no offsets of pieces."""
+class _HuggingFaceTokenizer(TextTokenizer):
+    """The tokenizer in a ``tokenizer.json``."""
 
-    def __init__(self, encoder: Encoder, max_positions: int) -> None:
+    def __init__(self, path: Path, encoder: Encoder, max_positions: int) -> None:
         super().__init__(encoder.vocabulary.ids[BEGIN], encoder.vocabulary.ids[END], max_positions)
-        self._encoder = encoder
+        self._ids = encoder.ids
+        self._library = load_tokenizer_json(path)
 
     def ids(self, text: str) -> np.ndarray:
-        require_text(text)
-        (ids,) = self._encoder([text])
-        return ids
+        return self.pieces(text).ids
 
     def pieces(self, text: str) -> Pieces:
-        raise FocusError("needs a SentencePiece model, for the offset of each piece in a text.")
+        require_text(text)
+        try:
+            found = self._library.encode(text, add_special_tokens=False)
+        except Exception as error:  # the library raises bare Exception, as for unknown text without an unknown token
+            raise FocusError(f"cannot be divided into tokens ({error}).") from error
+        starts, ends = np.array(found.offsets, np.int64).reshape(-1, 2).T
+        return Pieces(self._ids[np.array(found.ids, np.int64)], starts, ends)
 
 
 def release_tokenizer(directory: Path, encoder: Encoder, max_positions: int) -> TextTokenizer:
     """The tokenizer of a release; ``encoder``: of the same directory. max_positions: most tokens of a row."""
     _, path = vocabulary_files(directory)
     if path.name != SENTENCEPIECE:
-        return _EncoderTokenizer(encoder, max_positions)
+        return _HuggingFaceTokenizer(path, encoder, max_positions)
     ids, content = encoder.vocabulary.ids, path.read_bytes()
     return SentencePieceTokenizer(path, content, encoder.ids, bos=ids[BEGIN], eos=ids[END], max_positions=max_positions)

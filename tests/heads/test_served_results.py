@@ -138,11 +138,11 @@ def test_every_text_has_its_result_in_its_place(kinds: Kinds) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("ktamuei  \t\r\n\u00a0\0ﬁ①e\u0301é😀漢ß\u200b"), max_size=60))
 def test_pieces_stand_where_their_text_is(kinds: Kinds, text: str) -> None:
-    """In order, without overlap, and what is between them is white space that normalization takes away."""
+    """In order, with no overlap of more than one character, and between them only white space."""
     pieces, end = kinds.tokenizer.pieces(text), 0
     assert pieces.ids.tolist() == kinds.tokenizer.ids(text).tolist()
     for start, after in zip(pieces.starts.tolist(), pieces.ends.tolist(), strict=True):
-        assert start >= end or start == after
+        assert start >= end - 1
         assert not text[end:start].strip(" \t\r\n\u00a0\u200b\0")
         end = max(end, after)
     assert not text[end:].strip(" \t\r\n\u00a0\u200b\0")
