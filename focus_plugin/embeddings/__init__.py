@@ -1,0 +1,1 @@
+"""The losses of embeddings in PyTorch, and how good embeddings are."""

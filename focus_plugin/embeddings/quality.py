@@ -1,0 +1,44 @@
+"""How good embeddings are: retrieval of the other text of a pair, and correlation with scores."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.stats import pearsonr, spearmanr
+
+_ROWS = 1024  # of the matrix of cosines at once
+
+
+def retrieval_accuracy(first: np.ndarray, second: np.ndarray, texts: Sequence[tuple[str, str]]) -> Mapping[str, float]:
+    """How often the other text of a pair has the highest cosine of all, from the first to the second texts and back.
+
+    ``first``, ``second``: (pairs, width). ``texts``: of the pairs. If several pairs have the same text, each of them is
+    right. ``retrieval_accuracy`` is the mean of both ways.
+    """
+    one, other = _normalized(first), _normalized(second)
+    there = _accuracy(one, other, [text for _, text in texts])
+    back = _accuracy(other, one, [text for text, _ in texts])
+    return {"retrieval_accuracy": (there + back) / 2, "first_to_second": there, "second_to_first": back}
+
+
+def correlations(first: np.ndarray, second: np.ndarray, scores: Sequence[float]) -> Mapping[str, float]:
+    """Spearman's and Pearson's correlations of the cosines of pairs with their scores.
+
+    ``first``, ``second``: (pairs, width). NaN if all scores or all cosines are equal.
+    """
+    cosines = (_normalized(first) * _normalized(second)).sum(1)
+    return {"spearman": float(spearmanr(scores, cosines)[0]), "pearson": float(pearsonr(scores, cosines)[0])}
+
+
+def _accuracy(queries: np.ndarray, candidates: np.ndarray, texts: Sequence[str]) -> float:
+    _, numbers = np.unique(np.array(texts, object), return_inverse=True)
+    right = 0
+    for start in range(0, len(queries), _ROWS):
+        best = (queries[start : start + _ROWS] @ candidates.T).argmax(1)
+        right += int((numbers[best] == numbers[start : start + _ROWS]).sum())
+    return right / len(queries)
+
+
+def _normalized(vectors: np.ndarray) -> np.ndarray:
+    """As float64 of length 1; zeros remain zeros."""
+    vectors = vectors.astype(np.float64)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
