@@ -58,6 +58,8 @@ def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor
 
 def parse_sentencepiece(content: bytes, origin: object) -> sentencepiece.SentencePieceProcessor:
     """The SentencePiece model with the bytes ``content``. Raises FocusError, naming ``origin``, if it is not one."""
+    if not content:  # sentencepiece would make a processor without a model
+        raise FocusError(f"{origin}: is empty; expected a SentencePiece model.")
     try:
         return sentencepiece.SentencePieceProcessor(model_proto=content)
     except RuntimeError as error:

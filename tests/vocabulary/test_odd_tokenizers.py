@@ -233,6 +233,12 @@ def test_a_gap_between_ids_whose_name_is_taken_is_told(take, tmp_path):
         take(Tokenizer(models.WordLevel(ids, unk_token="<unk>")).to_str())
 
 
+def test_an_empty_sentencepiece_model_is_told(target_text, tmp_path):
+    (tmp_path / "empty.model").touch()
+    with pytest.raises(FocusError, match=rf"^{tmp_path}/empty\.model: is empty; expected a SentencePiece model"):
+        import_vocabulary(Text.of(target_text), tmp_path / "empty.model", tmp_path)
+
+
 def test_a_damaged_sentencepiece_model_is_told_with_its_reason(target_text, vocabulary, tmp_path):
     from sentencepiece import sentencepiece_model_pb2
 
