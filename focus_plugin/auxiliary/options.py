@@ -1,5 +1,6 @@
 """The options for training auxiliary embeddings and for reading them from a file."""
 
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class VectorOptions:
     sample_mb: int = option(
         256,
         minimum=0,
-        help="Megabytes of --corpus to train auxiliary embeddings on, a sample drawn with --seed; 0: all.",
+        help="Megabytes (10^6 bytes) of --corpus to train auxiliary embeddings on, a sample drawn with --seed; 0: all.",
     )
     dimension: int = option(100, flag="dim", minimum=1, maximum=10_000, help="Dimension of the auxiliary embeddings.")
     minimum_count: int = option(
@@ -50,6 +51,11 @@ class VectorOptions:
     threads: int = option(
         1, minimum=1, maximum=1000, help="Threads of fastText; with more than 1 the vectors differ each time."
     )
+
+    @property
+    def sample_bytes(self) -> float:
+        """``sample_mb`` in bytes; infinity for the whole text."""
+        return self.sample_mb * 1_000_000 or math.inf
 
     def effective(self) -> dict[str, Any]:
         """The options, by name, that have an effect on the vectors."""

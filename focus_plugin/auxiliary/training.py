@@ -1,6 +1,5 @@
 """The input of a trainer of auxiliary embeddings."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +33,7 @@ class VectorTraining:
 
         ``progress`` is called with the number of bytes read since the last call.
         """
-        sample = self.options.sample_mb * 1_000_000 or sys.maxsize
-        return sample_lines(self.corpus, self.corpus.content(), sample, self.seed, progress)
+        return sample_lines(self.corpus, self.corpus.content(), self.options.sample_bytes, self.seed, progress)
 
     def no_text(self) -> str:
         """The message for an empty corpus."""

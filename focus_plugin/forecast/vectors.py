@@ -81,6 +81,4 @@ def vector_seconds(training: VectorTraining) -> float | None:
 
 def trained_bytes(training: VectorTraining) -> float:
     """Bytes of the text, or of the sample of it, that vectors are trained on."""
-    sample = training.options.sample_mb * 1_000_000
-    whole = training.corpus.content().bytes
-    return min(whole, sample) if sample else whole
+    return min(training.corpus.content().bytes, training.options.sample_bytes)

@@ -1,5 +1,6 @@
 """The options of ``focus vocab``."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,14 @@ class VocabularyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class UnigramTraining:
-    """The options for training a SentencePiece unigram model of a given size. ``sample_mb``: in MiB (2^20 bytes)."""
+    """The options for training a SentencePiece unigram model of a given size."""
 
-    sample_mb: float = option(256.0, help="Train on a sample of at most this many MiB of the text.", minimum=0.001)
+    sample_mb: float = option(
+        256, help="Megabytes (10^6 bytes) of the text to train on, a sample drawn with --seed; 0: all.", minimum=0
+    )
     seed: int = option(1, help="Random seed of the sample.", minimum=0, maximum=2**31 - 1)
 
     @property
     def sample_bytes(self) -> float:
-        """``sample_mb`` in bytes."""
-        return self.sample_mb * (1 << 20)
+        """``sample_mb`` in bytes; infinity for the whole text."""
+        return self.sample_mb * 1_000_000 or math.inf

@@ -1,5 +1,6 @@
 """Vectors from counts of neighbouring tokens, and the options and temporary files of both trainers."""
 
+import math
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from focus_plugin.files import silent
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import BATCH_LINES
 from focus_plugin.vocabulary.files import SENTENCEPIECE
+from focus_plugin.vocabulary.options import UnigramTraining
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
@@ -100,6 +102,11 @@ def test_a_token_that_never_occurs_has_the_vector_of_its_ngrams():
     cosine = _cosines(vectors[[vocabulary.ids[word] for word in ("talking", "walking", "walked", "delta")]])
     assert not uses[vocabulary.ids["talking"]]
     assert cosine[0, 1] > cosine[0, 2] > cosine[0, 3]
+
+
+@pytest.mark.parametrize(("megabytes", "size"), [(2, 2e6), (0, math.inf)])
+def test_a_sample_has_the_same_unit_for_vectors_and_for_a_vocabulary(megabytes, size):
+    assert VectorOptions(sample_mb=megabytes).sample_bytes == UnigramTraining(sample_mb=megabytes).sample_bytes == size
 
 
 def _training(corpus: Path, seed: int, sample_mb: int) -> VectorTraining:

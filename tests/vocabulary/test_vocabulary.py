@@ -113,7 +113,7 @@ def test_a_sample_bounds_what_sentencepiece_reads(target_text, tmp_path, monkeyp
         return train(sentence_iterator=(seen.append(len(line)) or line for line in sentence_iterator), **options)
 
     monkeypatch.setattr(sentencepiece.SentencePieceTrainer, "train", counting)
-    counts = train_on(target_text, 300, tmp_path, sample_mb=target_text.stat().st_size / 4 / (1 << 20))
+    counts = train_on(target_text, 300, tmp_path, sample_mb=target_text.stat().st_size / 4e6)
     assert 500 < len(seen) < 1000
     assert counts.lines == 3000
 
