@@ -8,6 +8,7 @@ import sys
 import click
 
 from focus_plugin import __version__
+from focus_plugin.cores import limit_threads
 from focus_plugin.errors import FocusError
 from focus_plugin.forecast.forecast import EndOfDryRun
 
@@ -71,6 +72,7 @@ def main() -> None:
     """Give a multilingual encoder a vocabulary made for one language, train it, and serve it."""
     logging.getLogger("fairseq").setLevel(logging.WARNING)  # fairseq logs which optional packages are missing
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    limit_threads()
 
 
 def export_main() -> None:

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use."""
+"""How many processor cores this process may use, and its libraries."""
 
 import math
 import os
@@ -14,12 +14,27 @@ def available_cores(root: Path = Path("/")) -> int:
     An affinity mask or a container's quota can allow fewer cores than the machine has. A quota that is not a whole
     number of cores is rounded up. ``root``: the directory with ``proc`` and ``sys``.
     """
-    try:
-        cores = len(os.sched_getaffinity(0))  # Linux only
-    except AttributeError:
-        cores = os.cpu_count() or 1
-    quota = min(_quotas(root), default=math.inf)
+    cores, quota = _cores(), min(_quotas(root), default=math.inf)
     return cores if quota >= cores else max(1, math.ceil(quota))
+
+
+def limit_threads(root: Path = Path("/")) -> None:
+    """Let PyTorch, NumPy and SciPy, if they are imported later, use no more threads than a container's quota.
+
+    They know the affinity mask, but not the quota. A number that the user has set in the environment is kept. The
+    environment is inherited by child processes, such as fairseq-train. ``root``: as in :func:`available_cores`.
+    """
+    available = available_cores(root)
+    if available < _cores():
+        os.environ.setdefault("OMP_NUM_THREADS", str(available))
+
+
+def _cores() -> int:
+    """The number of cores, without any quota."""
+    try:
+        return len(os.sched_getaffinity(0))  # Linux only
+    except AttributeError:
+        return os.cpu_count() or 1
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
+from focus_plugin.cores import available_cores
 from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.readers import in_order, load_sentencepiece, load_tokenizer_json, read_json
 from focus_plugin.vocabulary.vocabulary import UNKNOWN, Vocabulary
@@ -41,10 +42,11 @@ def sentencepiece_tokenizer(path: Path) -> Tokenizer:
 
 def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
     """The tokenizer of a loaded SentencePiece model."""
+    threads = available_cores()  # by itself, sentencepiece would not respect a container's quota
     return Tokenizer(
         tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
         lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
-        lambda lines: processor.encode(lines, num_threads=-1),
+        lambda lines: processor.encode(lines, num_threads=threads),
     )
 
 
