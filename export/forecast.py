@@ -23,7 +23,7 @@ from .pipeline import WINDOW_BATCHES
 from .run_options import RunOptions
 from .runtime import TOKEN_BUDGET, Predictor
 from .text_input import TextInput
-from .tokenizer import SentencePieceTokenizer
+from .tokenizer import export_tokenizer
 
 _LINES, _BYTES = 500, 1 << 20  # of the input: lines to measure, and bytes to count lines in
 _STATES = 120  # bytes in memory for each token of a batch and each number of a hidden state
@@ -124,15 +124,7 @@ def _batch_bytes(work: PredictionWork) -> int:
 
 def _result_bytes(work: PredictionWork, lines: Sequence[str]) -> float:
     """Bytes of a text's result in the format, on average, estimated by results of random outputs of the model."""
-    export, config = work.export, work.export.config
-    tokenizer = SentencePieceTokenizer(
-        export.sentencepiece,
-        export.sentencepiece.read_bytes(),
-        export.piece_ids,
-        bos=config.bos,
-        eos=config.eos,
-        max_positions=config.max_positions,
-    )
+    config, tokenizer = work.export.config, export_tokenizer(work.export)
     encoded = []
     for line in lines:
         with suppress(FocusError):  # the run names the line

@@ -18,7 +18,7 @@ from .head import RowHead
 from .pipeline import Name, OnDone, Pipeline, Results, ignore, numbered
 from .providers import CPU, start_session
 from .run_options import RunOptions
-from .tokenizer import SentencePieceTokenizer
+from .tokenizer import export_tokenizer
 
 # On a CPU, larger batches are not faster, and with few texts some cores would have no batch.
 TOKEN_BUDGET = 512
@@ -41,15 +41,7 @@ class LoadedModel:
         export = read_export(directory)
         self.directory = Path(directory)
         self.config = export.config
-        config = export.config
-        self.tokenizer = SentencePieceTokenizer(
-            export.sentencepiece,
-            export.sentencepiece.read_bytes(),
-            export.piece_ids,
-            bos=config.bos,
-            eos=config.eos,
-            max_positions=config.max_positions,
-        )
+        self.tokenizer = export_tokenizer(export)
         threads = options.threads or available_cores()
         workers = options.workers or threads
         with ThreadPoolExecutor(1) as beside:  # loading the model uses only one core
@@ -62,7 +54,7 @@ class LoadedModel:
         self.provider: str = self._session.get_providers()[0]
         self.token_budget = options.token_budget or (TOKEN_BUDGET if self.provider == CPU else GPU_TOKEN_BUDGET)
         self.workers = workers if self.provider == CPU else 1
-        self._outputs = [output.name for output in config.head.outputs(config.width)]
+        self._outputs = [output.name for output in self.config.head.outputs(self.config.width)]
 
     def run(self, ids: np.ndarray, lengths: np.ndarray) -> Mapping[str, np.ndarray]:
         """The head's outputs for a batch: ids int32 (rows, length), padded on the right, and lengths int32 (rows,)."""

@@ -3,12 +3,15 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sentencepiece
 
 from focus_plugin.errors import FocusError
+
+if TYPE_CHECKING:
+    from .directory import ExportDirectory
 
 _SPACE = "\u2581"
 
@@ -109,6 +112,19 @@ class SentencePieceTokenizer(TextTokenizer):
             return self._processor.encode(text, return_type=return_type)
         except RuntimeError as error:
             raise FocusError("is not valid Unicode; it has a lone surrogate, which UTF-8 cannot encode.") from error
+
+
+def export_tokenizer(export: "ExportDirectory") -> SentencePieceTokenizer:
+    """The tokenizer of an exported model. Raises FocusError if its files do not fit together."""
+    config = export.config
+    return SentencePieceTokenizer(
+        export.sentencepiece,
+        export.sentencepiece.read_bytes(),
+        export.piece_ids,
+        bos=config.bos,
+        eos=config.eos,
+        max_positions=config.max_positions,
+    )
 
 
 def require_text(text: object) -> None:
