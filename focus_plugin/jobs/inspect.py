@@ -54,6 +54,11 @@ def _described(directory: Path, manifest: Manifest) -> list[str]:
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     sizes = {path.relative_to(directory).as_posix(): path.stat().st_size for path in files}
     gone = [f"    {name}: gone" for name in manifest.files if name not in sizes]
+    gone += [
+        f"    {name}: was changed, it had {size:,} bytes"
+        for name, size in manifest.files.items()
+        if sizes.get(name, size) != size
+    ]
     return [*lines, "  files:", *(f"    {name}: {size:,} bytes" for name, size in sizes.items()), *gone, *warned]
 
 

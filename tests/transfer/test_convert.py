@@ -250,6 +250,8 @@ def test_an_output_that_lost_a_file_is_not_taken_for_made(target_text, tmp_path)
     model, whole = tmp_path / "v" / "sentencepiece.bpe.model", (tmp_path / "v" / "sentencepiece.bpe.model").read_bytes()
     model.write_bytes(whole[:-5])
     refuse(*command, says="sentencepiece.bpe.model: is missing or was changed")
+    told = f"sentencepiece.bpe.model: was changed, it had {len(whole):,} bytes"
+    assert told in run("focus", "inspect", tmp_path / "v").stdout
     model.unlink()
     refuse(*command, says="sentencepiece.bpe.model: is missing or was changed")
     assert "sentencepiece.bpe.model: gone" in run("focus", "inspect", tmp_path / "v").stdout
