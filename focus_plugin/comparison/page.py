@@ -11,7 +11,7 @@ from focus_plugin.comparison.results import Result, recommendation
 from focus_plugin.comparison.rows import Row
 from focus_plugin.comparison.table import COLUMNS, NOTE, WORDS, cells
 from focus_plugin.files import whole_file
-from focus_plugin.report.parts import content_hash, part
+from focus_plugin.report.parts import head, part
 
 _ROOM = "focus_plugin.comparison"
 
@@ -19,12 +19,10 @@ _ROOM = "focus_plugin.comparison"
 def write_page(path: Path, title: str, found: Sequence[Result]) -> None:
     """Write the page of ``results``, which are not empty, to ``path``; the same input gives the same bytes."""
     lines = list(_lines(found))
-    style = part("page.css") + part("page.css", _ROOM)
     page = Template(part("page.html", _ROOM)).substitute(
+        head=head(title, part("page.css") + part("page.css", _ROOM)),
         title=escape(title),
         summary=escape(recommendation(found)),
-        style=style,
-        style_hash=content_hash(style),
         chart=line_chart(lines, x_title="update", y_title="loss (nats)", title="Loss by update; see the table below"),
         legend=legend(lines),
         table=_table(COLUMNS, map(cells, found), WORDS),

@@ -11,7 +11,7 @@ import numpy as np
 from focus_plugin.files import whole_file
 from focus_plugin.manifest import Manifest
 from focus_plugin.report.figures import figures
-from focus_plugin.report.parts import content_hash, part
+from focus_plugin.report.parts import head, part
 from focus_plugin.report.sentences import summary, warnings
 from focus_plugin.report.tokens import tokens
 from focus_plugin.transfer.origins import Origins
@@ -49,15 +49,13 @@ def write_report(path: str | Path, report: Report) -> None:
         "made": {"options": manifest.options, "inputs": manifest.inputs, "versions": manifest.made_by},
         "convex": report.convex,
     }
-    style, program = part("page.css"), part("page.js")
+    program = part("page.js")
     page = Template(part("page.html")).substitute(
+        head=head(report.title, part("page.css"), program),
         title=escape(report.title),
         summary=escape(" ".join(summary(drawn, report.fill))),
         warnings="\n".join(f"<p>{escape(warning)}</p>" for warning in warnings(drawn)),
-        style=style,
-        style_hash=content_hash(style),
         program=program,
-        program_hash=content_hash(program),
         data=_embedded(data),
     )
     with whole_file(path) as temporary:
