@@ -16,8 +16,7 @@ class TrainingStep:
     """The state of a training at a line of its log.
 
     update: number of updates so far. updates: of the whole training. loss: nats per prediction, on the latest batches
-    or, if ``valid``, on the validation set. rate: tokens per second. tokens: of an
-    update.
+    or, if ``valid``, on the validation text. rate: tokens per second. tokens: the number of tokens in an update.
     """
 
     update: int
