@@ -14,7 +14,7 @@ from focus_plugin.forecast.machine import FAIRSEQ_PROCESS, Rates, seconds_of
 from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.progress import no_phase
 
-_WORKSPACE = 80_000_000  # bytes that PyTorch holds for products of matrices
+_WORKSPACE = 110_000_000  # bytes that PyTorch holds for products of matrices
 _MEASURED = 100  # samples of a table
 _COPIES = 4  # of a model in memory, at most: read, checked, and arranged for its products
 _OF_TOKEN = 40  # bytes in memory: its ids, and the draw of what is predicted

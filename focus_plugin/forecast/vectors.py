@@ -13,7 +13,7 @@ from focus_plugin.forecast.text import extrapolated_seconds, text_of
 from focus_plugin.progress import no_phase
 
 _FLOAT = 4
-_SCIPY = 60_000_000  # bytes of a process for what it imports besides
+_SCIPY = 90_000_000  # bytes of a process for what it imports besides
 _FASTTEXT = 260_000_000  # bytes of fastText's tables of a fixed size and of a batch of text
 _BYTES_OF_TOKEN = 4
 _BUCKETS = 2_000_000  # of fastText's n-grams
@@ -58,7 +58,7 @@ def vector_memory(training: VectorTraining) -> int:
         return _FASTTEXT + _FLOAT * options.dimension * (2 * tokens + min(_BUCKETS, _NGRAMS * tokens))
     pairs = 6 * read**0.8  # of neighbours that differ, as in text of three languages
     matrices = 10 * _FLOAT * tokens * (options.dimension + 20)
-    return int(matrices + 64 * pairs + 100 * min(read, _COUNTED))
+    return int(matrices + 96 * pairs + 150 * min(read, _COUNTED))
 
 
 def vector_disk(training: VectorTraining) -> tuple[int, int]:
