@@ -18,7 +18,7 @@ from focus_plugin.options import build
     "--output",
     required=True,
     type=Path,
-    help="X.safetensors for the vectors of the tokens, X.bin for a whole model of fastText.",
+    help="X.safetensors for the vectors of the tokens, X.bin for a whole fastText model.",
 )
 @options_of(VectorOptions, Start)
 @quiet_option

@@ -18,13 +18,13 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print neither p
 
 
 def given_options(context: click.Context) -> set[str]:
-    """The names of the options that the user gave."""
+    """The names of the options that the user has given."""
     source = context.get_parameter_source
     return {name for name in context.params if source(name) is not ParameterSource.DEFAULT}
 
 
 def refuse(context: click.Context, options: Iterable[str], why: str) -> None:
-    """Raise UsageError for the first of ``options`` that the user gave although it would have no effect.
+    """Raise UsageError for the first of ``options`` that the user has given, because it would have no effect.
 
     ``why``: the end of the message, which begins with the option's name.
     """
@@ -39,7 +39,7 @@ def interactive(quiet: bool) -> bool:
 
 
 def phases(quiet: bool) -> Phase:
-    """How progress is shown: by bars on a terminal, by one line a phase elsewhere, not at all if ``quiet``."""
+    """How progress is shown: on a terminal by bars, elsewhere by one line for each phase; if ``quiet``, not at all."""
     return no_phase if quiet else _bar
 
 
@@ -55,13 +55,13 @@ def _bar(label: str, total: int) -> Iterator[Progress]:
 
 
 def starting(quiet: bool, options: Mapping[str, Any]) -> Start:
-    """How a command begins, from its options."""
+    """How a command starts, from its options."""
     start: Start = build(Start, options)
     return replace(start, show=lambda line: tell(quiet, line))
 
 
 def metrics_sentence(metrics: Mapping[str, float], what: str) -> str:
-    """``accuracy 0.912, macro-f1 0.897 on`` what they were measured on."""
+    """``accuracy 0.912, macro-f1 0.897 on WHAT.``; ``what``: the data that they were measured on."""
     found = ", ".join(f"{name.replace('_', '-')} {value:.3f}" for name, value in metrics.items())
     return f"{found} on {what}."
 

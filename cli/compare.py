@@ -63,20 +63,22 @@ def _named(flag: str, help: str, default: Sequence[tuple[str, str]] | None = Non
 )
 @click.option("--seeds", type=Seeds(), default="1,2,3", help="Random seeds, with each of which every pair is trained.")
 @options_of(ComparisonOptions)
-@click.option("--output", required=True, type=Path, help="Directory of the comparison, new or to go on with.")
+@click.option(
+    "--output", required=True, type=Path, help="Directory of the comparison: a new one, or an earlier one to continue."
+)
 @options_of(Start)
 @quiet_option
 def command(output: Path, quiet: bool, **values: Any) -> None:
-    """Compare ways of converting and of training an encoder by short trainings.
+    """Compare ways of converting and training an encoder by short trainings.
 
     DATA: The directory made by focus prepare. Its vocabulary is the target vocabulary.
 
     Every start is converted once and trained with every recipe and every seed. Each finished training is a line of
-    OUTPUT/rows.jsonl and is not repeated: the same command goes on after an interruption, and starts, recipes and seeds
-    can be added later.
+    OUTPUT/rows.jsonl and is not repeated: after an interruption the same command continues, and starts, recipes and
+    seeds can be added later.
     """
     if (values["updates"] is None) == (values["seconds"] is None):
-        raise click.UsageError("Give --updates, or --seconds in its place.")
+        raise click.UsageError("Give either --updates or --seconds.")
     plan = _plan(values)
     from focus_plugin.comparison.results import recommendation
     from focus_plugin.comparison.table import NOTE, plain
@@ -103,7 +105,7 @@ def _start(name: str, words: str, data: str, source: str) -> NamedStart:
     with _naming(f"--start {name}"):
         chosen = _words(words, _NOT_OF_A_START)
         if "--extend" in chosen:
-            raise click.UsageError("--extend makes another vocabulary than that of DATA.")
+            raise click.UsageError("--extend makes a vocabulary that is not the one of DATA.")
         fixed = ("--source", source, "--vocab", data, "--output", "set-by-the-comparison")
         context = convert.command.make_context("convert", [*fixed, *chosen])
         return NamedStart(name=name, words=words, how=convert.chosen_initialization(context))
@@ -134,7 +136,7 @@ def _words(words: str, refused: Iterable[str]) -> list[str]:
 
 @contextmanager
 def _naming(words: str) -> Iterator[None]:
-    """Begin the message of an error in options with the option that they are in."""
+    """Put the option ``words`` before the message of an error in its value."""
     try:
         yield
     except click.UsageError as error:

@@ -28,7 +28,7 @@ class MethodCommand(click.Command):
     """A command whose options are its own and those of the method that ``--method`` names."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Find the method before its options are parsed. Of another method's options say whose they are."""
+        """Find the method before its options are parsed. An error for an option of another method names that method."""
         named = _named(args)
         ctx.meta["named"] = named
         ctx.meta["method"] = find_method(named or DEFAULT_METHOD)
@@ -61,7 +61,7 @@ class MethodCommand(click.Command):
         with formatter.section("Methods"):
             formatter.write_dl([(method.name, f"{method.summary} {method.paper}".strip()) for method in methods])
             if (others := METHODS.installed_names()) and not ctx.meta.get("named"):
-                formatter.write_text(f"Installed besides: {', '.join(others)}.")
+                formatter.write_text(f"Also installed: {', '.join(others)}.")
         for names, options in _shared_by(methods).items():
             with formatter.section(f"Options of --method {', '.join(names)}"):
                 formatter.write_dl(_records(map(click_option, options), ctx))
@@ -77,11 +77,13 @@ class MethodCommand(click.Command):
     help="How new rows are made: a method by name, or a .py file that declares one.",
 )
 @options_of(InitializationOptions, ReadingOptions, VectorOptions, Start)
-@click.option("--paper", is_flag=True, help="Do what the software of the method's authors does, with its defaults.")
+@click.option(
+    "--paper", is_flag=True, help="Do the same as the software of the method's authors with its default settings."
+)
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, output: Path, quiet: bool, **values: Any) -> None:
-    """Give a multilingual encoder the target vocabulary, in place of its own or besides."""
+    """Give a multilingual encoder the target vocabulary, instead of its own or in addition to it."""
     what, how = build(ConversionOptions, values), chosen_initialization(context)
     from focus_plugin.jobs.convert import REPORT, convert
 
@@ -89,12 +91,15 @@ def command(context: click.Context, /, output: Path, quiet: bool, **values: Any)
     counts = convert(what, how, output, phases(quiet), interactive(quiet), start).counts
     tell(quiet, *counts.get("notes", ()), *_result(output, counts))
     if not (how.options.corpus or how.options.rank_bias):
-        tell(quiet, "The output bias moved with its tokens; with --corpus it is fitted to the language, too.")
-    tell(quiet, f"How each token came to be is in {output / REPORT}.")
+        tell(
+            quiet,
+            "Each token has the output bias of its source tokens; with --corpus, the bias is fitted to the language.",
+        )
+    tell(quiet, f"{output / REPORT} shows how the embedding of each token was made.")
 
 
 def chosen_initialization(context: click.Context) -> Initialization:
-    """How the command's options, parsed in ``context``, make new rows. Raises UsageError for one without effect."""
+    """The initialization that the parsed options in ``context`` ask for. Raises UsageError for one without effect."""
     found = context.meta["method"]
     own = {"output", "paper", "quiet"}
     chosen = {name: context.params[name] for name in given_options(context) - own}

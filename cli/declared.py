@@ -13,7 +13,7 @@ Decorated = Callable[..., Any]
 
 
 class FiniteRange(click.FloatRange):
-    """A number within bounds that is not infinite; click itself lets ``nan`` into any range."""
+    """A finite number within bounds; click itself accepts ``nan`` in any range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number, or an error in click's words."""
@@ -36,7 +36,7 @@ def options_of(*declarations: type) -> Callable[[Decorated], Decorated]:
 
 
 def click_option(entry: Option) -> click.Option:
-    """One declared option, for a command whose options are known only when it is called."""
+    """A declared option, for a command whose options are known only when it is called."""
     return click.Option(_names(entry), **_settings(entry))
 
 
@@ -46,7 +46,7 @@ def _names(entry: Option) -> list[str]:
 
 def _settings(entry: Option) -> dict[str, Any]:
     shared: dict[str, Any] = {"help": entry.help, "required": entry.required, "multiple": entry.many}
-    if not entry.required:  # click takes a default, even None, for a value
+    if not entry.required:  # click treats a default, even None, as a value
         shared["default"] = (entry.default or None) if entry.many else entry.default
     if entry.kind is bool:
         return {**shared, "is_flag": True, "multiple": False}

@@ -34,19 +34,17 @@ def command(context: click.Context, /, **options: Any) -> None:
     DATA: The directory made by focus prepare.
 
     15 % of the tokens are predicted, special tokens such as </s> excepted. Of these 80 % are masked, 10 % replaced by a
-    random token and 10 % left as they are. The draw depends on the text and --seed alone, so that encoders with one
-    vocabulary are measured on the same predictions, however they were trained.
+    random token and 10 % left as they are. This choice depends only on the text and --seed, so encoders with the same
+    vocabulary are measured on the same predictions, whatever their training.
     """
     if bool(options["data"]) == bool(options["table"]):
         raise click.UsageError("Give DATA, made by focus prepare, or --table.")
     columns = [entry.name for entry in column_options()]
     if options["table"]:
-        refuse(context, OF_DATA, "is about DATA, and not about --table.")
+        refuse(context, OF_DATA, "is for DATA, not for --table.")
         _evaluate_table({**options, "columns": {name: options[name] for name in given_options(context) & {*columns}}})
         return
-    refuse(
-        context, (*(entry.name for entry in declared(TableEvaluation)), *columns), "is about --table; give that, too."
-    )
+    refuse(context, (*(entry.name for entry in declared(TableEvaluation)), *columns), "has no effect without --table.")
     from focus_plugin.jobs.evaluate import evaluate
 
     job = build(Evaluation, options)

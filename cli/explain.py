@@ -9,7 +9,7 @@ import click
 @click.argument("matrix", type=Path)
 @click.argument("tokens", nargs=-1, required=True)
 def command(matrix: Path, tokens: tuple[str, ...]) -> None:
-    """Say what the embeddings of target tokens are made of.
+    """Show what the embeddings of target tokens were made from.
 
     MATRIX: A directory made by focus convert, or the mixing matrix in it.
 

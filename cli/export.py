@@ -18,7 +18,7 @@ OF_ONNX = tuple(entry.name for entry in declared(OnnxExport))
 
 
 class Export(click.Command):
-    """The options of the tasks' heads are known when they are needed."""
+    """A command that also has the options of the tasks' heads, which are found when they are needed."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options of the command, and those of all heads."""
@@ -26,30 +26,30 @@ class Export(click.Command):
 
 
 @click.command("export", cls=Export)
-@click.option("--onnx", is_flag=True, help="As an ONNX graph for ONNX Runtime.")
-@click.option("--hf", is_flag=True, help="As a directory that transformers loads.")
-@click.option("--triton", is_flag=True, help="As a model repository for Triton Inference Server.")
+@click.option("--onnx", is_flag=True, help="Write an ONNX model for ONNX Runtime.")
+@click.option("--hf", is_flag=True, help="Write a directory that transformers loads.")
+@click.option("--triton", is_flag=True, help="Write a model repository for Triton Inference Server.")
 @click.option(
     "--model",
     required=True,
     type=Path,
-    help="Encoder, or a model made by focus finetune: a directory. For --triton one made by --onnx.",
+    help="Directory of an encoder, or of a model made by focus finetune. For --triton, a directory made by --onnx.",
 )
 @click.option("--output", required=True, type=Path, help="Directory to make.")
 @options_of(OnnxExport, Start)
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, model: Path, output: Path, quiet: bool, **options: Any) -> None:
-    """Export a model: for serving, verified against PyTorch, for transformers, or for Triton.
+    """Export a model for ONNX Runtime, for transformers or for Triton.
 
-    Options that are not of every form or task are refused where they would do nothing.
+    Options that have no effect with this form or for the task of the model are refused.
     """
     forms = [form for form in FORMS if options.pop(form)]
     if len(forms) != 1:
-        raise click.UsageError("Say as what: --onnx, --hf or --triton, one of them.")
+        raise click.UsageError("Give one of --onnx, --hf and --triton.")
     heads = {entry.name for entry in head_options()}
     useless = {"onnx": (), "hf": OF_ONNX, "triton": (*OF_ONNX, *OF_START, *sorted(heads))}
-    refuse(context, useless[forms[0]], f"does nothing for --{forms[0]}; leave it out.")
+    refuse(context, useless[forms[0]], f"has no effect with --{forms[0]}; leave it out.")
     start = starting(quiet, options)
     head = {name: options[name] for name in heads & given_options(context)}
     if forms == ["hf"]:
@@ -74,13 +74,13 @@ def _check(
 ) -> None:
     """Raise UsageError for options that need others."""
     if precision != "int8":
-        refuse(context, ["activation_ranges_of"], "fixes the ranges of --precision int8.")
+        refuse(context, ["activation_ranges_of"], "has no effect without --precision int8.")
     if precision == "fp32" and not keep_tokens_of:
-        refuse(context, ["valid"], "measures what --precision or --keep-tokens-of lose; give one of these.")
+        refuse(context, ["valid"], "has no effect without --precision or --keep-tokens-of.")
     if precision != "fp32" and not valid:
         raise click.UsageError(f"--precision {precision} requires --valid, on which its loss is measured.")
     if not valid:
-        refuse(context, ["max_loss", *(entry.name for entry in column_options())], "is about --valid; give that, too.")
+        refuse(context, ["max_loss", *(entry.name for entry in column_options())], "has no effect without --valid.")
 
 
 def _onnx(job: OnnxExport, output: Path, quiet: bool, start: Start) -> None:
@@ -100,6 +100,6 @@ def _judged(job: OnnxExport, found: Mapping[str, Any]) -> list[str]:
             f"{name.replace('_', '-')} as {job.precision} {reduced:.3f} ({exact}: {whole:.3f})"
             for name, (whole, reduced) in found["scores"].items()
         ),
-        f"Judged by {found['valid_samples']} samples on {found['judged_on']}.",
+        f"Measured on {found['valid_samples']} samples, computed on {found['judged_on']}.",
         f"{found['bytes'] / 1e6:.1f} MB ({exact}: {found['fp32_bytes'] / 1e6:.1f} MB).",
     ]

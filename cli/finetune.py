@@ -17,7 +17,7 @@ from focus_plugin.options import build
 
 
 class Tasks(click.Group):
-    """A subcommand for each task that can be trained, made of its declaration."""
+    """A subcommand for each task that can be trained, made from its declaration."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the tasks."""
@@ -69,5 +69,5 @@ def _results(counts: Mapping[str, Any]) -> Iterator[str]:
 def _help(task: TaskHead) -> str:
     return (
         f"{task.summary}\n\nOptions after -- go to fairseq-train and override what is chosen here. An interrupted "
-        "training goes on when the same command is given again."
+        "training continues when the same command is repeated."
     )

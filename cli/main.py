@@ -13,18 +13,18 @@ from focus_plugin.errors import FocusError
 from focus_plugin.forecast.forecast import EndOfDryRun
 
 COMMANDS = {
-    "vocab": "Train a SentencePiece vocabulary for the target language, or take a published tokenizer.",
+    "vocab": "Train a SentencePiece vocabulary for the target language, or use a published tokenizer.",
     "auxiliary": "Train auxiliary embeddings of the target tokens.",
     "convert": "Give a multilingual encoder the target vocabulary.",
-    "explain": "Show which source tokens a target token is made of.",
+    "explain": "Show which source tokens the embedding of a token was made from.",
     "prepare": "Encode text for masked-LM training with fairseq.",
     "compare": "Compare ways of converting and training by short trainings.",
     "train": "Continue the pretraining of a converted encoder.",
     "evaluate": "Measure an encoder's masked-LM loss, or a fine-tuned model's metrics on a table.",
     "finetune": "Fine-tune an encoder for a task.",
     "export": "Export a model for serving, or for transformers.",
-    "predict": "Run an exported model over a file of texts.",
-    "inspect": "Show what a directory holds.",
+    "predict": "Run an exported model on a file of texts.",
+    "inspect": "Show the content of a directory.",
 }
 
 

@@ -25,19 +25,19 @@ from focus_plugin.options import declared
     "texts",
     required=True,
     multiple=True,
-    help="Texts, one a line, UTF-8, also .gz, .xz, .zst or .bz2; a quoted pattern or several --input stand for several "
-    "files, - for standard input.",
+    help="Texts in UTF-8, one per line, possibly compressed as .gz, .xz, .zst or .bz2; a quoted pattern or several "
+    "--input for several files, - for standard input.",
 )
-@click.option("--output", required=True, help="File to write, such as out.jsonl or out.parquet; - is standard output.")
+@click.option("--output", required=True, help="File to write, such as out.jsonl or out.parquet; - for standard output.")
 @click.option(
     "--format",
     "form",
-    help="jsonl, npy, parquet, or a format of the model's task, such as txt; by default the end of --output's name.",
+    help="jsonl, npy, parquet, or a format of the model's task, such as txt; by default the suffix of --output.",
 )
 @options_of(RunOptions, Start)
 @quiet_option
 def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, quiet: bool, **options: Any) -> None:
-    """Run an exported model over a file of texts. Killed, it goes on when the same command is repeated."""
+    """Run an exported model on a file of texts. A run that was killed continues when the same command is repeated."""
     from focus_export.predict_file import forecast_file, predict_file
     from focus_export.runtime import Predictor
 
@@ -69,7 +69,11 @@ def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, 
         total = predict_file(predictor, texts, output, form, phase)
     except BaseException:
         if count and Path(f"{output}.unfinished").exists():
-            tell(quiet, f"{output}.unfinished has what is done; the same command goes on from there.", err=True)
+            tell(
+                quiet,
+                f"The results so far are in {output}.unfinished; the same command continues from there.",
+                err=True,
+            )
         raise
     where = predictor.model.provider.removesuffix("ExecutionProvider")
     tell(quiet, f"{output}: {total} predictions, {rate()} a second on {where}.", err=output == "-")
@@ -77,7 +81,7 @@ def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, 
 
 @contextmanager
 def _bar(quiet: bool, label: str, size: int | None) -> Iterator[Callable[[int, str], object]]:
-    """A bar of ``size``, or one without an end, with something to say beside it; one line where nobody watches."""
+    """A bar with a text beside it, without an end if ``size`` is None; if there is no terminal, only one line."""
     if not interactive(quiet):
         tell(quiet, f"{label} ...", err=True)
         yield lambda done, say: None

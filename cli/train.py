@@ -24,8 +24,8 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
 
     DATA: The directory made by focus prepare.
 
-    Options after -- go to fairseq-train and override what is chosen here. An interrupted training goes on when the
-    same command is given again.
+    Options after -- go to fairseq-train and override what is chosen here. An interrupted training continues when
+    the same command is repeated.
     """
     from focus_plugin.jobs.pretrain import pretrain
 

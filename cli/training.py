@@ -1,4 +1,4 @@
-"""What the subcommands that train share: options for fairseq-train, and showing how the training goes."""
+"""What the subcommands that train share: options for fairseq-train, and showing the progress of the training."""
 
 import shlex
 import sys
@@ -17,9 +17,10 @@ extra_argument = click.argument("extra", nargs=-1, type=click.UNPROCESSED)
 
 @contextmanager
 def watching(quiet: bool) -> Iterator[Watcher]:
-    """Show how a training goes: the command, as one can paste it into a shell, and its steps.
+    """Show the progress of a training: its command, quoted for a shell, and its steps.
 
-    Steps are a bar with the loss on a terminal and a line a validation elsewhere. Nothing is shown if ``quiet``.
+    On a terminal, the steps are a bar with the loss; elsewhere, each validation is a line. Nothing is
+    shown if ``quiet``.
     """
     if quiet:
         yield Watcher()

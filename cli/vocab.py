@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, quiet: bool, **values: Any) -> None:
-    """Train a SentencePiece vocabulary for the target language, or take a published tokenizer."""
+    """Train a SentencePiece vocabulary for the target language, or use a published tokenizer."""
     from focus_plugin.jobs.vocabulary import compare_vocabularies, make_vocabulary, shape_of, take_vocabulary
     from focus_plugin.vocabulary.sizes import ModelShape, parse_sizes
 
@@ -51,10 +51,10 @@ def command(context: click.Context, /, quiet: bool, **values: Any) -> None:
 def _refuse_contradictions(context: click.Context, options: VocabularyOptions) -> None:
     if [options.size, options.tokenizer, options.sizes].count(None) != 2:
         raise click.UsageError(
-            "Give --size to train a vocabulary, or --tokenizer to take a published one, or --sizes to compare sizes."
+            "Give --size to train a vocabulary, or --tokenizer to use a published one, or --sizes to compare sizes."
         )
     if options.tokenizer:
-        refuse(context, ("sample_mb", "seed"), "has no effect on --tokenizer, which is taken as it is.")
+        refuse(context, ("sample_mb", "seed"), "has no effect on --tokenizer, which is not trained.")
     if not options.sizes:
         refuse(context, ("source", "json"), "has no effect without --sizes.")
         if not options.output:
@@ -62,7 +62,7 @@ def _refuse_contradictions(context: click.Context, options: VocabularyOptions) -
 
 
 def _tell_made(quiet: bool, options: VocabularyOptions, text: Text, manifest: Manifest) -> None:
-    """On standard error if standard output has JSON."""
+    """Print the result, on standard error if standard output has JSON."""
     counts = manifest.counts
     tell(
         quiet,
@@ -102,5 +102,5 @@ def _table(comparison: "SizeComparison", shape: "ModelShape") -> Iterator[str]:
         )
     for size in comparison.too_large:
         yield f"{size:>10,}  more pieces than the text can fill"
-    yield f"Sizes are those of float32, with embeddings {shape.width} wide."
+    yield f"Sizes in MB are those of float32, with embeddings of width {shape.width}."
     yield f"Recommended: --size {comparison.recommended}, since {comparison.reason}"

@@ -1,4 +1,4 @@
-"""Auxiliary embeddings as a file of their own, for fairseq-train --focus-auxiliary or another conversion."""
+"""Writes auxiliary embeddings into a file, for fairseq-train --focus-auxiliary or for several conversions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +67,7 @@ def make_auxiliary(
 
 
 def _write_model(job: VectorTraining, output: Path, phase: Phase) -> TokenVectors:
-    """Train by fastText and write its whole model."""
+    """Train with fastText and write the whole model."""
     with scratch_directory(output) as scratch:
         vectors = train_vectors(replace(job, scratch=scratch), phase, scratch / "model.bin")
         with whole_file(output) as path:

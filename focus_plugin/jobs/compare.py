@@ -1,4 +1,4 @@
-"""A comparison of starts and recipes: converts, trains and measures what has no row yet, and writes what follows."""
+"""Runs a comparison of starts and recipes: converts, trains, evaluates, and writes rows, table and page."""
 
 import json
 import os
@@ -42,7 +42,7 @@ _PROBE_UPDATES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Display:
-    """How a comparison is shown; by default not at all. watch: makes what shows one training. say: shows a line."""
+    """How progress is shown; by default not at all. watch: makes the watcher of one training. say: shows a line."""
 
     phase: Phase = no_phase
     watch: Callable[[], AbstractContextManager[Watcher]] = lambda: nullcontext(Watcher())
@@ -51,7 +51,7 @@ class Display:
 
 @dataclass(frozen=True, kw_only=True)
 class _Comparison:
-    """A comparison in its directory. made_of: what each start was made of, by its name."""
+    """A comparison in its directory. made_of: options, inputs and versions of each start, by its name."""
 
     plan: Plan
     output: Path
@@ -116,7 +116,7 @@ def _dry_run(plan: Plan, output: Path, start: Start) -> None:
 
 @contextmanager
 def _naming(words: str) -> Iterator[None]:
-    """Begin the message of a FocusError with what the user wrote that led to it."""
+    """Put the user's words that led to a FocusError before its message."""
     try:
         yield
     except FocusError as error:
@@ -124,7 +124,7 @@ def _naming(words: str) -> Iterator[None]:
 
 
 def _convert(comparison: _Comparison, named: NamedStart) -> None:
-    """Make a start unless it is there, and note how long that took."""
+    """Convert a start unless that is done already, and write down how long it took."""
     encoder, plan = comparison.encoder(named.name), comparison.plan
     new = not encoder.exists()
     if new:
@@ -161,13 +161,13 @@ def _time_file(made: Path) -> Path:
 
 
 def _noted_seconds(made: Path) -> float | None:
-    """The seconds noted beside a directory; None if the command was killed before it noted them."""
+    """The seconds in the file beside a directory; None if the command was killed before it wrote them."""
     path = _time_file(made)
     return float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) if path.is_file() else None
 
 
 def _train_all(comparison: _Comparison) -> None:
-    """Do the runs that have no row. One that fails, perhaps because its loss diverges, does not end the others."""
+    """Do the runs that have no row. If one fails, for example because its loss diverges, the others are still done."""
     runs, finished = list(comparison.plan.runs()), {row.run: row for row in comparison.rows.rows}
     failed: list[FocusError] = []
     for number, run in enumerate(runs, 1):
@@ -237,8 +237,8 @@ def _affordable_updates(comparison: _Comparison, run: Run) -> int:
     converted = _noted_seconds(encoder)
     if converted is None:
         raise FocusError(
-            f"{encoder}: nobody knows how long it took, since the command was killed before it noted that; remove "
-            "this directory and repeat the command."
+            f"{encoder}: the time of its conversion is unknown, because the command was killed before it was written "
+            "down; remove this directory and repeat the command."
         )
     updates = int((seconds - converted) / _seconds_per_update(comparison, run))
     if updates < 1:
@@ -247,7 +247,7 @@ def _affordable_updates(comparison: _Comparison, run: Run) -> int:
 
 
 def _seconds_per_update(comparison: _Comparison, run: Run) -> float:
-    """Measured once for each recipe by a short training, and noted for repetitions of the command."""
+    """Measured once for each recipe by a short training, and saved for repetitions of the command."""
     probe = comparison.output / "probes" / run.recipe
     noted = _noted_seconds(probe)
     if noted is None:

@@ -1,4 +1,4 @@
-"""What the runs of a comparison that are not done yet take."""
+"""The forecast of the runs of a comparison that are not done yet."""
 
 from collections import Counter
 from collections.abc import Set

@@ -1,4 +1,4 @@
-"""From a released encoder, a target vocabulary and target text to the encoder under that vocabulary, on disk."""
+"""Converts a released encoder to a target vocabulary and writes the result."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ KIND = "encoder checkpoint"
 MATRIX = "mixing.safetensors"
 REPORT = "report.html"
 FILLS = {"normal": "the normal distribution of the source's rows", "mean": "the mean of the source's rows"}
-LINES_FOR_LENGTH = 100_000  # tokens per word are settled long before
+LINES_FOR_LENGTH = 100_000  # more would hardly change the mean number of tokens per word
 
 
 def convert(
@@ -53,7 +53,7 @@ def convert(
 ) -> Manifest:
     """Write the converted checkpoint, a fairseq release directory, unless ``output`` already holds it.
 
-    Returns its manifest. Raises FocusError for any fault of the input; ``output`` is then not there.
+    Returns its manifest. Raises FocusError for errors in the input; ``output`` then does not exist.
     """
     vocabulary_files(what.vocabulary)  # raises if something is missing
     located = locate(what.source, phase, verbose)
@@ -116,7 +116,7 @@ def convert(
 
 @contextmanager
 def _target_files(what: ConversionOptions, source: Vocabulary, beside: Path) -> Iterator[tuple[Path, Path]]:
-    """``dict.txt`` and the tokenizer's file of the target vocabulary; made for now in ``beside`` if that extends."""
+    """``dict.txt`` and the tokenizer's file of the target vocabulary; temporary ones in ``beside`` if it extends."""
     if not what.extend:
         yield vocabulary_files(what.vocabulary)
         return

@@ -23,7 +23,7 @@ def evaluate(job: Evaluation, phase: Phase = no_phase, start: Start = AT_ONCE) -
     """Measure the loss; see ``mask_text`` and ``masked_lm_loss``.
 
     ``job.model`` may be any directory that ``read_checkpoint`` reads. Raises FocusError if model and data have
-    different vocabularies or the text is too little to say anything.
+    different vocabularies, or if the text is too short.
     """
     require_prepared(job.data, job.split)
     checkpoint = read_checkpoint(job.model)

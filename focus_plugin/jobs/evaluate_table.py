@@ -1,4 +1,4 @@
-"""The metrics of a model with a head on a table: of a fine-tuned model in PyTorch, or of its ONNX export."""
+"""Computes the metrics of a model with a head on a table: of a fine-tuned model, or of its ONNX export."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def evaluate_table(
         raise FocusError(f"{job.model}: is a model for {task.name}, whose tables have no option {strange[0]}.")
     examples = list(checked_examples(task, model.head, existing(job.table), build(task.columns, job.columns)))
     if any(example.expected is None for example in examples):
-        raise FocusError(f"{job.table}: says of no text what {task.name} should give, so there is nothing to evaluate.")
+        raise FocusError(f"{job.table}: has no expected results for {task.name}, so there is nothing to compare with.")
     size = sum(path.stat().st_size for path in model.files)
     begin(table_forecast(examples, job.table, size, model.load), start)
     return table_metrics(task, model.load(), examples, job.table, phase), len(examples)

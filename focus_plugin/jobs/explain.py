@@ -1,4 +1,4 @@
-"""Which source tokens a target token is made of, in lines for a reader."""
+"""Describes which source tokens the row of a target token was made from."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
     """Yield, for each of ``tokens``, a line on it and one for each of its source tokens with their weights.
 
     ``path``: a directory of focus convert, or the mixing matrix in it. Raises FocusError for a token that the target
-    vocabulary does not hold, and where the mixtures were too many to be kept.
+    vocabulary does not have, and if the mixtures were too large to be saved.
     """
     if path.is_dir():
         _require_kept(path)
@@ -32,8 +32,8 @@ def _require_kept(directory: Path) -> None:
     manifest = read_manifest(directory)
     if manifest and manifest.counts.get("mixed") and not (directory / MATRIX).is_file():
         raise FocusError(
-            f"{directory}: its mixtures, of {manifest.counts['mean_support']:,.0f} tokens on average, were too many to "
-            f"keep: the method hardly tells tokens apart. {REPORT} shows the largest weights of each."
+            f"{directory}: its mixtures were too large to be saved ({manifest.counts['mean_support']:,.0f} tokens on "
+            f"average). {REPORT} shows the largest weights of each."
         )
 
 

@@ -1,4 +1,4 @@
-"""From a checkpoint directory to the directory that serving reads, verified against fairseq's own model."""
+"""Exports a checkpoint directory as an ONNX model, which is verified against fairseq's model."""
 
 import math
 from collections.abc import Mapping
@@ -41,9 +41,9 @@ def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, start: S
     """Write the export directory unless ``output`` already holds it.
 
     The float32 graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
-    PyTorch, hidden states included. One of less precision or fewer tokens is then judged, on the examples in ``valid``,
-    against the float32 graph with all tokens. Raises FocusError, and writes nothing, if they differ by more than the
-    tolerance or lose more than they may.
+    PyTorch, hidden states included. A model in reduced precision or with fewer tokens is then compared, on the examples
+    in ``valid``, with the float32 graph of all tokens. Raises FocusError, and writes nothing, if the difference is
+    larger than the tolerance, or the loss larger than ``max_loss``.
     """
 
     @cache
@@ -64,7 +64,7 @@ def _describe(job: OnnxExport) -> Manifest:
     require_release(job.model)
     _, tokenizer = vocabulary_files(job.model)
     if tokenizer.name != SENTENCEPIECE:
-        raise FocusError(f"{job.model}: is tokenized by {tokenizer.name}; what is served needs a SentencePiece model.")
+        raise FocusError(f"{job.model}: its tokenizer is {tokenizer.name}; an ONNX export needs a SentencePiece model.")
     files = {path.name: path for path in (*checkpoint_files(job.model), *head_files(job.model))}
     if job.valid:
         files["valid"] = existing_file(job.valid)
@@ -94,7 +94,7 @@ def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast
 
 
 def _exported(job: OnnxExport, checkpoint: Checkpoint, scratch: Path, phase: Phase) -> tuple[Path, dict[str, object]]:
-    """The export directory to ship, below ``scratch``, and what was found on the way."""
+    """The export directory that becomes the output, inside ``scratch``, and the counts for the manifest."""
     kept = model_head(job.model, checkpoint, job.head)
     task = find_task(kept.head.name)
     _, tokenizer = vocabulary_files(job.model)
@@ -121,7 +121,7 @@ def _exported(job: OnnxExport, checkpoint: Checkpoint, scratch: Path, phase: Pha
 
 
 def _write_exact(job: OnnxExport, task: TaskHead, kept: KeptHead, served: ServedModel, directory: Path) -> float:
-    """Write the float32 export; the largest difference of its outputs, and of the hidden states, to PyTorch's."""
+    """Write the float32 export. Returns the largest difference of its outputs and hidden states to those of PyTorch."""
     model = load_model(job.model, task, kept)
     cases = [(*batch, _pytorch_outputs(model, served, *batch)) for batch in random_batches(served.config)]
     differences = []
@@ -129,7 +129,7 @@ def _write_exact(job: OnnxExport, task: TaskHead, kept: KeptHead, served: Served
     def verify(path: Path) -> None:
         differences.append(require_equal(path, cases, job.tolerance))
 
-    if not job.hidden_states:  # what is shipped then has none to compare
+    if not job.hidden_states:  # the export then has none to compare
         with scratch_directory(directory) as beside:
             path = beside / "model.onnx"
             write_graph(served.with_hidden_states().graph(), path)

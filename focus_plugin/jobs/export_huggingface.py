@@ -1,4 +1,4 @@
-"""From a checkpoint directory to one that transformers and, for embeddings, sentence-transformers load."""
+"""Exports a checkpoint directory for transformers and, for embeddings, sentence-transformers."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -27,12 +27,12 @@ def export_huggingface(
     """Write the directory, of a model for the task of ``model``'s head, unless ``output`` holds it.
 
     ``given``: options of the head, by name. Raises FocusError for a model whose tokenizer is not a SentencePiece
-    unigram model, and for a head that transformers has none like.
+    unigram model, and for a head that transformers does not have.
     """
     require_release(model)
     _, tokenizer = vocabulary_files(model)
     if tokenizer.name != SENTENCEPIECE:
-        raise FocusError(f"{model}: is tokenized by {tokenizer.name}; only SentencePiece unigram models are exported.")
+        raise FocusError(f"{model}: its tokenizer is {tokenizer.name}; an export needs a SentencePiece unigram model.")
     inputs = {path.name: sha256(path) for path in (*checkpoint_files(model), *head_files(model))}
     manifest = describe(KIND, dict(given or {}), inputs, ("torch", "safetensors", "tokenizers"))
 

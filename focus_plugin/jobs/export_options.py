@@ -1,4 +1,4 @@
-"""What ``focus export --onnx`` can be asked to do."""
+"""The options of ``focus export --onnx``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ from focus_plugin.options import Option, declared, option
 class OnnxExport:
     """What to export and how.
 
-    head: options of the model's task, by name: those that its head in ``export/heads`` declares, and those that say how
-    its tables are read.
+    head: options of the model's task, by name: those that its head in ``export/heads`` declares, and those for reading
+    its tables.
     """
 
     model: Path
@@ -27,8 +27,8 @@ class OnnxExport:
     )
     valid: Path | None = option(
         None,
-        help="What to measure the loss of less precision or fewer tokens on: the task's table, or a text for "
-        "embeddings.",
+        help="Table of the task, or a text for embeddings, on which the loss from reduced precision or fewer tokens is "
+        "measured.",
     )
     max_loss: float = option(
         0.01,
@@ -37,25 +37,25 @@ class OnnxExport:
     )
     activation_ranges_of: tuple[Path, ...] = option(
         (),
-        help="Text that fixes the ranges of int8 activations, unless ranges measured on every batch lose less: a file "
-        "or a pattern; may be given several times.",
+        help="Text on which fixed ranges of int8 activations are measured; they are used unless ranges that are "
+        "measured on every batch have a smaller loss. A file or a pattern; may be given several times.",
     )
     keep_tokens_of: tuple[Path, ...] = option(
         (), help="Leave out the tokens that this text does not use: a file or a pattern; may be given several times."
     )
-    hidden_states: bool = option(False, help="Have the model give the hidden states of all tokens, too.")
+    hidden_states: bool = option(False, help="Also output the hidden states of all tokens.")
     tolerance: float = option(1e-4, minimum=0, help="Largest difference to PyTorch.")
     head: Mapping[str, Any] = field(default_factory=dict)
 
 
 def head_options() -> tuple[Option, ...]:
-    """The options of all tasks for ``focus export``, each once: those of their heads, and how their tables are read."""
+    """The options of all tasks for ``focus export``, each once: those of their heads, and those for reading tables."""
     heads = [HEADS.find(name).declaration for name in HEADS.names()]
     entries = [*(entry for head in heads for entry in declared(head)), *column_options()]
     return tuple({entry.name: entry for entry in entries}.values())
 
 
 def column_options() -> tuple[Option, ...]:
-    """The options that say how the tasks' tables are read, each once."""
+    """The options for reading the tables of all tasks, each once."""
     entries = [entry for task in all_tasks() for entry in declared(task.columns)]
     return tuple({entry.name: entry for entry in entries}.values())

@@ -1,4 +1,4 @@
-"""From an exported ONNX model to a model repository for Triton Inference Server."""
+"""Exports an ONNX model as a model repository for Triton Inference Server."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SUFFIX = ".onnx"
 def export_triton(model: Path, output: Path) -> Manifest:
     """Write the repository of ``model``, a directory made by export_onnx, unless ``output`` already holds it.
 
-    Its models are named after the directory, without ``.onnx``. Raises FocusError if that is not a whole export.
+    Its models are named after the directory, without ``.onnx``. Raises FocusError if it is not a complete export.
     """
     export = read_export(model)
     path = model.resolve()

@@ -110,7 +110,7 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = 
 
 
 def _work(task: TaskHead, job: FinetuningJob, source: Checkpoint) -> TrainingWork:
-    """How much there is to train, for a forecast."""
+    """The amount of work of the training, for a forecast."""
     options, files = job.options, vocabulary_files(job.options.model)
     tokenizer, longest = load_tokenizer(files[1]), source.config.max_positions
     tables = {

@@ -1,4 +1,4 @@
-"""What any directory of the chain holds, and what texts have in common, told in lines."""
+"""Describes the content of directories, and the texts that files have in common."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SPLITS = ("train", "valid", "test")
 def describe_directory(directory: Path) -> list[str]:
     """Lines on the kind of ``directory``, its figures, options, inputs and versions.
 
-    Directories this program did not write are read as checkpoints. Raises FocusError for anything else.
+    Directories that this program did not write are read as checkpoints. Raises FocusError for anything else.
     """
     if not directory.is_dir():
         raise FocusError(f"{directory}: no such directory.")
@@ -24,7 +24,7 @@ def describe_directory(directory: Path) -> list[str]:
 
 
 def compare_texts(options: ComparedTexts) -> list[str]:
-    """A line for each of ``valid`` and ``test``: how many of its texts stand in ``train``, too, and where.
+    """A line for each of ``valid`` and ``test``: how many of its texts are also in ``train``, and where.
 
     Raises FocusError for a file that is no text or lacks the column.
     """

@@ -8,7 +8,7 @@ from focus_plugin.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedTexts:
-    """Texts or tables to look for what stands in ``train`` and another, too. Names can be patterns, see ``Text``."""
+    """Texts or tables to compare; names of files or patterns, see ``Text``."""
 
     train: tuple[Path, ...] = option(
         (),

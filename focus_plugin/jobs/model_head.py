@@ -1,4 +1,4 @@
-"""The head that a model directory is exported with, and the options that the user gave it."""
+"""Finds the head for the export of a model directory, and gives it the user's options."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -15,9 +15,9 @@ from focus_plugin.vocabulary.files import vocabulary_files
 
 
 def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) -> KeptHead:
-    """The head of a model, or that of encoders without one, with those of the options ``given`` that are the head's.
+    """The head of a model, or the one for encoders without a head, with its options among ``given``.
 
-    Raises FocusError as :func:`read_kept_head`, and for options that are of other tasks.
+    Raises FocusError as :func:`read_kept_head`, and for options of other tasks.
     """
     kept = read_kept_head(model, checkpoint) or KeptHead(head_for_encoders()())
     kind = type(kept.head)
@@ -36,7 +36,7 @@ def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) ->
 
 
 def export_work(model: Path, checkpoint: Checkpoint, kept: KeptHead) -> ExportWork:
-    """How much there is to export of a model, for a forecast."""
+    """The amount of work of an export, for a forecast."""
     return ExportWork(
         config=checkpoint.config,
         tokens=len(checkpoint.vocabulary),

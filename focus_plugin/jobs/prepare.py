@@ -1,4 +1,4 @@
-"""From text to the directory that fairseq's masked-LM task reads, with the vocabulary's files beside it."""
+"""Encodes text into the directory that fairseq's masked-LM task reads, with the files of the vocabulary."""
 
 import shutil
 from dataclasses import asdict
@@ -48,7 +48,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, start: 
 
 
 def require_prepared(data: Path, *splits: str) -> None:
-    """Raise FocusError unless ``data`` is what ``prepare`` writes and each of ``splits`` has text enough to predict."""
+    """Raise FocusError unless ``data`` was made by ``prepare`` and each of ``splits`` has enough text."""
     counts = expect_kind(data, KIND).counts
     _refuse_colon(data)
     for split in splits:
@@ -64,4 +64,6 @@ def require_prepared(data: Path, *splits: str) -> None:
 
 def _refuse_colon(data: Path) -> None:
     if ":" in str(data):
-        raise FocusError(f"{data}: fairseq takes a colon for the end of a path; choose a data directory without one.")
+        raise FocusError(
+            f"{data}: fairseq treats a colon as the end of a path; choose a data directory without a colon."
+        )

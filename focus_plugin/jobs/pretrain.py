@@ -74,16 +74,16 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
 def masked_lm_task(config: EncoderConfig, device_tokens: int, extra: Sequence[str] = ()) -> tuple[str, ...]:
     """The options of fairseq-train for masked LM on prepared text, in batches of ``device_tokens`` tokens.
 
-    Samples are runs of ``tokens_per_sample`` tokens across lines, so none is left out. The best checkpoint is the one
-    with the lowest loss on the validation text. Raises FocusError if a sample, whose length ``extra`` may say, has
-    more tokens than a batch.
+    A sample has ``tokens_per_sample`` tokens and can span several lines, so no token is left out. The best checkpoint
+    is the one with the lowest loss on the validation text. Raises FocusError if a sample, whose length ``extra`` can
+    set, has more tokens than a batch.
     """
     sample = min(512, config.max_positions)
     longest = last_setting(extra, "--tokens-per-sample", int) or sample
     limit = last_setting(extra, "--max-tokens", int) or device_tokens
     if longest > limit:
         raise FocusError(
-            f"--device-tokens {limit}: a sample has {longest} tokens and has to fit on a device whole; raise "
+            f"--device-tokens {limit}: a sample has {longest} tokens and must fit into one batch; raise "
             "--device-tokens, or give a smaller --tokens-per-sample after --."
         )
     return (
@@ -101,7 +101,7 @@ def _input(job: Pretraining) -> dict[str, Path]:
 
 
 def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
-    """How much there is to train, for a forecast."""
+    """The amount of work of the training, for a forecast."""
     training = _training(job, source.config)
     words = (*training.task, *job.extra)
     length, most = last_setting(words, "--tokens-per-sample", int), last_setting(words, "--max-tokens", int)

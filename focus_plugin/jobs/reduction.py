@@ -1,4 +1,4 @@
-"""An export of less precision than float32, or of fewer tokens than the checkpoint, judged by what it loses."""
+"""Writes exports in reduced precision or with fewer tokens, and measures their loss."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ FLOAT16_LARGEST = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True, kw_only=True)
 class Reduction:
-    """What is reduced and by what it is judged.
+    """A model to reduce, and the data on which the loss is measured.
 
-    job: precision, the texts of the ranges, and the largest loss. examples: of the file ``valid``. served: what is
-    exported. exact: its float32 export, beside which those of less precision are written. whole: the float32 export of
-    all tokens; where none are left out it is ``exact``.
+    job: precision, the texts of the ranges, and the largest loss. examples: of the file ``valid``. served: the
+    model to export. exact: its float32 export, beside which the reduced ones are written. whole: the float32 export of
+    all tokens; if no tokens are left out, it is ``exact``.
     """
 
     job: OnnxExport
@@ -50,7 +50,7 @@ class Reduction:
         return f"{self.valid}, line {self.examples[number - 1].line}"
 
     def results(self, predictor: Predictor) -> list[Any]:
-        """What a model says of the examples."""
+        """The results of a model for the examples."""
         return list(predictor.predict((example.sample for example in self.examples), self.place))
 
     def batches(self) -> list[PaddedBatch]:
@@ -61,11 +61,11 @@ class Reduction:
 
 
 def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str, object]]:
-    """Judge what is lost against the whole model; the best export, and what was found.
+    """Write the exports and compare them with the whole model. Returns the best export, and counts for the manifest.
 
-    fp16 is judged on a GPU where there is one, bf16 anywhere by a graph that rounds as it does. Hidden states, where
-    the model gives them, are judged by their mean cosine to those of the float32 model with the same tokens. Raises
-    FocusError if more than ``max_loss`` is lost, or if float16 cannot hold a value that the examples lead to.
+    The loss of fp16 is measured on a GPU if there is one, that of bf16 by a graph that simulates its rounding. If the
+    model outputs hidden states, their mean cosine to those of the float32 model with the same tokens is another
+    metric. Raises FocusError if the loss is larger than ``max_loss``, or if a value is too large for float16.
     """
     job, served, exact = reduction.job, reduction.served, reduction.exact
     candidates: dict[str, Ranges | None] = {}
@@ -91,11 +91,12 @@ def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str
     best = least_loss(judged)
     loss, scores, worst = judged[best].loss, judged[best].scores, judged[best].worst
     if not loss <= job.max_loss:
-        of_tokens = "" if reduction.whole == exact else " of these tokens"
+        tokens = "" if reduction.whole == exact else " with these tokens"
         whole, less = scores[worst]
         raise FocusError(
-            f"{reduction.valid}: as {job.precision}{of_tokens} the model's {worst.replace('_', ' ')} is {less:.6g} "
-            f"instead of {whole:.6g} here, a loss of more than --max-loss {job.max_loss:g}; nothing written."
+            f"{reduction.valid}: in {job.precision}{tokens}, the model's {worst.replace('_', ' ')} on this file is "
+            f"{less:.6g} instead of {whole:.6g}. The loss is larger than --max-loss {job.max_loss:g}; nothing was "
+            "written."
         )
     found: dict[str, object] = {"valid_samples": len(reduction.examples), "scores": dict(scores), "loss": loss}
     found["judged_on"] = provider
@@ -129,10 +130,10 @@ def _cosine_of_hidden_states(exact: Path, reduced: Path, batches: Sequence[Padde
 
 
 def activation_ranges(served: ServedModel, text: Text) -> Ranges:
-    """The ranges of activations on the first lines of a text, of which each runs alone, so that no padding counts.
+    """The ranges of activations on the first lines of a text. Each line is a batch of its own, without padding.
 
-    They are those of the tensors that the int8 graph of ``served`` quantizes, with hidden states if it gives these:
-    its last layer then computes all tokens rather than ``<s>`` alone. Raises FocusError for a text without words.
+    They are those of the tensors that the int8 graph of ``served`` quantizes. If it outputs hidden states, its last
+    layer computes all tokens instead of only ``<s>``. Raises FocusError for a text without words.
     """
     lines = islice((line for line in text.lines() if line.strip()), RANGE_TEXTS)
     rows = encoded_rows(served, [served.config.head.sample(line) for line in lines])
@@ -143,18 +144,18 @@ def activation_ranges(served: ServedModel, text: Text) -> Ranges:
 
 
 def _require_float16(reduction: Reduction) -> None:
-    """Raise FocusError if a value that the examples lead to is beyond float16."""
+    """Raise FocusError if a value that is computed for the examples is too large for float16."""
     exact, half = (reduction.served.graph(precision) for precision in ("fp32", "fp16"))
     name, largest = largest_in_float16(exact, half, reduction.batches())
     if not largest <= FLOAT16_LARGEST:
         raise FocusError(
-            f"{reduction.valid}: {name} reaches {largest:.3g} here, more than float16 holds, {FLOAT16_LARGEST:.0f}; "
-            "nothing written. Export in another precision."
+            f"{reduction.valid}: on this file, {name} reaches {largest:.3g}, but the largest float16 is "
+            f"{FLOAT16_LARGEST:.0f}; nothing was written. Export in another precision."
         )
 
 
 def encoded_rows(served: ServedModel, samples: Sequence[Any]) -> list[np.ndarray]:
-    """The rows of token ids that the model reads of samples, int32 (length,); long texts are cut."""
+    """The rows of token ids of samples, int32 (length,); long texts are cut."""
     config = served.config
     tokenizer = SentencePieceTokenizer(
         Path(SENTENCEPIECE),

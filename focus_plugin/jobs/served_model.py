@@ -1,4 +1,4 @@
-"""What is served of a checkpoint: its tensors and tokens, all or only those that a text needs."""
+"""The part of a checkpoint that is exported: its tensors and tokens, all or only those that a text needs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ _SPECIALS = {"bos": BEGIN, "pad": PAD, "eos": END, "unk": UNKNOWN}
 
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
-    """An encoder and its head as they are served.
+    """An encoder and its head as they are exported.
 
     tensors: under the names that :func:`build_graph` takes, the embedding with a row for every id that is served.
     sentencepiece: the model's bytes. piece_ids: the served id of every piece. kept: the checkpoint's id of every served
@@ -48,7 +48,7 @@ class ServedModel:
         return build_graph(self.encoder, self.tensors, self.config.head, precision, self.config.hidden_states, ranges)
 
     def with_hidden_states(self) -> "ServedModel":
-        """The same model, which gives its hidden states, too."""
+        """The same model, with the hidden states as another output."""
         return replace(self, config=replace(self.config, hidden_states=True))
 
 
@@ -57,7 +57,7 @@ def served_model(
 ) -> ServedModel:
     """``checkpoint`` with its SentencePiece model in ``tokenizer``; if ``corpus`` is given, with the tokens it needs.
 
-    ``hidden_states``: whether it gives these, too.
+    ``hidden_states``: whether these are another output.
     """
     model, ids = tokenizer.read_bytes(), piece_ids(load_tokenizer(tokenizer), checkpoint.vocabulary)
     special = {field: checkpoint.vocabulary.ids[token] for field, token in _SPECIALS.items()}
@@ -99,7 +99,8 @@ def write_served(
 ) -> None:
     """Write an export directory of the graph that :meth:`ServedModel.graph` makes.
 
-    ``verify`` is called with the path of the ONNX model before the directory is there; what it raises leaves none.
+    ``verify`` is called with the path of the ONNX model before the directory exists. If it raises an exception, no
+    directory is written.
     """
 
     def write(path: Path) -> None:
@@ -112,6 +113,6 @@ def write_served(
 
 
 def write_rounded(served: ServedModel, directory: Path) -> None:
-    """Write an export directory that gives anywhere what the bf16 one gives on a GPU that has bfloat16."""
+    """Write an export directory that simulates the bf16 export in float32."""
     write = partial(write_graph, rounded(served.graph("bf16")))
     write_export(directory, served.config, write, served.sentencepiece, served.piece_ids)

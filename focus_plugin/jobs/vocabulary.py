@@ -1,4 +1,4 @@
-"""The directory of a target vocabulary: ``dict.txt``, the tokenizer's file and the manifest; and which size to take."""
+"""Makes the directory of a target vocabulary, with ``dict.txt`` and the tokenizer's file, and compares sizes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +46,7 @@ def make_vocabulary(
 def take_vocabulary(
     text: Text, tokenizer: Path, output: Path, phase: Phase = no_phase, start: Start = AT_ONCE
 ) -> Manifest:
-    """Take a published tokenizer as vocabulary unless ``output`` is already that; see ``import_vocabulary``."""
+    """Make a vocabulary of a published tokenizer unless ``output`` already is that; see ``import_vocabulary``."""
     inputs = {"tokenizer": sha256(existing_file(tokenizer))}
     with phase("Reading the text", text.bytes) as progress:
         inputs["corpus"] = text.content(progress).digest
@@ -84,7 +84,7 @@ def compare_vocabularies(
 
 
 def shape_of(source: Path, phase: Phase = no_phase) -> ModelShape:
-    """What of the size of the encoder ``source``, as ``focus convert`` takes it, does not depend on its vocabulary."""
+    """The sizes of the encoder ``source``, given as for ``focus convert``, that do not depend on its vocabulary."""
     from focus_plugin.checkpoint.hub import locate
     from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
     from focus_plugin.checkpoint.read import read_checkpoint

@@ -130,7 +130,7 @@ def test_a_start_that_fails_is_named_before_anything_is_trained(world: World, da
         (("--start", "a", "--nonsense 1"), "--start a: No such option"),
         (("--start", "a", "--output b"), "--start a: --output is set by the comparison"),
         (("--start", "a", "--source=b"), "--start a: --source is set by the comparison"),
-        (("--start", "a", "--extend"), "--start a: --extend makes another vocabulary"),
+        (("--start", "a", "--extend"), "--start a: --extend makes a vocabulary that is not"),
         (("--start", "a", "--method random --dim 9"), "--start a: --dim has no effect with --method random"),
         (("--start", "a", "--corpus 'x"), "--start a: .*No closing quotation"),
         (("--start", "a", ""), "--start a: The method 'focus' needs auxiliary embeddings"),
@@ -141,7 +141,7 @@ def test_a_start_that_fails_is_named_before_anything_is_trained(world: World, da
         (("--recipe", "r", "--lr 1 -- --max-update=9"), "--recipe r: --max-update is set by the comparison"),
         (("--recipe", "r", "--lr fast"), "--recipe r: Invalid value for '--lr'"),
         (("--seeds", "1,x"), "Invalid value for '--seeds'"),
-        (("--seconds", "60"), "Give --updates, or --seconds in its place"),
+        (("--seconds", "60"), "Give either --updates or --seconds"),
     ],
 )
 def test_faults_in_options_are_told_with_the_name(words: tuple[str, ...], says: str) -> None:

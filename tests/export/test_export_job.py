@@ -87,7 +87,7 @@ def test_a_reduced_classifier_agrees_and_says_how_far(classifier, exact, table, 
     assert agreement > 0.9
     assert f"accuracy as {precision} {agreement:.3f} (fp32: 1.000)" in said
     assert less.model.config.precision == precision
-    assert f"Judged by {len(lines)} samples on CPU" in said
+    assert f"Measured on {len(lines)} samples, computed on CPU" in said
     assert found["judged_on"] == "CPU"
     assert (tmp_path / "less" / "model.onnx.data").stat().st_size < (exact / "model.onnx.data").stat().st_size
 
@@ -123,7 +123,7 @@ def test_a_bf16_classifier_is_exported_without_a_gpu(classifier, exact, table, t
 def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):
     with pytest.raises(
         FocusError,
-        match=r"the model's cosine is 0\.\d+ instead of 1 here, a loss of more than --max-loss 0; nothing written",
+        match=r"the model's cosine on this file is 0\.\d+ instead of 1\. The loss is larger than --max-loss 0;",
     ):
         reduced(release, tmp_path / "int8", "int8", source_text, max_loss=0)
     assert not list(tmp_path.iterdir())
@@ -140,7 +140,9 @@ def test_what_overflows_in_float16_is_refused(classifier, table, tmp_path):
         state["model"][f"encoder.sentence_encoder.layers.0.fc1.{part}"][3] = value
     state["model"]["encoder.sentence_encoder.layers.0.self_attn_layer_norm.bias"] += 10
     torch.save(state, model / "model.pt")
-    with pytest.raises(FocusError, match=r"tsv: .*layers\.0\.gelu reaches .*e\+05 here, more than float16 holds"):
+    with pytest.raises(
+        FocusError, match=r"tsv: on this file, .*layers\.0\.gelu reaches .*e\+05, but the largest float16 is 65504"
+    ):
         reduced(model, tmp_path / "fp16", "fp16", table, max_loss=1)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -289,11 +291,11 @@ def test_a_head_that_cannot_be_told_is_refused(classifier, tmp_path):
     ("options", "says"),
     [
         (("--precision", "int8"), "--precision int8 requires --valid, on which its loss is measured"),
-        (("--activation-ranges-of", "text"), "--activation-ranges-of fixes the ranges of --precision int8"),
-        (("--valid", "no.tsv"), "--valid measures what --precision or --keep-tokens-of lose"),
-        (("--keep-tokens-of", "no.txt", "--max-loss", "0.5"), "--max-loss is about --valid"),
-        (("--keep-tokens-of", "no.txt", "--label-column", "label"), "--label-column is about --valid"),
-        (("--hf",), "--onnx, --hf or --triton, one of them"),
+        (("--activation-ranges-of", "text"), "--activation-ranges-of has no effect without --precision int8"),
+        (("--valid", "no.tsv"), "--valid has no effect without --precision or --keep-tokens-of"),
+        (("--keep-tokens-of", "no.txt", "--max-loss", "0.5"), "--max-loss has no effect without --valid"),
+        (("--keep-tokens-of", "no.txt", "--label-column", "label"), "--label-column has no effect without --valid"),
+        (("--hf",), "Give one of --onnx, --hf and --triton"),
     ],
 )
 def test_options_that_need_others_say_so(classifier, tmp_path, options, says):
@@ -313,7 +315,7 @@ def test_options_that_need_others_say_so(classifier, tmp_path, options, says):
 )
 def test_options_of_another_form_are_refused(classifier, tmp_path, form, options):
     command = (form, "--model", classifier, "--output", tmp_path / "o", *options)
-    refuse_usage(command, f"{options[0]} does nothing for {form}")
+    refuse_usage(command, f"{options[0]} has no effect with {form}")
     assert not any(tmp_path.iterdir())
 
 
@@ -380,7 +382,7 @@ def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_p
     others = tmp_path / "others.txt"
     others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
     options = {"precision": precision, "valid": others, "keep_tokens_of": (corpus,), "max_loss": 0}
-    with pytest.raises(FocusError, match=f"as {precision} of these tokens the model's cosine is"):
+    with pytest.raises(FocusError, match=f"in {precision} with these tokens, the model's cosine on this file is"):
         export_onnx(OnnxExport(model=release, **options), tmp_path / "o")
     command = ("focus", "export", "--onnx", "--model", release, "--output", tmp_path / "o", "--keep-tokens-of", corpus)
     said = run(*command, "--precision", precision, "--valid", others, "--max-loss", 1).stdout

@@ -289,7 +289,7 @@ def test_killed_again_and_again_no_line_is_lost_or_repeated(tmp_path, exports):
         assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 1, signal.SIGTERM: 143}[number], told
         assert before < done_texts(output) < 12_000
         assert not output.exists()
-        assert number == signal.SIGKILL or "the same command goes on from there" in told
+        assert number == signal.SIGKILL or "the same command continues from there" in told
         assert "Traceback" not in told
     run("focus", *command, "--output", output)
     assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()

@@ -143,13 +143,13 @@ def test_every_layout_of_an_encoder_is_evaluated_alike(
 
 
 def test_what_cannot_be_evaluated_is_told(data: Path, release: Path, tmp_path: Path) -> None:
-    for name, says in (("a:b", "takes a colon"), ("uncounted", "holds no valid text")):
+    for name, says in (("a:b", "treats a colon"), ("uncounted", "holds no valid text")):
         manifest = json.loads((data / "focus.json").read_text())
         shutil.copytree(data, tmp_path / name)
         (tmp_path / name / "focus.json").write_text(json.dumps({**manifest, "counts": {}}))
         with pytest.raises(FocusError, match=says):
             _measure(tmp_path / name, release)
-    with pytest.raises(FocusError, match="takes a colon"):
+    with pytest.raises(FocusError, match="treats a colon"):
         prepare(TextPreparation(vocabulary=release, train=(data,), valid=(data,)), tmp_path / "c:d")
     unknown = Path(shutil.copytree(data, tmp_path / "unknown"))
     with writing_dataset(unknown / "valid", 600) as dataset:

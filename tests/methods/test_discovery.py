@@ -119,7 +119,7 @@ def test_options_that_would_hide_others_are_refused(tmp_path, declaration, says)
 def test_an_installed_method_is_found_by_its_entry_point(tmp_path, monkeypatch, release, vocabulary):
     install(tmp_path / "site", "focus_theirs", "theirs", MINE.format(name="theirs"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-    assert "Installed besides: theirs" in run("focus", "convert", "--help").stdout
+    assert "Also installed: theirs" in run("focus", "convert", "--help").stdout
     assert "--match-fuzzy" in run("focus", "convert", "--method", "theirs", "--help").stdout
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary)
     run(*base, "--method", "theirs", "--output", tmp_path / "theirs")

@@ -151,7 +151,7 @@ def test_a_matrix_that_lacks_learned_rows_is_not_applied(base, release, vocabula
 
 def test_mixtures_too_many_to_keep_are_told(base, tmp_path):
     shutil.copy(base / "focus.json", tmp_path)
-    said = refuse("focus", "explain", tmp_path, "▁x", says="were too many to keep: the method hardly tells")
+    said = refuse("focus", "explain", tmp_path, "▁x", says="were too large to be saved")
     assert str(tmp_path) in said
 
 

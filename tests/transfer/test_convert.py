@@ -312,7 +312,7 @@ def test_options_that_would_have_no_effect_are_refused(release, vocabulary, tmp_
 def test_without_a_corpus_nothing_is_told_of_one(release, vocabulary, target_text, tmp_path):
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary)
     said = run(*base, "--method", "random", "--output", tmp_path / "without").stdout
-    assert "with --corpus it is fitted to the language" in said
+    assert "with --corpus, the bias is fitted to the language" in said
     assert json.loads((tmp_path / "without" / "focus.json").read_text())["options"]["calibrate"] == 0
     page = (tmp_path / "without" / "report.html").read_text()
     assert "Of the tokens of the text the vocabulary was made from, " in page
