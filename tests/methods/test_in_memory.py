@@ -1,5 +1,9 @@
 """Conversions in memory: against the authors' package, and against ``focus convert`` with the same files."""
 
+import re
+import textwrap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -141,6 +145,23 @@ def test_a_vocabulary_without_special_tokens_is_taken(source_text, target_text, 
     new = new_embeddings(rows, *made, method="pieces")
     assert new.embedding.shape == (made[1].get_vocab_size(), 8)
     assert (new.origins.kind == 1).sum() > 50
+
+
+def test_the_example_of_the_page_runs(hugging_face, pair, target_text, tmp_path):
+    """As it is, but for the names of model, tokenizer and text."""
+    pair.target.save_pretrained(tmp_path / "target")
+    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"((?:^    .*\n|^\n)+)`new\.embedding` is", page, re.MULTILINE)
+    names = {"xlm-roberta-base": hugging_face, "path/to/the/target/tokenizer": "target", "sw.txt": target_text}
+    for name, path in names.items():
+        assert f'"{name}"' in example
+        example = example.replace(name, str(tmp_path / path))
+    found = {}
+    exec(textwrap.dedent(example), found)
+    embedding = found["model"].get_input_embeddings().weight
+    assert torch.equal(embedding, found["new"].embedding)
+    assert len(embedding) == len(pair.target)
+    assert found["model"](**pair.target("ba be", return_tensors="pt")).logits.shape[-1] == len(pair.target)
 
 
 @pytest.mark.parametrize(
