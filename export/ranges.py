@@ -17,15 +17,16 @@ from .onnx_file import Graph, write_graph
 from .verify import PaddedBatch
 
 
-def measured_ranges(exact: Graph, names: Sequence[str], batches: Iterable[PaddedBatch]) -> Ranges:
+def measured_ranges(exact: Graph, names: Sequence[str], batches: Iterable[PaddedBatch], scratch: Path) -> Ranges:
     """The smallest and the largest value of each of the float32 tensors ``names`` of ``exact``, padding included.
 
-    A batch is ids, int32 (batch, length), and lengths, int32 (batch,).
+    A batch is ids, int32 (batch, length), and lengths, int32 (batch,). ``scratch``: a directory for a temporary copy of
+    the model.
     """
     ends = [(f"{name}.{operator}", operator, name) for name in names for operator in ("ReduceMin", "ReduceMax")]
     nodes = [helper.make_node(operator, [name], [output], keepdims=0) for output, operator, name in ends]
     outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, []) for output, _, _ in ends]
-    with tempfile.TemporaryDirectory(prefix="focus-") as directory:
+    with tempfile.TemporaryDirectory(dir=scratch) as directory:
         path = Path(directory) / "ranges.onnx"
         write_graph(replace(exact, nodes=[*exact.nodes, *nodes], outputs=outputs), path)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -40,17 +41,17 @@ def quantized_tensors(int8: Graph) -> list[str]:
     return [node.input[0] for node in int8.nodes if node.op_type == "DynamicQuantizeLinear"]
 
 
-def largest_in_float16(exact: Graph, half: Graph, batches: Iterable[PaddedBatch]) -> tuple[str, float]:
+def largest_in_float16(exact: Graph, half: Graph, batches: Iterable[PaddedBatch], scratch: Path) -> tuple[str, float]:
     """The name and the absolute value of the largest tensor in ``exact`` among those that are float16 in ``half``.
 
     ``half``: the float16 graph of the same model. It is not run itself: a CPU computes its products in float32, so no
-    overflow would be seen. Sums inside fused operators are included.
+    overflow would be seen. Sums inside fused operators are included. ``scratch``: as in :func:`measured_ranges`.
     """
     computed = takewhile(lambda node: node.op_type != "Cast", half.nodes)  # pooling and head are float32
     names = [node.output[0] for node in computed if node.op_type != "Shape"]
     inner = [node for fused in exact.nodes for node in _sums(fused)]
     names += [node.output[0] for node in inner if node.op_type == "Add"]
-    ranges = measured_ranges(replace(exact, nodes=[*exact.nodes, *inner]), names, batches)
+    ranges = measured_ranges(replace(exact, nodes=[*exact.nodes, *inner]), names, batches, scratch)
     largest = {name: max(-low, high) for name, (low, high) in ranges.items()}
     name = max(largest, key=lambda name: largest[name])
     return name, largest[name]

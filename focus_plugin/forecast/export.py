@@ -94,13 +94,14 @@ def _steps(work: ExportWork, counted: Text | None, judging: Judging | None) -> I
         judged = Batch(tokens=judging.tokens, length=min(longest, judging.tokens))
         reduced = judging.exports * work.served(judging.precision)
         whole = exact if judging.fewer_tokens else 0
+        ranges = exact if judging.precision == "fp16" or judging.exports > 1 else 0  # a copy, before reduced ones
         yield Step(
             name="Judging",
             seconds=lambda rates: (
                 (1 + judging.exports) * forward_seconds(work.config, judged) + (whole + reduced) / rates.write
             ),
             memory=held + 3 * exact + computing,
-            disk=exact + whole + reduced,
+            disk=exact + whole + max(reduced, ranges),
         )
 
 

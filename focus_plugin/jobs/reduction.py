@@ -71,7 +71,7 @@ def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str
     candidates: dict[str, Ranges | None] = {}
     if job.activation_ranges_of:
         with phase("Measuring activations", 1):
-            candidates["fixed"] = activation_ranges(served, Text.of(*job.activation_ranges_of))
+            candidates["fixed"] = activation_ranges(served, Text.of(*job.activation_ranges_of), exact.parent)
     candidates[exact.name if job.precision == "fp32" else "measured"] = None
     judged, provider = {}, ""
     with phase("Judging", len(candidates) + 1) as progress:
@@ -129,24 +129,25 @@ def _cosine_of_hidden_states(exact: Path, reduced: Path, batches: Sequence[Padde
     return total / tokens
 
 
-def activation_ranges(served: ServedModel, text: Text) -> Ranges:
+def activation_ranges(served: ServedModel, text: Text, scratch: Path) -> Ranges:
     """The ranges of activations on the first lines of a text. Each line is a batch of its own, without padding.
 
     They are those of the tensors that the int8 graph of ``served`` quantizes. If it outputs hidden states, its last
-    layer computes all tokens instead of only ``<s>``. Raises FocusError for a text without words.
+    layer computes all tokens instead of only ``<s>``. ``scratch``: a directory for temporary files. Raises FocusError
+    for a text without words.
     """
     lines = islice((line for line in text.lines() if line.strip()), RANGE_TEXTS)
     rows = encoded_rows(served, [served.config.head.sample(line) for line in lines])
     if not rows:
         raise FocusError(f"{text}: the text is empty; it needs at least one line.")
     batches = [padded([row], served.config.pad) for row in rows]
-    return measured_ranges(served.graph(), quantized_tensors(served.graph("int8")), batches)
+    return measured_ranges(served.graph(), quantized_tensors(served.graph("int8")), batches, scratch)
 
 
 def _require_float16(reduction: Reduction) -> None:
     """Raise FocusError if a value that is computed for the examples is too large for float16."""
     exact, half = (reduction.served.graph(precision) for precision in ("fp32", "fp16"))
-    name, largest = largest_in_float16(exact, half, reduction.batches())
+    name, largest = largest_in_float16(exact, half, reduction.batches(), reduction.exact.parent)
     if not largest <= FLOAT16_LARGEST:
         raise FocusError(
             f"{reduction.valid}: on this file, {name} reaches {largest:.3g}, but the largest float16 is "

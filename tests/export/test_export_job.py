@@ -189,7 +189,7 @@ def test_int8_ranges_hold_the_hidden_states_that_are_given(classifier, lines, ta
     kept = model_head(model, checkpoint, {})
     for hidden_states, tokens in ((True, ids >= 0), (False, ids == 0)):
         served = served_model(checkpoint, model / "sentencepiece.bpe.model", kept, hidden_states, None, no_phase)
-        ranges = activation_ranges(served, Text.of(text))
+        ranges = activation_ranges(served, Text.of(text), tmp_path)
         [name] = [name for name in ranges if name.endswith(f"layers.{last}.gelu")]
         assert ranges[name][1] == pytest.approx(activations[tokens].max().item(), rel=1e-4)
 
@@ -208,7 +208,9 @@ def test_hidden_states_are_judged_where_they_are_given(classifier, lines, table,
     least = [min(found.scores, key=found.scores.get) for found in Predictor(tmp_path / "exact").predict(lines)]
     rows = (f"{label}\t{line}\n" for label, line in zip(least, lines, strict=True))
     wrong.write_text("topic\ttitle\n" + "".join(rows))
-    with pytest.raises(FocusError, match=r"as int8 the model's hidden states cosine is 0\.\d+ instead of 1 here"):
+    with pytest.raises(
+        FocusError, match=r"in int8, the model's hidden states cosine on this file is 0\.\d+ instead of 1\."
+    ):
         reduced(classifier, tmp_path / "o", "int8", wrong, hidden_states=True, max_loss=1e-5)
 
 

@@ -46,11 +46,10 @@ def texts():
 
 
 @pytest.fixture(scope="module")
-def ranges(tensors, texts):
+def ranges(tensors, texts, tmp_path_factory):
     names = quantized_tensors(build_graph(ENCODER, tensors, served_head("mean"), "int8"))
-    return measured_ranges(
-        build_graph(ENCODER, tensors, served_head("mean")), names, [padded([text], 1) for text in texts]
-    )
+    exact, batches = build_graph(ENCODER, tensors, served_head("mean")), [padded([text], 1) for text in texts]
+    return measured_ranges(exact, names, batches, tmp_path_factory.mktemp("ranges"))
 
 
 def relative_error(path, model, head):
@@ -150,7 +149,7 @@ def test_layer_norms_on_a_gpu_add_up_what_has_one_shape(tmp_path, tensors):
         (2, "output.dense", None),
     ],
 )
-def test_the_largest_value_in_float16_is_that_of_the_linear_layer(texts, layer, linear, value):
+def test_the_largest_value_in_float16_is_that_of_the_linear_layer(texts, layer, linear, value, tmp_path):
     """transformers tells what the layer gives, its bias included. The last one's bias is added in float32."""
     model, given = oracle(), []
     module = model.get_submodule(f"roberta.encoder.layer.{layer}.{linear}")
@@ -163,7 +162,8 @@ def test_the_largest_value_in_float16_is_that_of_the_linear_layer(texts, layer, 
     exact, half = (
         build_graph(ENCODER, fairseq_tensors(model), served_head("first"), precision) for precision in ("fp32", "fp16")
     )
-    name, largest = largest_in_float16(exact, half, [padded([text], 1) for text in texts])
+    name, largest = largest_in_float16(exact, half, [padded([text], 1) for text in texts], tmp_path)
+    assert not any(tmp_path.iterdir())
     if value:
         assert name.endswith(value)
         assert largest == pytest.approx(max(given), rel=1e-5)
