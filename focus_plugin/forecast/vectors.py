@@ -13,7 +13,7 @@ from focus_plugin.forecast.text import extrapolated_seconds, text_of
 from focus_plugin.progress import no_phase
 
 _FLOAT = 4
-_SCIPY = 90_000_000  # bytes of a process for what it imports besides
+_SCIPY = 75_000_000  # bytes of a process for what it imports besides
 _FASTTEXT = 260_000_000  # bytes of fastText's tables of a fixed size and of a batch of text
 _BYTES_OF_TOKEN = 4
 _BUCKETS = 2_000_000  # of fastText's n-grams
