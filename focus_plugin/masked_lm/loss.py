@@ -32,7 +32,7 @@ class MaskedLMLoss:
     @property
     def nats(self) -> float:
         """The mean loss of a predicted token."""
-        return float(self.sums.sum() / self.predictions.sum())
+        return float(self.sums.sum()) / self.predicted
 
     @property
     def predicted(self) -> int:
