@@ -19,12 +19,14 @@ from focus_plugin.options import build
 @quiet_option
 def command(output: Path, quiet: bool, **options: Any) -> None:
     """Encode text for masked-LM training with fairseq."""
-    from focus_plugin.jobs.prepare import prepare
+    from focus_plugin.bilingual.pairs import dictionary_sentences
+    from focus_plugin.jobs.prepare import TRANSLATIONS, prepare
 
     made = prepare(build(TextPreparation, options), output, phases(quiet), starting(quiet, options))
     counts = {**made.counts}
-    warned = counts.pop(LEAKAGE, {})
+    warned, translations = counts.pop(LEAKAGE, {}), counts.pop(TRANSLATIONS, None)
     for split, found in counts.items():
         unknown = 100 * found["unknown"] / found["tokens"]
         tell(quiet, f"{output}/{split}: {found['lines']:,} lines, {found['tokens']:,} tokens, {unknown:.2f} % unknown.")
+    tell(quiet, *(dictionary_sentences(translations) if translations else ()))
     tell(quiet, *(f"Warning: {sentence}" for sentence in leakage_warnings(warned)))

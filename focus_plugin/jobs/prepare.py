@@ -4,6 +4,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from focus_plugin.bilingual.pairs import PAIRS, encode_dictionary, write_translations
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.forecast.forecast import AT_ONCE, Start
@@ -15,8 +16,11 @@ from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
+from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 KIND = "masked-LM data"
+TRANSLATIONS = "translations"  # the name of the bilingual dictionary in a manifest's inputs and counts
 FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
 
 
@@ -29,22 +33,37 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, start: 
     texts = {"train": Text.of(*job.train), "valid": Text.of(*job.valid)}
     if job.test:
         texts["test"] = Text.of(*job.test)
+    dictionary_text = Text.of(*job.dictionary) if job.dictionary else None
     size = sum(text.bytes for text in texts.values())
     with phase("Reading the input", size) as progress:
         inputs = {"dictionary": sha256(dictionary), "tokenizer": sha256(tokenizer)}
         inputs |= {split: text.content(progress).digest for split, text in texts.items()}
-    manifest = describe(KIND, {}, inputs, (tokenizer_package(tokenizer), "fairseq"))
+    options = {}
+    if dictionary_text:
+        inputs[TRANSLATIONS] = dictionary_text.content().digest
+        options["dictionary_of_tokens"] = job.dictionary_of_tokens
+    manifest = describe(KIND, options, inputs, (tokenizer_package(tokenizer), "fairseq"))
 
     def build(directory: Path) -> dict[str, object]:
+        translations = _translations(dictionary_text, job, directory) if dictionary_text else {}
         with phase("Encoding", size) as progress:
             counts = prepare_masked_lm(job.vocabulary, texts, directory, progress)
         shutil.copyfile(tokenizer, directory / tokenizer.name)
         with phase("Comparing the texts", texts["train"].bytes) as progress:
             others = {split: lines_of(text) for split, text in texts.items() if split != "train"}
             found = leakage(lines_of(texts["train"], progress), others)
-        return {**{split: asdict(count) for split, count in counts.items()}, LEAKAGE: as_counts(found)}
+        return {**{split: asdict(count) for split, count in counts.items()}, **translations, LEAKAGE: as_counts(found)}
 
     return make_directory(output, manifest, build, lambda: preparation_forecast(job.vocabulary, texts, output), start)
+
+
+def _translations(text: Text, job: TextPreparation, directory: Path) -> dict[str, object]:
+    """Write the pairs of a dictionary; the figures for the manifest."""
+    files = vocabulary_files(job.vocabulary)
+    vocabulary, tokenizer = read_dictionary(files[0]), load_tokenizer(files[1])
+    encoded = encode_dictionary(text, tokenizer, vocabulary, job.dictionary_of_tokens)
+    write_translations(directory / PAIRS, encoded.pairs)
+    return {TRANSLATIONS: encoded.counts()}
 
 
 def require_prepared(data: Path, *splits: str) -> None:

@@ -4,8 +4,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from focus_plugin.bilingual.alignment import mean_cosine
+from focus_plugin.bilingual.pairs import PAIRS, Pair, chosen_pairs, pair_ids, read_translations, write_translations
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
@@ -13,7 +16,7 @@ from focus_plugin.forecast.encoder import Batch
 from focus_plugin.forecast.forecast import AT_ONCE, Start
 from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.jobs.prepare import KIND as DATA_KIND
-from focus_plugin.jobs.prepare import require_prepared
+from focus_plugin.jobs.prepare import TRANSLATIONS, require_prepared
 from focus_plugin.manifest import Manifest, expect_kind
 from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.masked_lm.options import Pretraining
@@ -47,6 +50,7 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
     source = read_checkpoint(job.init)
     if source.vocabulary != read_dictionary(dictionary):
         raise FocusError(f"{job.data}: was prepared with another vocabulary than that of {job.init}.")
+    pairs = _pairs(job)
     files = _input(job)
     options = {**settings(job), "validate_every": job.updates_between_validations, "extra": list(job.extra)}
 
@@ -54,7 +58,14 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
         tensors, _ = load_fairseq(trained.best)
         kept = {name: tensors[name] for name in source.tensors}
         write_release(directory, source.config, kept, dictionary, tokenizer)
-        return {"valid_loss_nats": {str(step.update): round(step.loss, 6) for step in trained.validations}}
+        losses = {str(step.update): round(step.loss, 6) for step in trained.validations}
+        if not pairs:
+            return {"valid_loss_nats": losses}
+        write_translations(directory / PAIRS, pairs)
+        ids = pair_ids(pairs, source.vocabulary.ids, job.data / PAIRS)
+        before, after = (mean_cosine(embeddings[EMBEDDING], ids) for embeddings in (source.tensors, kept))
+        aligned = {"pairs": len(pairs), "cosine_before": round(before, 6), "cosine": round(after, 6)}
+        return {"valid_loss_nats": losses, "alignment": aligned}
 
     return train_release(
         TrainingJob(
@@ -71,8 +82,15 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
     )
 
 
-def masked_lm_task(config: EncoderConfig, device_tokens: int, extra: Sequence[str] = ()) -> tuple[str, ...]:
+MASKED_LM = ("--task", "focus_masked_lm", "--criterion", "masked_lm")
+
+
+def masked_lm_task(
+    config: EncoderConfig, device_tokens: int, extra: Sequence[str] = (), objective: Sequence[str] = MASKED_LM
+) -> tuple[str, ...]:
     """The options of fairseq-train for masked LM on prepared text, in batches of ``device_tokens`` tokens.
+
+    ``objective``: the task and the criterion, with their options.
 
     A sample has ``tokens_per_sample`` tokens and can span several lines, so no token is left out. The best checkpoint
     is the one with the lowest loss on the validation text. Raises FocusError if a sample, whose length ``extra`` can
@@ -87,7 +105,7 @@ def masked_lm_task(config: EncoderConfig, device_tokens: int, extra: Sequence[st
             "--device-tokens, or give a smaller --tokens-per-sample after --."
         )
     return (
-        *("--task", "focus_masked_lm", "--criterion", "masked_lm"),
+        *objective,
         *("--sample-break-mode", "none", "--tokens-per-sample", str(sample)),
         *("--max-tokens", str(device_tokens), "--skip-invalid-size-inputs-valid-test"),
         *("--best-checkpoint-metric", "nats"),
@@ -97,6 +115,8 @@ def masked_lm_task(config: EncoderConfig, device_tokens: int, extra: Sequence[st
 def _input(job: Pretraining) -> dict[str, Path]:
     files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin"}
     files["dictionary"], _ = vocabulary_files(job.data)
+    if job.objective == "align-mlm":
+        files[TRANSLATIONS] = job.data / PAIRS
     return {**files, **{f"init/{path.name}": path for path in checkpoint_files(job.init)}}
 
 
@@ -138,9 +158,30 @@ def _training(job: Pretraining, config: EncoderConfig) -> Training:
         init=job.init / MODEL,
         config=config,
         schedule=schedule,
-        task=(*masked_lm_task(config, job.device_tokens, job.extra), "--mask-prob", str(_PREDICTED[job.recipe])),
+        task=(
+            *masked_lm_task(config, job.device_tokens, job.extra, _objective(job)),
+            *("--mask-prob", str(_PREDICTED[job.recipe])),
+        ),
         cpu=job.cpu,
         extra=job.extra,
+    )
+
+
+def _pairs(job: Pretraining) -> list[Pair]:
+    """The pairs of the dictionary that the objective uses."""
+    if job.objective == "mlm":
+        return []
+    return chosen_pairs(read_translations(job.data), job.dictionary_share, job.single_pieces, job.seed)
+
+
+def _objective(job: Pretraining) -> tuple[str, ...]:
+    if job.objective == "mlm":
+        return MASKED_LM
+    return (
+        *("--task", "focus_align_mlm", "--dictionary-share", str(job.dictionary_share)),
+        *(("--single-pieces",) if job.single_pieces else ()),
+        *("--criterion", "focus_align_mlm", "--align-weight", str(job.align_weight)),
+        *("--align-distance", job.align_distance, "--align-margin", str(job.align_margin)),
     )
 
 

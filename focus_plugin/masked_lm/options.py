@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from focus_plugin.bilingual.distances import DISTANCES
 from focus_plugin.options import option
 from focus_plugin.training.options import cpu_option, seed_option
 
@@ -38,6 +39,23 @@ class Pretraining:
         minimum=0,
         help="Learning rate of embeddings and output bias, as a multiple of that of the body; with --recipe adapt.",
     )
+    objective: str = option(
+        "mlm",
+        choices=("mlm", "align-mlm"),
+        help="mlm: masked LM. align-mlm: masked LM that also draws the embeddings of translations together.",
+    )
+    align_weight: float = option(10.0, minimum=0, help="Weight of the alignment of translations; with align-mlm.")
+    align_distance: str = option(
+        "cosine",
+        choices=DISTANCES,
+        help="Distance of two embeddings that is minimized with align-mlm: minus their cosine; margin: how much it is "
+        "below --align-margin; l2: their Euclidean distance.",
+    )
+    align_margin: float = option(0.5, minimum=-1, maximum=1, help="Cosine that is enough; with the distance margin.")
+    dictionary_share: float = option(
+        1.0, minimum=0, maximum=1, help="Share of the dictionary's pairs that are used, drawn at random."
+    )
+    single_pieces: bool = option(False, help="Use only pairs of the dictionary with one token on each side.")
     batch_tokens: int = option(32_768, minimum=1, help="Tokens of one update.")
     device_tokens: int = option(8_192, minimum=1, help="Tokens in one batch on one device.")
     validate_every: int | None = option(
@@ -81,3 +99,9 @@ class TextPreparation:
     train: tuple[Path, ...] = option(help="Text to train on: a file or a pattern; may be given several times.")
     valid: tuple[Path, ...] = option(help="Text to validate on, given as --train is.")
     test: tuple[Path, ...] = option((), help="Text for focus evaluate --split test, given as --train is.")
+    dictionary: tuple[Path, ...] = option(
+        (),
+        help="Bilingual dictionary for focus train --objective: a word, a tab or spaces, and its translation on each "
+        "line; may be given several times.",
+    )
+    dictionary_of_tokens: bool = option(False, help="The entries of --dictionary are tokens of --vocab, not words.")

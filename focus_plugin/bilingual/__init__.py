@@ -1,0 +1,1 @@
+"""Bilingual dictionaries as pairs of tokens, and the alignment of their embeddings."""
