@@ -1,4 +1,4 @@
-"""Reads fastText's files: models (``.bin``) and the text format (``.vec``)."""
+"""Reads fastText's files: models (``.bin``) and the text format (``.vec``), which is also that of word2vec."""
 
 import os
 import re
@@ -11,8 +11,10 @@ import numpy as np
 
 from focus_plugin.auxiliary.alignment import NamedVectors
 from focus_plugin.errors import FocusError
-from focus_plugin.files import read_lines
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+TEXT_SUFFIXES = (".vec", ".vec.gz", ".txt", ".txt.gz")
 
 
 def load_fasttext(path: Path) -> Any:
@@ -71,12 +73,12 @@ def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:
     return NamedVectors(words, vectors, others, rare, rare_vectors, np.array(counts, dtype=np.int64))
 
 
-def read_text(path: Path, wanted: Container[str]) -> NamedVectors:
-    """The vectors of the ``wanted`` words in a file in fastText's text format.
+def read_text(path: Path, wanted: Container[str] | None = None) -> NamedVectors:
+    """The vectors of the ``wanted`` words, or of all, in a file in fastText's text format, compressed or not.
 
     Raises FocusError, with the line, if the file is not in this format.
     """
-    lines = read_lines(path)
+    lines = Text.of(path).lines()
     header = next(lines, "").split()
     if len(header) != 2 or not re.fullmatch("[0-9]+ [1-9][0-9]{0,4}", " ".join(header)):
         raise FocusError(f"{path}, line 1: expected the number of tokens and the dimension, at most 99999.")
@@ -87,7 +89,7 @@ def read_text(path: Path, wanted: Container[str]) -> NamedVectors:
         try:
             if len(values) != dimension:
                 raise ValueError(f"{len(values)} numbers")
-            if word in wanted:
+            if wanted is None or word in wanted:
                 vectors.append(np.array(values, dtype=np.float32))
                 words.append(word)
             else:

@@ -12,7 +12,7 @@ from focus_plugin.auxiliary.alignment import (
     check_names,
     check_unique,
 )
-from focus_plugin.auxiliary.fasttext_files import read_model, read_text
+from focus_plugin.auxiliary.fasttext_files import TEXT_SUFFIXES, read_model, read_text
 from focus_plugin.auxiliary.matrices import read_npz, read_safetensors
 from focus_plugin.auxiliary.options import ReadingOptions
 from focus_plugin.errors import FocusError
@@ -20,7 +20,7 @@ from focus_plugin.files import existing_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 CHECKED = ReadingOptions()
-KINDS = (".bin", ".vec", ".npz", ".safetensors")
+KINDS = (".bin", *TEXT_SUFFIXES, ".npz", ".safetensors")
 _NONE = "{}: has no vector for any token of the target vocabulary; it was made with another vocabulary."
 
 
@@ -32,10 +32,10 @@ def load_vectors(
 ) -> TokenVectors:
     """Vectors of ``target``'s tokens, read from a file.
 
-    The file is a fastText model of tokens (``.bin``), in fastText's text format (``.vec``), or a matrix (``.npz``,
-    ``.safetensors``). ``uses``: shape (target,), how often each token occurs in the text of the vocabulary, None if
-    that is unknown. Raises FocusError for a damaged file, two vectors of one token, NaN or infinity, and for a file
-    that looks as if it was made with another tokenizer, unless ``options`` switch this check off.
+    The file is a fastText model of tokens (``.bin``), in fastText's text format (TEXT_SUFFIXES), or a matrix
+    (``.npz``, ``.safetensors``). ``uses``: shape (target,), how often each token occurs in the text of the vocabulary,
+    None if that is unknown. Raises FocusError for a damaged file, two vectors of one token, NaN or infinity, and for a
+    file that looks as if it was made with another tokenizer, unless ``options`` switch this check off.
     """
     path = existing_file(path)
     found = _read(path, target)
@@ -55,11 +55,11 @@ def load_vectors(
 
 
 def _read(path: Path, target: Vocabulary) -> NamedVectors:
+    if path.name.endswith(TEXT_SUFFIXES):
+        return read_text(path, target.ids)
     match path.suffix:
         case ".bin":
             return read_model(path, target)
-        case ".vec":
-            return read_text(path, target.ids)
         case ".npz":
             return read_npz(path, target)
         case ".safetensors":

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from focus_plugin.auxiliary.alignment import TokenVectors
-from focus_plugin.auxiliary.fasttext_files import load_fasttext, read_text
+from focus_plugin.auxiliary.fasttext_files import TEXT_SUFFIXES, load_fasttext, read_text
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file
-from focus_plugin.vocabulary.forms import is_bytes
+from focus_plugin.vocabulary.forms import token_text
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
@@ -18,28 +18,23 @@ def load_word_vectors(path: str | Path, target: Vocabulary) -> TokenVectors:
 
     A token gets the vector of its text without the word-start mark, as in the authors' package (and in WECHSEL,
     Minixhofer et al., NAACL 2022). A fastText model (``.bin``) computes a vector for any text from its n-grams; in the
-    text format (``.vec``) the text must be one of the words. Incomplete bytes and white space get no vector. Special
-    tokens are treated as text, as in the authors' package. Raises FocusError for a damaged file, NaN or infinity,
-    vectors of tokens instead of words, and a file without a vector for any token.
+    text format of fastText and word2vec (TEXT_SUFFIXES) the text must be one of the words. Incomplete bytes and white
+    space get no vector. Special tokens are treated as text, as in the authors' package. Raises FocusError for a damaged
+    file, NaN or infinity, vectors of tokens instead of words, and a file without a vector for any token.
     """
     path = existing_file(path)
-    texts = [_text(form) for form in target.forms]
-    match path.suffix:
-        case ".bin":
-            matrix = _of_model(path, target, texts)
-        case ".vec":
-            matrix = _of_text(path, target, texts)
-        case _:
-            raise FocusError(f"{path}: vectors of words are read from .bin and .vec files of fastText.")
+    texts = [token_text(form) for form in target.forms]
+    if path.suffix == ".bin":
+        matrix = _of_model(path, target, texts)
+    elif path.name.endswith(TEXT_SUFFIXES):
+        matrix = _of_text(path, target, texts)
+    else:
+        raise FocusError(f"{path}: vectors of words are read from .bin, {', '.join(TEXT_SUFFIXES)} files.")
     if not np.isfinite(matrix).all():
         raise FocusError(f"{path}: holds NaN or infinity; it is damaged.")
     if not matrix[~target.special].any():
         raise FocusError(f"{path}: has no vector for any token of the target vocabulary; is it of another language?")
     return TokenVectors.of(matrix)
-
-
-def _text(form: str) -> str:
-    return "" if is_bytes(form) else form.replace("▁", " ").strip()
 
 
 def _of_model(path: Path, target: Vocabulary, texts: list[str]) -> np.ndarray:

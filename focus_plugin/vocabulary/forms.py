@@ -44,6 +44,11 @@ def is_bytes(form: str) -> bool:
     return _BYTES.fullmatch(form) is not None
 
 
+def token_text(form: str) -> str:
+    """The text of a token without white space at its ends; empty for incomplete bytes. ``form``: its canonical form."""
+    return "" if is_bytes(form) else form.replace(WORD_START, " ").strip()
+
+
 def fuzzy_form(form: str) -> str:
     """A canonical form in lower case, without word-start mark and without white space at the beginning."""
     return form.replace(WORD_START, " ").lstrip().lower()

@@ -141,7 +141,7 @@ def test_the_compact_file_is_the_same_every_time(target, token_model, tmp_path):
         ("x.vec", "", "expected the number of tokens"),
         ("x.vec", "3 99999999999\n", "expected the number of tokens and the dimension, at most 99999"),
         ("x.vec", "3 99999\n", "for any token of the target vocabulary"),
-        ("x.npy", b"", "are read from .bin, .vec, .npz, .safetensors"),
+        ("x.npy", b"", "are read from .bin, .vec, .vec.gz, .txt, .txt.gz, .npz, .safetensors"),
     ],
 )
 def test_faults_of_vectors_are_told(tmp_path, name, content, message):
@@ -353,7 +353,7 @@ def test_word_vectors_as_text_are_those_of_words_alone(word_model, target, tmp_p
 def test_faults_of_word_vectors_are_told(token_model, tmp_path):
     for name, content, message in (
         ("x.bin", b"no model", "not a fastText model"),
-        ("x.npz", b"", "are read from .bin and .vec"),
+        ("x.npz", b"", "are read from .bin, .vec, .vec.gz, .txt, .txt.gz files"),
         ("x.vec", b"1 2\na 1 nan\n", "NaN or infinity"),
         ("x.vec", b"1 2\nelsewhere 1 2\n", "for any token"),
         ("x.vec", "3 2\n▁a 1 2\n▁b 1 2\na 1 2\n".encode(), "vectors of tokens, not of words; give it to --auxiliary"),

@@ -1,0 +1,127 @@
+"""Vectors of words from a file, whatever its format, and the vectors of tokens that are made from them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from focus_plugin.auxiliary.fasttext_files import TEXT_SUFFIXES, load_fasttext, read_text
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, existing_file, silent
+from focus_plugin.vocabulary.encoding import BATCH_LINES
+from focus_plugin.vocabulary.forms import token_text
+from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
+from focus_plugin.vocabulary.vocabulary import END, Vocabulary
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """Vectors of words.
+
+    words: all different, the most frequent first. counts: (words,), float64, how often each occurs. rows: a function
+    from numbers of words, (n,), to their vectors, (n, dimension), float32. of_text: a function from any text to its
+    vector, (dimension,), by n-grams of characters; None if the file has no n-grams.
+    """
+
+    words: Sequence[str]
+    counts: np.ndarray
+    dimension: int
+    rows: Callable[[np.ndarray], np.ndarray]
+    of_text: Callable[[str], np.ndarray] | None = None
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each word."""
+        return {word: i for i, word in enumerate(self.words)}
+
+
+def read_word_vectors(path: str | Path) -> WordVectors:
+    """Read vectors of words: a fastText model (``.bin``), or fastText's or word2vec's text format.
+
+    A file in the text format is named ``.vec`` or ``.txt``, with or without ``.gz``. It does not say how often words
+    occur, but lists the frequent ones first, so they are counted by Zipf's law: the n-th word as 1/n. Raises FocusError
+    for a file that is damaged, in another format or without words, for a word that occurs twice, and for NaN.
+    """
+    path = existing_file(path)
+    if path.suffix == ".bin":
+        return _of_model(load_fasttext(path))
+    if not path.name.endswith(TEXT_SUFFIXES):
+        raise FocusError(f"{path}: vectors of words are read from .bin, {', '.join(TEXT_SUFFIXES)} files.")
+    found = read_text(path)
+    if not found.words:
+        raise FocusError(f"{path}: has no words.")
+    if not np.isfinite(found.vectors).all():
+        raise FocusError(f"{path}: holds NaN or infinity; it is damaged.")
+    vectors = WordVectors(
+        found.words, 1 / np.arange(1, len(found.words) + 1), found.vectors.shape[1], lambda ids: found.vectors[ids]
+    )
+    if len(vectors.numbers) < len(found.words):
+        twice = next(word for i, word in enumerate(found.words) if vectors.numbers[word] != i)
+        raise FocusError(f"{path}: the word {twice!r} occurs twice.")
+    return vectors
+
+
+def _of_model(model: Any) -> WordVectors:
+    found, of_found = model.get_words(include_freq=True, on_unicode_error="replace")
+    kept = [i for i, word in enumerate(found) if word != END]  # fastText's line end, which is no word
+    words, counts, dimension = [found[i] for i in kept], of_found[kept].astype(np.float64), model.get_dimension()
+
+    def rows(numbers: np.ndarray) -> np.ndarray:
+        vectors = [model.get_word_vector(words[i]) for i in numbers]
+        return np.array(vectors, dtype=np.float32).reshape(len(vectors), dimension)
+
+    ngrams = model.f.getArgs().maxn > 0
+    return WordVectors(words, counts, dimension, rows, model.get_word_vector if ngrams else None)
+
+
+def vectors_by_ngrams(vectors: WordVectors, vocabulary: Vocabulary, progress: Progress = silent) -> np.ndarray:
+    """The vector of each token's text by its n-grams; (tokens, dimension), float32.
+
+    Incomplete bytes and white space have a vector of zeros. Special tokens are treated as text, as in WECHSEL's
+    package. ``progress`` is called with the number of tokens.
+    """
+    assert vectors.of_text is not None
+    matrix = np.zeros((len(vocabulary), vectors.dimension), dtype=np.float32)
+    for row, form in enumerate(vocabulary.forms):
+        if text := token_text(form):
+            matrix[row] = vectors.of_text(text)
+        progress(1)
+    return matrix
+
+
+def vectors_by_words(
+    vectors: WordVectors, vocabulary: Vocabulary, tokenizer: Tokenizer, progress: Progress = silent
+) -> np.ndarray:
+    """The mean of the words that contain each token, weighted by their counts; (tokens, dimension), float32.
+
+    A word is cut at the beginning of a text and after a space, and a token that occurs in both counts twice. The vector
+    of a token in no word is zero. This is what WECHSEL does without n-grams (Minixhofer et al., NAACL 2022).
+    ``progress`` is called with the number of words.
+    """
+    sums = np.zeros((len(vocabulary), vectors.dimension))
+    totals = np.zeros(len(vocabulary))
+    for start, contains in _words_of_tokens(vectors.words, vocabulary, tokenizer):
+        numbers = np.arange(start, start + contains.shape[1])
+        weights = contains.multiply(vectors.counts[numbers]).tocsr()
+        sums += weights @ vectors.rows(numbers)
+        totals += np.asarray(weights.sum(axis=1)).ravel()
+        progress(len(numbers))
+    return np.divide(sums, totals[:, None], out=sums, where=totals[:, None] > 0).astype(np.float32)
+
+
+def _words_of_tokens(
+    words: Sequence[str], vocabulary: Vocabulary, tokenizer: Tokenizer
+) -> Iterator[tuple[int, csr_matrix]]:
+    """Batches of words: the number of the first, and how often each word contains each token, (tokens, words)."""
+    table = piece_ids(tokenizer, vocabulary)
+    for start in range(0, len(words), BATCH_LINES):
+        batch = words[start : start + BATCH_LINES]
+        cuts = [*tokenizer.ids([*batch]), *tokenizer.ids([f" {word}" for word in batch])]
+        found = [np.unique(table[np.array(cut, dtype=np.int64)]) for cut in cuts]
+        of_word = np.repeat(np.arange(len(cuts)) % len(batch), [len(ids) for ids in found])
+        ids = np.concatenate(found)
+        yield start, csr_matrix((np.ones(len(ids)), (ids, of_word)), (len(vocabulary), len(batch)))
