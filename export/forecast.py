@@ -18,7 +18,7 @@ from focus_plugin.forecast.machine import PLAIN_PROCESS, Rates, seconds_of
 from .directory import ExportDirectory
 from .formats import Format
 from .growing_file import texts_done
-from .head import LENGTH, Encoded, RowHead
+from .head import LENGTH, Encoded, RowHead, encoded_sample
 from .pipeline import WINDOW_BATCHES
 from .run_options import RunOptions
 from .runtime import TOKEN_BUDGET, Predictor
@@ -128,7 +128,7 @@ def _result_bytes(work: PredictionWork, lines: Sequence[str]) -> float:
     encoded = []
     for line in lines:
         with suppress(FocusError):  # the run names the line
-            encoded.append(config.head.encode(tokenizer, config.head.sample(line), True))
+            encoded.append(encoded_sample(config.head, tokenizer, config.head.sample(line), True))
     if not encoded:
         return 0.0
     random = np.random.default_rng(1)

@@ -1,14 +1,17 @@
 """The interface of the head of a task in an exported model: its nodes in the graph, and its results for a text.
 
 A head is one file in ``export/heads``, or an entry point of another package. ``focus export --help`` reads its options,
-and Triton's Python backend runs a copy of the file. So at its top, the file may import only this module and
-``focus_plugin.options``. NumPy and all other modules must be imported in its methods.
+and Triton's Python backend runs a copy of the file. So at its top, the file may import only this module,
+``focus_export.sequence_head``, ``focus_plugin.errors`` and ``focus_plugin.options``. NumPy and all other modules must be
+imported in its methods.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from focus_plugin.errors import FocusError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,11 +41,12 @@ class Encoded:
 
     rows: the ids of each input of the model, int32 (length,). Most samples are one row, but a head can divide a long
     sample into several. context: anything that the head needs to compute the result from the outputs, such as the text
-    and the offsets of its pieces.
+    and the offsets of its pieces. left_out: the number of pieces that were left out because the sample is too long.
     """
 
     rows: "tuple[np.ndarray, ...]"
     context: Any = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +72,18 @@ class ServingHead(ABC):
     ``focus_plugin.options.option`` is an option of ``focus export``. A sample is a text, or a tuple of texts if the
     head has several inputs.
 
-    name: the name of the head and of its file. inputs: the name of each text of a sample. columns: the names of the
-    result's columns in a table. for_encoder: whether the head is for encoders without a task's head; exactly one
-    installed head must be.
+    name: the name of the head and of its file. inputs: the name of each text of a sample. for_encoder: whether the head
+    is for encoders without a task's head; exactly one installed head must be.
     """
 
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = ("text",)
-    columns: ClassVar[tuple[str, ...]]
     for_encoder: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The names of the result's columns in a table. A subclass can also have them as a class variable."""
 
     def fault(self) -> str | None:
         """A description of what is wrong with the fields, or None. Fields read from a file can have any type."""
@@ -108,7 +115,9 @@ class ServingHead(ABC):
 
         Raises FocusError if the model cannot read the sample. The message need not name it.
         """
-        return Encoded((tokenizer.row(tokenizer.ids(sample), truncate),))
+        ids = tokenizer.ids(sample)
+        row = tokenizer.row(ids, truncate)
+        return Encoded((row,), left_out=len(ids) + 2 - len(row))
 
     @abstractmethod
     def result(self, encoded: Encoded, outputs: "Sequence[Mapping[str, np.ndarray]]") -> Any:
@@ -145,10 +154,13 @@ class ServingHead(ABC):
 class RowHead(ServingHead):
     """A head whose result is a row of numbers with the same size for every sample. A sample is one row of tokens.
 
-    This is faster: results remain arrays until objects are asked for. row_name: the name of the row in results.
+    This is faster: results remain arrays until objects are asked for.
     """
 
-    row_name: ClassVar[str]
+    @property
+    @abstractmethod
+    def row_name(self) -> str:
+        """The name of the row in results. A subclass can also have it as a class variable."""
 
     def size(self, width: int) -> int:
         """How many numbers a row has."""
@@ -178,3 +190,12 @@ class RowHead(ServingHead):
         (only,) = outputs
         (result,) = self.results(self.rows({name: array[None] for name, array in only.items()}))
         return result
+
+
+def encoded_sample(head: ServingHead, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
+    """``head.encode``. Raises FocusError also if the sample does not have one text for each input of the head."""
+    if len(head.inputs) > 1 and not (isinstance(sample, tuple | list) and len(sample) == len(head.inputs)):
+        several = isinstance(sample, tuple | list)
+        found = f"{len(sample)} text{'s' * (len(sample) != 1)}" if several else f"a {type(sample).__name__}"
+        raise FocusError(f"is {found}, but the model reads {len(head.inputs)} together: {', '.join(head.inputs)}.")
+    return head.encode(tokenizer, sample, truncate)

@@ -13,7 +13,7 @@ from focus_plugin.errors import FocusError
 
 from .ahead import ahead
 from .batching import batches_by_length, padded
-from .head import Encoded, Output, RowHead, ServingHead
+from .head import Encoded, Output, RowHead, ServingHead, encoded_sample
 from .tokenizer import TextTokenizer
 
 WINDOW_BATCHES = 32
@@ -89,7 +89,7 @@ class Pipeline:
         tokens = 0
         for number, sample in enumerate(samples, 1):
             try:
-                encoded = self.head.encode(self.tokenizer, _whole(sample, self.head.inputs), self.truncate)
+                encoded = encoded_sample(self.head, self.tokenizer, sample, self.truncate)
             except FocusError as error:
                 raise FocusError(f"{name(number)}: {error}") from error
             window.append(encoded)
@@ -113,14 +113,6 @@ class Pipeline:
 def _name_after(name: Name, before: int, index: int) -> str:
     """The name of the sample ``index`` of a window; ``before``: the number of samples before the window."""
     return name(before + index + 1)
-
-
-def _whole(sample: Any, inputs: Sequence[str]) -> Any:
-    """``sample`` itself. Raises FocusError if its number of texts is not that of the head's inputs."""
-    if len(inputs) > 1 and not (isinstance(sample, tuple | list) and len(sample) == len(inputs)):
-        found = f"{len(sample)} texts" if isinstance(sample, tuple | list) else f"a {type(sample).__name__}"
-        raise FocusError(f"is {found}, but the model reads {len(inputs)} together: {', '.join(inputs)}.")
-    return sample
 
 
 @dataclass(frozen=True)

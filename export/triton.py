@@ -26,7 +26,8 @@ _CONFIG = "config.pbtxt"
 _VERSION = "1"
 # The modules that model.py and a head's file import.
 _MODULES = (
-    *("focus_export.batching", "focus_export.head", "focus_export.served_heads", "focus_export.tokenizer"),
+    *("focus_export.batching", "focus_export.head", "focus_export.sequence_head", "focus_export.served_heads"),
+    "focus_export.tokenizer",
     *("focus_plugin.discovery", "focus_plugin.errors", "focus_plugin.options"),
 )
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from fairseq.data import FairseqDataset, data_utils
 from fairseq.data.indexed_dataset import MMapIndexedDataset
-from focus_export.head import Encoded, ServingHead
+from focus_export.head import Encoded, ServingHead, encoded_sample
 from torch import Tensor
 
 from focus_plugin.binary_data import writing_numbers
@@ -53,7 +53,7 @@ def write_samples(
         expected = stack.enter_context(writing_numbers(given.directory / f"{split}.expected", np.int64))
         for example in given.examples(table):
             try:
-                encoded = head.encode(given.tokenizer, example.sample, given.options.truncate)
+                encoded = encoded_sample(head, given.tokenizer, example.sample, given.options.truncate)
             except FocusError as error:
                 raise FocusError(f"{table}, line {example.line}: {error}") from error
             for sample in samples(example, encoded):

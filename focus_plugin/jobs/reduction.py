@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from focus_export.batching import batches_by_length, padded
 from focus_export.directory import HIDDEN_STATES, INPUTS, MODEL, SENTENCEPIECE
+from focus_export.head import encoded_sample
 from focus_export.int8 import Ranges
 from focus_export.providers import start_session
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
@@ -137,7 +138,10 @@ def activation_ranges(served: ServedModel, text: Text, scratch: Path) -> Ranges:
     for a text without words.
     """
     lines = islice((line for line in text.lines() if line.strip()), RANGE_TEXTS)
-    rows = encoded_rows(served, [served.config.head.sample(line) for line in lines])
+    try:
+        rows = encoded_rows(served, [served.config.head.sample(line) for line in lines])
+    except FocusError as error:
+        raise FocusError(f"{text}: a line of it {error}") from error
     if not rows:
         raise FocusError(f"{text}: the text is empty; it needs at least one line.")
     batches = [padded([row], served.config.pad) for row in rows]
@@ -166,4 +170,4 @@ def encoded_rows(served: ServedModel, samples: Sequence[Any]) -> list[np.ndarray
         eos=config.eos,
         max_positions=config.max_positions,
     )
-    return [row for sample in samples for row in config.head.encode(tokenizer, sample, True).rows]
+    return [row for sample in samples for row in encoded_sample(config.head, tokenizer, sample, True).rows]

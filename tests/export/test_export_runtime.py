@@ -26,10 +26,10 @@ from export_models import (
 from focus_export.ahead import ahead
 from focus_export.batching import COSTS_PER_BUDGET, batches_by_length, padded
 from focus_export.directory import INPUTS, read_export, write_export
-from focus_export.heads.classification import Classification
 from focus_export.pipeline import WINDOW_BATCHES
 from focus_export.providers import start_session
 from focus_export.runtime import Predictor, run_bound
+from focus_export.sequence_head import Classification
 from hypothesis import given
 from hypothesis import strategies as st
 

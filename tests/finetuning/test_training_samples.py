@@ -24,6 +24,8 @@ NUMBERS = st.lists(st.floats(allow_nan=False), min_size=1, max_size=4)
 class Numbers:
     """A head that encodes nothing; a long sample is too long."""
 
+    inputs = ("text",)
+
     def encode(self, tokenizer: object, sample: str, truncate: bool) -> Encoded:
         if len(sample) > 3 and not truncate:
             raise FocusError("is too long.")

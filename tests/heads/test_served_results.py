@@ -248,7 +248,7 @@ def test_a_sample_may_be_several_texts(kinds: Kinds) -> None:
     lengths = [len(kinds.tokenizer.ids(one)) + len(kinds.tokenizer.ids(other)) + 4 for one, other in pairs]
     assert [row.tolist() for row in pipeline.results(pairs)] == [[length] for length in lengths]
     assert Difference("mean").sample("ka\tta mu") == ("ka", "ta mu")
-    for wrong, fault in ((("ka",), "is 1 texts"), ("ka", "is a str")):
+    for wrong, fault in ((("ka",), "is 1 text"), ("ka", "is a str")):
         with pytest.raises(FocusError, match=f"Text 2: {fault}, but the model reads 2 together: one, other"):
             list(pipeline.results([("ka", "ta"), wrong]))
 
