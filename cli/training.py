@@ -49,8 +49,8 @@ def _steps() -> Iterator[Callable[[TrainingStep], None]]:
 
 def _line(step: TrainingStep) -> None:
     if step.valid:
-        click.echo(f"update {step.update} of {step.updates}: validation loss {step.loss:.3f} nats", err=True)
+        click.echo(f"update {step.update} of {step.updates}: validation loss {step.loss:.3f}", err=True)
 
 
 def _loss(step: Any) -> str | None:
-    return step and f"{'validation' if step.valid else 'training'} loss {step.loss:.3f} nats, {step.rate:,.0f} tokens/s"
+    return step and f"{'validation' if step.valid else 'training'} loss {step.loss:.3f}, {step.rate:,.0f} tokens/s"

@@ -2,8 +2,8 @@
 
 A head is one file in ``export/heads``, or an entry point of another package. ``focus export --help`` reads its options,
 and Triton's Python backend runs a copy of the file. So at its top, the file may import only this module,
-``focus_export.sequence_head``, ``focus_plugin.errors`` and ``focus_plugin.options``. NumPy and all other modules must be
-imported in its methods.
+``focus_export.sequence_head``, ``focus_plugin.errors`` and ``focus_plugin.options``. Its methods must import NumPy and
+all other modules.
 """
 
 from abc import ABC, abstractmethod

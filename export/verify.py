@@ -17,7 +17,7 @@ Case = tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 
 
 def largest_difference(model: str | Path, cases: Iterable[Case]) -> float:
-    """The largest absolute difference between a model's outputs and the expected outputs.
+    """The largest difference between a model's outputs and the expected outputs, relative to values larger than one.
 
     A case is ids, int32 (batch, length), lengths, int32 (batch,), and the expected outputs by name. All outputs that
     the model has are compared, without padding. If any of them is NaN, the result is NaN.
@@ -28,7 +28,8 @@ def largest_difference(model: str | Path, cases: Iterable[Case]) -> float:
     for ids, lengths, expected in cases:
         results = session.run([output.name for output in outputs], dict(zip(INPUTS, (ids, lengths), strict=True)))
         for output, result in zip(outputs, results, strict=True):
-            difference = np.abs(np.asarray(expected[output.name], np.float64) - result)
+            wanted = np.asarray(expected[output.name], np.float64)
+            difference = np.abs(wanted - result) / np.maximum(1, np.abs(wanted))
             rows = (output.without_padding(row, length) for row, length in zip(difference, lengths, strict=True))
             differences += [float(row.max()) for row in rows]
     return float(np.max(differences))

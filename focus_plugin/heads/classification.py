@@ -28,7 +28,7 @@ _PREFIX = "classification_heads."
 class Columns:
     """The columns of a table."""
 
-    label_column: str = option("label", help="Column with the labels.")
+    label_column: str = option("label", help="Column with the labels or scores.")
     text_column: str = option("text", help="Column with the texts.")
 
 

@@ -44,7 +44,9 @@ class OnnxExport:
         (), help="Leave out the tokens that this text does not use: a file or a pattern; may be given several times."
     )
     hidden_states: bool = option(False, help="Also output the hidden states of all tokens.")
-    tolerance: float = option(1e-4, minimum=0, help="Largest difference to PyTorch.")
+    tolerance: float = option(
+        1e-4, minimum=0, help="Largest difference to PyTorch, relative to values larger than one."
+    )
     head: Mapping[str, Any] = field(default_factory=dict)
 
 

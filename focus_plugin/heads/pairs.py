@@ -1,0 +1,175 @@
+"""Pairs of texts: one of several labels for how they are related, or a score."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress
+from focus_plugin.finetuning.declaration import (
+    Example,
+    Finetuning,
+    Loss,
+    Outputs,
+    Preparation,
+    Prepared,
+    TaskHead,
+    focus_heads_options,
+)
+from focus_plugin.finetuning.labels import count_labels, label_fault, label_metrics, read_label
+from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.sequence import BY_ACCURACY, label_loss, sequence_forward, sequence_module, write_sequences
+from focus_plugin.finetuning.tables import read_table
+from focus_plugin.options import option
+
+if TYPE_CHECKING:
+    from focus_export.head import ServingHead
+    from focus_export.heads.pairs import PairsHead
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairColumns:
+    """The columns of a table."""
+
+    label_column: str = option("label", help="Column with the labels or scores.")
+    first_column: str = option("first", help="Column with the first text of each pair.")
+    second_column: str = option("second", help="Column with the second text of each pair.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsOptions(FinetuningOptions):
+    """regression: whether the result is a score."""
+
+    regression: bool = option(False, help="Predict a score, which is any number, instead of a label.")
+
+
+def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
+    """The rows of a table; what is expected is the label or the score as it is written.
+
+    Raises FocusError, with file and line, for a text or label that is empty, or a label with a line break.
+    """
+    names = (columns.label_column, columns.first_column, columns.second_column)
+    for line, (label, *texts) in read_table(path, names, progress):
+        place = f"{path}, line {line}"
+        for name, text in zip(names[1:], texts, strict=True):
+            if not text.strip():
+                raise FocusError(f"{place}: the column {name!r} is empty.")
+        yield Example(line, tuple(texts), read_label(label, columns.label_column, place))
+
+
+def fault(head: "ServingHead", expected: str) -> str | None:
+    """A sentence if the model does not have the label, or if a score is not a finite number."""
+    labels = _own(head).labels
+    return label_fault(labels, expected) if labels else _score_fault(expected)
+
+
+def prepare(given: Preparation) -> Prepared:
+    """Write the training samples.
+
+    Raises FocusError, with file and line, for a pair that is too long; for a label that the training table does not
+    have, and for a score that is not a finite number; and for a training table with one label or score only.
+    """
+    from focus_export.heads.pairs import PairsHead
+
+    assert isinstance(given.options, PairsOptions)
+    if given.options.regression:
+        mean, deviation = _distribution(given)
+        head = PairsHead(mean=mean, deviation=deviation)
+        samples, truncated = write_sequences(given, head, float)
+    else:
+        head = PairsHead(labels=tuple(count_labels(given)))
+        samples, truncated = write_sequences(given, head, head.labels.index)
+    return Prepared(head=head, samples=samples, counts={"labels": list(head.labels), "truncated": truncated})
+
+
+def fairseq_options(head: "ServingHead", options: PairsOptions) -> tuple[str, ...]:
+    """The checkpoint is chosen by the accuracy of labels, or by the squared error of scores."""
+    return BY_ACCURACY if _own(head).labels else focus_heads_options(head, options)
+
+
+def metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[str, float]:
+    """Of labels accuracy and macro-F1; of scores Spearman's and Pearson's correlation.
+
+    A correlation is not defined, and here zero, if all scores of one side are equal.
+    """
+    if not isinstance(results[0], float):
+        return label_metrics(expected, results)
+    from scipy.stats import pearsonr, spearmanr
+
+    wanted = [float(score) for score in expected]
+    defined = len(set(wanted)) > 1 and len(set(results)) > 1
+    return {
+        name: float(correlation(wanted, results)[0]) if defined else 0.0
+        for name, correlation in (("spearman", spearmanr), ("pearson", pearsonr))
+    }
+
+
+def module(head: "PairsHead", width: int) -> "nn.ModuleDict":
+    """New weights; those of a score are scaled to the training scores, which can have any unit."""
+    import torch
+    from torch import nn
+
+    layers = sequence_module(head, width)
+    out = layers["out_proj"]
+    assert isinstance(out, nn.Linear)
+    if not head.labels:
+        with torch.no_grad():
+            out.weight.mul_(head.deviation)
+            out.bias.fill_(head.mean)
+    return layers
+
+
+def loss(given: Outputs) -> Loss:
+    """Cross-entropy of labels; of scores the squared error, divided by the variance of the training scores."""
+    head = _own(given.head)
+    if head.labels:
+        return label_loss(given)
+    errors = (given.outputs[0]["logits"][:, 0] - given.expected[:, 0]) / head.deviation
+    return Loss(total=errors.square().sum(), count=len(errors))
+
+
+def _own(head: "ServingHead") -> "PairsHead":
+    from focus_export.heads.pairs import PairsHead
+
+    assert isinstance(head, PairsHead)
+    return head
+
+
+def _distribution(given: Preparation) -> tuple[float, float]:
+    """Mean and standard deviation of the training scores, after the scores of all tables were checked."""
+    import numpy as np
+
+    scores: dict[str, list[float]] = {}
+    for split, table in given.tables.items():
+        scores[split] = []
+        for example in given.examples(table):
+            if wrong := _score_fault(example.expected):
+                raise FocusError(f"{table}, line {example.line}: {wrong}.")
+            scores[split].append(float(example.expected))
+    if len(set(scores["train"])) < 2:
+        raise FocusError(f"{given.tables['train']}: every row has the score {scores['train'][0]}.")
+    return float(np.mean(scores["train"])), float(np.std(scores["train"]))
+
+
+def _score_fault(cell: str) -> str | None:
+    try:
+        finite = math.isfinite(float(cell))
+    except ValueError:
+        finite = False
+    return None if finite else f"the score {cell!r} is not a finite number"
+
+
+HEAD = TaskHead(
+    name="pairs",
+    summary="Choose one of several labels, or predict a score, for each pair of texts.",
+    columns=PairColumns,
+    examples=examples,
+    fault=fault,
+    metrics=metrics,
+    module=module,
+    forward=sequence_forward,
+    finetuning=Finetuning(options=PairsOptions, prepare=prepare, fairseq_options=fairseq_options, loss=loss),
+)
