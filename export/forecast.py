@@ -1,4 +1,4 @@
-"""What a run of predictions takes. Like all of serving, this needs neither PyTorch nor fairseq."""
+"""The forecast of a run of predictions, which needs neither PyTorch nor fairseq."""
 
 import math
 import time
@@ -34,7 +34,7 @@ _MODELS = 2  # copies of the weights in memory: ONNX Runtime arranges them in an
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionWork:
-    """What there is to predict. output: None for standard output. form: of the results. parquet: whether it is that."""
+    """What to predict. output: None for standard output. form: of the results. parquet: whether this is Parquet."""
 
     export: ExportDirectory
     options: RunOptions
@@ -45,7 +45,7 @@ class PredictionWork:
 
 
 def prediction_forecast(work: PredictionWork, load: Callable[[], Predictor]) -> Forecast:
-    """The steps of a run. ``load`` loads the model the first time; it is called only to measure times.
+    """The steps of a run. ``load`` loads the model in its first call; it is called only to measure times.
 
     Nothing is read from standard input and pipes, and the number of their texts is unknown. Raises FocusError if the
     output exists already.

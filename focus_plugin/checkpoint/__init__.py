@@ -1,0 +1,1 @@
+"""An encoder in memory, and its files in the layouts of fairseq and Hugging Face."""

@@ -1,4 +1,4 @@
-"""How fast a training was, from its log."""
+"""The speed of a training, from its log."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the finished runs say of each pair of a start and a recipe, and which pair to take."""
+"""The result of each pair of a start and a recipe, from the finished runs, and the recommended pair."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def recommendation(found: Sequence[Result]) -> str:
         if other.worse < _CERTAIN:
             said.append("That is not certain; more --seeds or more text to measure on can tell.")
     if all(len(result.rows) == 1 for result in found):
-        said.append("There is one random seed only, so these probabilities do not know how much trainings differ.")
+        said.append("There is only one random seed, so these probabilities ignore the differences between trainings.")
     tokens = [row.tokens for result in found for row in result.rows]
     if max(tokens) > _UNEQUAL * min(tokens):
         said.append(f"The trainings read from {min(tokens):,} to {max(tokens):,} tokens.")

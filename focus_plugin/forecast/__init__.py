@@ -1,0 +1,1 @@
+"""The time, memory and disk that a command needs."""

@@ -1,4 +1,4 @@
-"""What a comparison of starts and recipes takes."""
+"""The forecast of a comparison of starts and recipes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

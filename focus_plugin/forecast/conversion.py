@@ -1,4 +1,4 @@
-"""What a conversion takes."""
+"""The forecast of a conversion."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ _LENGTHS_BYTES = 12_000_000  # of the lines whose tokens per word are counted
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionWork:
-    """How much a conversion has to do.
+    """The amount of work of a conversion.
 
     config: of the encoder. source, target: tokens before and after. new, shared: tokens of the language that are made
     and that are copied. dimension: of the vectors that tell which tokens are similar, 0 without. training: of these

@@ -1,4 +1,4 @@
-"""What an encoder takes in memory and time, from its shape and a layer of that shape on this machine."""
+"""The memory and time that an encoder needs, from its shape and a measured layer of that shape."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What an evaluation takes: of the masked-LM loss of an encoder, or of the metrics of a model on a table."""
+"""The forecast of an evaluation: of the masked-LM loss of an encoder, or of the metrics of a model on a table."""
 
 import time
 from collections.abc import Callable, Sequence

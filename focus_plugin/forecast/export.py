@@ -1,4 +1,4 @@
-"""What the export of a model takes: as an ONNX graph, which is verified, or for transformers."""
+"""The forecast of an export: as an ONNX graph, which is verified, or for transformers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the fine-tuning of an encoder for a task takes, whatever the task is."""
+"""The forecast of a fine-tuning, for any task."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ _IN_DATA = 24  # bytes of a token and of what is expected of it, in the data tha
 
 @dataclass(frozen=True, kw_only=True)
 class TableAmount:
-    """How much a table holds.
+    """The size of a table.
 
     samples: all of them. lengths: tokens of each of the first ones, ``<s>`` and ``</s>`` included, ascending. seconds:
     to cut these into tokens.

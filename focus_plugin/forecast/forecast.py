@@ -1,4 +1,4 @@
-"""What a command will do, step by step, and what each step needs: shown or checked before the command starts."""
+"""The steps of a command and the resources that each needs, which are shown or checked before the command starts."""
 
 import shutil
 import tempfile

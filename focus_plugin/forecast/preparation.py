@@ -1,4 +1,4 @@
-"""What the preparation of text for masked-LM training takes."""
+"""The forecast of the preparation of text for masked-LM training."""
 
 import tempfile
 import time

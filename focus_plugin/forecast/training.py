@@ -1,4 +1,4 @@
-"""What a training by fairseq takes."""
+"""The forecast of a training by fairseq."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _LOG_LINE, _LOG_BEGIN = 420, 20_000  # bytes of the log
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingWork:
-    """How much a training has to do.
+    """The amount of work of a training.
 
     rows: of the embedding. batch: what one device reads at once, on average; largest: at most. accumulate: batches of
     an update. updates: in all; done: those of an interrupted run. validations: how many; validated: tokens of each.

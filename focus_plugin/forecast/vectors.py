@@ -1,4 +1,4 @@
-"""What the training of auxiliary embeddings takes."""
+"""The forecast of the training of auxiliary embeddings."""
 
 import tempfile
 from dataclasses import replace

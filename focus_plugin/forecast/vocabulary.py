@@ -1,4 +1,4 @@
-"""What a vocabulary takes: to train one, to train several for a comparison, or to take a published tokenizer."""
+"""The forecast of a vocabulary: training one, training several for a comparison, or using a published tokenizer."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache

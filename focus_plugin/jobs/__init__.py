@@ -1,0 +1,1 @@
+"""One file for each command: from the user's files to a finished directory."""

@@ -55,8 +55,8 @@ BERT = Masking(predicted=PREDICTED, kept=0.1, random=0.1, whole_words=False, see
 class MaskedSamples(BaseWrapperDataset):
     """Samples as an encoder reads them, or their targets: ``<pad>`` where nothing is predicted.
 
-    Every epoch draws anew. Special tokens, ``</s>`` between lines among them, are not predicted: where a line ends is
-    easily told, so that little would be learned from them.
+    Every epoch has other masks. Special tokens, including the ``</s>`` between lines, are not predicted, because they
+    are so easy that the encoder would learn little from them.
     """
 
     def __init__(self, samples: FairseqDataset, dictionary: Dictionary, masking: Masking, targets: bool) -> None:
@@ -92,7 +92,7 @@ class MaskedSamples(BaseWrapperDataset):
         return torch.from_numpy(read)
 
     def _predicted(self, original: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Which tokens are predicted: the exact share, rounded up or down by chance; shape (tokens,), bool."""
+        """Which tokens are predicted: the exact share, rounded up or down at random; shape (tokens,), bool."""
         ordinary = ~self._special[original]
         unit = np.cumsum(self._starts[original]) if self._masking.whole_words else np.arange(len(original))
         units = np.unique(unit[ordinary])

@@ -1,0 +1,1 @@
+"""What methods share: their declaration, mixing matrices, matching and similarity."""

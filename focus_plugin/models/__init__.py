@@ -1,0 +1,1 @@
+"""The architectures that are registered with fairseq."""

@@ -1,0 +1,1 @@
+"""The optimizer ``focus_adam``, and which parameters have which learning rate."""

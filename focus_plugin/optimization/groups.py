@@ -1,8 +1,8 @@
-"""Which parameters of an encoder are trained alike.
+"""Which parameters of an encoder have the same learning rate and weight decay.
 
-The rows of a new vocabulary have to move much further than the body, which was trained for long: they get a learning
-rate of their own. Weight decay pulls weights towards zero. As in BERT's code, it is not applied to biases and layer
-norms; nor is it here to embeddings, most rows of which are rarely in a batch.
+The rows of a new vocabulary must change much more than the other weights, which are well trained, so they have a
+learning rate of their own. As in BERT's code, weight decay is not applied to biases and layer norms. It is not applied
+to embeddings either, because most of their rows are rarely in a batch.
 """
 
 from collections.abc import Iterable

@@ -1,9 +1,9 @@
 """How a training changes the weights: optimizer, learning rates, dropout, schedule.
 
-The recipe ``adapt`` is for an encoder whose vocabulary is new: its embeddings and its output bias have to move much
-further than its body, so they have a learning rate of their own, and nothing is dropped, since a text that is read
-once or a few times is not learned by heart. The shares of the parts were not measured yet. The recipe ``plain`` is what
-is usual for RoBERTa: one learning rate for all weights, and a dropout of 0.1.
+The recipe ``adapt`` is for an encoder with a new vocabulary. Its embeddings and its output bias must change much more
+than its other weights, so they have a learning rate of their own. There is no dropout, because a text that is read only
+a few times is not memorized. How much each part contributes was not measured. The recipe ``plain`` is the usual one for
+RoBERTa: one learning rate for all weights, and a dropout of 0.1.
 """
 
 import math

@@ -1,0 +1,1 @@
+"""Applying the result of a method to an encoder."""

@@ -1,0 +1,1 @@
+"""Vocabularies and tokenizers: reading, training, extending and comparing them, and encoding text."""
