@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from itertools import islice, repeat
 from pathlib import Path
 from random import Random
 
@@ -12,6 +13,7 @@ import swahili
 import zulu
 from author import Author
 from concepts import LANGUAGES, Lexicon, load
+from labelled import pairs, questions, tagged
 from meaning import Document
 
 REALIZERS = {
@@ -65,6 +67,18 @@ def write_parallel(folder: Path, lexicon: Lexicon, seed: int, lines: int) -> Non
     write(folder / "parallel.tsv", ["\t".join(LANGUAGES), *rows])
 
 
+def write_labelled(folder: Path, lexicon: Lexicon, seed: int, lines: int) -> None:
+    """Write tables of Swahili for tagging, pairs and questions, and a quarter as many examples for validation."""
+    author = Author(lexicon, Random(f"{seed} tags"))
+    tags = (tagged(text(author.document(), "swa"), lexicon) for _ in repeat(None))
+    both = ("\t".join(row) for row in pairs(lexicon, seed))
+    asked = questions(lexicon, seed)
+    for part, number in (("train", lines), ("valid", max(lines // 4, 1))):
+        write(folder / f"tags.swa.{part}.conll", list(islice(tags, number)))
+        write(folder / f"pairs.swa.{part}.tsv", ["label\tfirst\tsecond", *islice(both, number)])
+        write(folder / f"questions.swa.{part}.jsonl", list(islice(asked, number)))
+
+
 def count_of(argument: str) -> tuple[str, int]:
     """A language and its number of lines, from LANG=N."""
     language, _, number = argument.partition("=")
@@ -82,6 +96,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--lines", type=count_of, nargs="+", default=default, metavar="LANG=N", help="training lines")
     parser.add_argument("--topic-language", choices=LANGUAGES, default="swa", help="language of the labels")
     parser.add_argument("--topic-lines", type=int, default=2000, help="labelled training documents (0: none)")
+    parser.add_argument("--labelled-lines", type=int, default=0, help="examples of tags, pairs and questions each")
     parser.add_argument("--parallel-lines", type=int, default=0, help="documents to write in all languages")
     return parser.parse_args()
 
@@ -95,6 +110,8 @@ def main() -> None:
         write_language(arguments.output, stream, language, lines)
         if language == arguments.topic_language and arguments.topic_lines:
             write_topics(arguments.output, stream, language, arguments.topic_lines)
+    if arguments.labelled_lines:
+        write_labelled(arguments.output, lexicon, arguments.seed, arguments.labelled_lines)
     if arguments.parallel_lines:
         write_parallel(arguments.output, lexicon, arguments.seed, arguments.parallel_lines)
 

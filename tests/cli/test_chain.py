@@ -402,13 +402,3 @@ def test_data_of_another_vocabulary_is_refused(chain, release, tmp_path):
     refuse("focus", "evaluate", chain / "data", "--model", release, says="another vocabulary")
     refuse("focus", "train", chain / "vocab", "--init", release, "--output", tmp_path / "out", says="is a vocabulary")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_generating_the_sample_is_deterministic(tmp_path):
-    for name in ("a", "b"):
-        run("python", SAMPLE / "generate.py", "--output", tmp_path / name, "--seed", 5, "--lines", "swa=200", "deu=200")
-    files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert len(files) == 6
-    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
-    train = (tmp_path / "a" / "swa.train.txt").read_text().splitlines()
-    assert not set(train) & set((tmp_path / "a" / "swa.valid.txt").read_text().splitlines())
