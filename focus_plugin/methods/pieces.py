@@ -1,6 +1,16 @@
-"""New tokens as the mean of the source's pieces of their text (Gee et al., EMNLP 2022)."""
+"""New tokens as means of source tokens that their text consists of.
 
-from collections.abc import Iterator, Sequence
+``mean`` cuts the text of a token by the source's tokenizer and takes the mean of the pieces (Fast Vocabulary Transfer,
+Gee et al., EMNLP 2022). ``first`` and ``last`` take one of these pieces alone.
+
+``vipi`` does not use the tokenizer (Vocabulary Initialization with Partial Inheritance, Mosin et al., Artificial
+Intelligence 2023). Of all ways to divide the text into source tokens it takes those with the fewest tokens, the mean of
+each, and the mean over them. So a source token weighs as much as the share of these ways that contain it. The authors'
+software misses the ways that end with a token of one character.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +26,10 @@ if TYPE_CHECKING:
     from focus_plugin.mixing.mixing import Mixing
 
 BATCH = 4096  # tokens cut, or rows computed, at once
+VIPI = "vipi"
 PARTS = {"mean": slice(None), "first": slice(1), "last": slice(-1, None)}
+
+Shares = Mapping[int, float]  # of source tokens in a new token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +37,10 @@ class PiecesOptions(MatchingOptions):
     """The options of the mean of pieces."""
 
     pieces: str = option(
-        "mean", choices=tuple(PARTS), help="Make a row from the mean of its pieces, or from the first or last piece."
+        "mean",
+        choices=(*PARTS, VIPI),
+        help="Make a row from the mean of its pieces, from the first or last piece, or from the mean over all "
+        "divisions of its text into the fewest source tokens (vipi).",
     )
     norm: str = option(
         "none",
@@ -36,9 +52,8 @@ class PiecesOptions(MatchingOptions):
 def pieces(given: Given) -> "Mixing":
     """The mixing matrix of the mean of pieces.
 
-    Overlapping tokens keep their rows. A new token's text is cut by the source's tokenizer, and its row is the mean of
-    those pieces' rows. Tokens without text, such as bytes that are no whole character, and tokens of which the source
-    has no piece are filled.
+    Overlapping tokens keep their rows. Tokens without text, such as bytes that are no whole character, and tokens of
+    which the source has no piece are filled.
     """
     import numpy as np
     from scipy.sparse import csr_matrix
@@ -46,18 +61,81 @@ def pieces(given: Given) -> "Mixing":
     from focus_plugin.mixing.mixing import mixing_of
 
     copied = overlapping(given)
-    cuts: list[Sequence[int]] = [()] * len(given.target)
-    for i, found in _cuts(given, np.flatnonzero((copied < 0) & ~given.target.special)):
-        cuts[i] = found[PARTS[given.options.pieces]]
-    lengths = np.array([len(found) for found in cuts])
-    ids = np.array([i for found in cuts for i in found], dtype=np.int32)
-    shares = np.repeat(1 / np.maximum(lengths, 1), lengths).astype(np.float32)
-    weights = csr_matrix((shares, ids, np.append(0, np.cumsum(lengths))), (len(cuts), len(given.source)))
-    weights.sum_duplicates()
+    shares: list[Shares] = [{}] * len(given.target)
+    new = np.flatnonzero((copied < 0) & ~given.target.special)
+    for i, found in _divided(given, new) if given.options.pieces == VIPI else _cut_shares(given, new):
+        shares[i] = found
+    ids = np.array([j for found in shares for j in found], dtype=np.int32)
+    values = np.array([share for found in shares for share in found.values()], dtype=np.float32)
+    offsets = np.append(0, np.cumsum([len(found) for found in shares]))
+    weights = csr_matrix((values, ids, offsets), (len(shares), len(given.source)))
+    weights.sort_indices()
     if given.options.norm == "source":
         assert given.embedding is not None
         weights = _scaled(weights, given.embedding)
     return mixing_of(copied, weights, convex=given.options.norm == "none")
+
+
+def _divided(given: Given, new: "np.ndarray") -> Iterator[tuple[int, Shares]]:
+    """Each of the target ids ``new`` with the shares of source tokens in it, as in VIPI."""
+    from focus_plugin.vocabulary.forms import WORD_START, is_bytes
+
+    source = given.source
+    tokens = zip(source.forms, source.special, strict=True)
+    by_form = {form: i for i, (form, special) in enumerate(tokens) if form and not special and not is_bytes(form)}
+    longest = max(map(len, by_form), default=0)
+    for i in new:
+        form = given.target.forms[i]
+        if form.strip(WORD_START) and not is_bytes(form):
+            yield i, shortest_divisions(form, by_form, longest)
+        given.progress(1)
+
+
+def shortest_divisions(text: str, tokens: Mapping[str, int], longest: int) -> Shares:
+    """The mean share of each token over all divisions of ``text`` into as few ``tokens`` as possible; empty if none.
+
+    ``longest``: the length of the longest token. The divisions are counted, not listed: those with a token between two
+    places are the divisions before it times those behind it.
+    """
+    spans = [
+        (start, end, token)
+        for start in range(len(text))
+        for end in range(start + 1, min(start + longest, len(text)) + 1)
+        if (token := tokens.get(text[start:end])) is not None
+    ]
+    before = _fewest([(start, end) for start, end, _ in sorted(spans, key=lambda span: span[1])], 0)
+    behind = _fewest([(end, start) for start, end, _ in reversed(spans)], len(text))
+    if len(text) not in before:
+        return {}
+    fewest, divisions = before[len(text)]
+    shares: dict[int, float] = defaultdict(float)
+    for start, end, token in spans:
+        if start in before and end in behind and before[start][0] + 1 + behind[end][0] == fewest:
+            shares[token] += before[start][1] * behind[end][1] / (divisions * fewest)
+    return shares
+
+
+def _fewest(steps: list[tuple[int, int]], origin: int) -> dict[int, tuple[int, int]]:
+    """The fewest steps from ``origin`` to each place that can be reached, and in how many ways.
+
+    ``steps``: pairs of places, ordered so that all steps to a place come before those from it.
+    """
+    found = {origin: (0, 1)}
+    for begin, end in steps:
+        if begin in found:
+            (count, ways), (best, others) = found[begin], found.get(end, (len(steps) + 1, 0))
+            if count + 1 < best:
+                found[end] = (count + 1, ways)
+            elif count + 1 == best:
+                found[end] = (best, others + ways)
+    return found
+
+
+def _cut_shares(given: Given, new: "np.ndarray") -> Iterator[tuple[int, Shares]]:
+    """Each of the target ids ``new`` with the shares of its pieces, or of its first or last piece."""
+    for i, cut in _cuts(given, new):
+        found = cut[PARTS[given.options.pieces]]
+        yield i, {j: count / len(found) for j, count in Counter(found).items()}
 
 
 def _cuts(given: Given, new: "np.ndarray") -> Iterator[tuple[int, list[int]]]:
@@ -106,7 +184,7 @@ def _scaled(weights: "csr_matrix", embedding: "Tensor") -> "csr_matrix":
 
 METHOD = Method(
     name="pieces",
-    summary="New tokens are the mean of the source's pieces of their text.",
+    summary="New tokens are the mean of the source tokens that their text consists of.",
     paper="Gee et al., Fast Vocabulary Transfer, EMNLP 2022, https://aclanthology.org/2022.emnlp-industry.41",
     make=pieces,
     options=PiecesOptions,

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 from commands import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mixing_inputs import dense
 from tokenizer_kinds import byte_level, unigram, wordpiece
 from tokenizers import Tokenizer
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.methods.pieces import METHOD, PiecesOptions
+from focus_plugin.methods.pieces import METHOD, PiecesOptions, shortest_divisions
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.transfer.apply import apply
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_tokenizer_json
@@ -36,14 +38,14 @@ def made(path: Path, tokens: list[str], **options: str) -> tuple[np.ndarray, Voc
     """The weights that the method gives, (target, source), the two vocabularies, and the source's embedding."""
     source, target = read_tokenizer_json(path), Vocabulary.of([*SPECIALS[:4], *tokens, MASK])
     embedding = torch.randn(len(source), 8, generator=torch.Generator().manual_seed(1))
-    given = Given(
+    what = Given(
         source=source,
         target=target,
         options=PiecesOptions(**options),
         source_tokenizer=hugging_face_tokenizer(path),
         embedding=embedding,
     )
-    mixing = METHOD.make(given)
+    mixing = METHOD.make(what)
     return dense(mixing, len(source)), source, target, embedding
 
 
@@ -101,6 +103,46 @@ def test_one_piece_alone_is_a_copy_of_its_row(source, part):
         assert row.sum() == 1
 
 
+def divisions(text: str, tokens: set[str]) -> list[list[str]]:
+    """All divisions of a text into tokens, one after the other, as the paper defines them."""
+    if not text:
+        return [[]]
+    heads = (text[:i] for i in range(1, len(text) + 1))
+    return [[head, *rest] for head in heads if head in tokens for rest in divisions(text[len(head) :], tokens)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("ab▁", max_size=9), st.sets(st.text("ab▁", min_size=1, max_size=4)))
+def test_the_shortest_divisions_are_those_of_a_list_of_all(text, tokens):
+    ids = {token: i for i, token in enumerate(sorted(tokens))}
+    listed = divisions(text, tokens) if text else []
+    fewest = [division for division in listed if len(division) == min(map(len, listed))]
+    want = np.zeros(len(ids))
+    for division in fewest:
+        np.add.at(want, [ids[token] for token in division], 1 / len(division) / len(fewest))
+    found = np.zeros(len(ids))
+    for i, share in shortest_divisions(text, ids, 4).items():
+        found[i] = share
+    np.testing.assert_allclose(found, want, atol=1e-9)
+
+
+def test_vipi_is_the_mean_over_the_shortest_divisions_of_a_token(source):
+    path, _ = source
+    tokens = [*WORDS, *(word[1:] for word in WORDS), "▁", "▁<0xC3>", "▁東", "<0xC3>"]
+    weights, vocabulary, target, _ = made(path, tokens, pieces="vipi")
+    forms = {form for form, special in zip(vocabulary.forms, vocabulary.special, strict=True) if not special}
+    by_form = {form: i for i, form in enumerate(vocabulary.forms)}
+    for token in tokens[: 2 * len(WORDS)]:
+        listed = divisions(token, forms)
+        fewest = [division for division in listed if len(division) == min(map(len, listed))]
+        want = np.zeros(len(vocabulary))
+        for division in fewest:
+            np.add.at(want, [by_form[form] for form in division], 1 / len(division) / len(fewest))
+        np.testing.assert_allclose(weights[target.ids[token]], want, atol=1e-6)
+        assert np.count_nonzero(want) > 1
+    assert not weights[[target.ids[token] for token in tokens[2 * len(WORDS) :]]].any()
+
+
 def test_rows_are_scaled_to_the_norm_of_the_source_and_the_bias_is_not(source):
     path, _ = source
     plain, vocabulary, target, embedding = made(path, WORDS)
@@ -111,7 +153,7 @@ def test_rows_are_scaled_to_the_norm_of_the_source_and_the_bias_is_not(source):
     for row in rows:
         np.testing.assert_allclose(scaled[row] / scaled[row].sum(), plain[row], atol=1e-6)
     bias = torch.randn(len(vocabulary), generator=torch.Generator().manual_seed(2))
-    given = Given(
+    what = Given(
         source=vocabulary,
         target=target,
         options=PiecesOptions(norm="source"),
@@ -119,7 +161,7 @@ def test_rows_are_scaled_to_the_norm_of_the_source_and_the_bias_is_not(source):
         embedding=embedding,
     )
     tensors = {EMBEDDING: embedding, "encoder.lm_head.weight": embedding, OUTPUT_BIAS: bias}
-    done = apply(tensors, METHOD.make(given), seed=1)
+    done = apply(tensors, METHOD.make(what), seed=1)
     np.testing.assert_allclose(done.tensors[OUTPUT_BIAS].numpy()[rows], plain[rows] @ bias.numpy(), atol=1e-6)
 
 
