@@ -40,7 +40,7 @@ def test_an_uncertain_difference_is_called_so():
     assert found[1].worse == pytest.approx(3 / 4, abs=0.01)  # only two draws of the second block reverse the order
     said = recommendation(found)
     assert "That is not certain" in said
-    assert "one random seed only" in said
+    assert "only one random seed" in said
 
 
 def test_unequal_amounts_of_text_are_told():

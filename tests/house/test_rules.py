@@ -83,7 +83,7 @@ RULES = {  # a room, and what none of its modules may import anywhere
     "focus_plugin.vocabulary": ("torch", "fairseq", "focus_plugin.checkpoint", "focus_plugin.models"),
     "focus_plugin.checkpoint": ("focus_plugin.methods", "focus_plugin.mixing"),
     "focus_plugin.auxiliary": ("focus_plugin.checkpoint",),
-    "focus_plugin.methods": ("fairseq", "pathlib", "focus_plugin.files", "focus_plugin.jobs"),
+    "focus_plugin.methods": ("fairseq", "focus_plugin.files", "focus_plugin.jobs"),
     "focus_plugin.mixing": ("fairseq", "focus_plugin.jobs", "focus_plugin.transfer"),
     "focus_plugin.parallel": ("torch", "fairseq", "focus_plugin.checkpoint", "focus_plugin.mixing"),
     "focus_plugin.report": ("fairseq", "focus_plugin.checkpoint"),
@@ -104,6 +104,20 @@ def test_a_room_imports_only_what_it_may(room):
         if name == room or name.startswith(f"{room}.")
         for module in sorted(_imported(tree, only_at_import=False))
         if any(module == banned or module.startswith(f"{banned}.") for banned in RULES[room])
+    ]
+    assert not broken, "\n".join(broken)
+
+
+OPENING = ("open", "read_text", "read_bytes", "write_text", "write_bytes")
+
+
+def test_methods_open_no_files():
+    broken = [
+        f"{name}, line {node.lineno}: {ast.unparse(node)}"
+        for name, tree in TREES.items()
+        if name.startswith("focus_plugin.methods.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in OPENING
     ]
     assert not broken, "\n".join(broken)
 
