@@ -48,5 +48,7 @@ def _lines(matrix: MixingMatrix, row: int) -> Iterator[str]:
     else:
         similarity = matrix.similarity[row]
         compared = "" if similarity != similarity else f"; the most similar has a cosine of {similarity:.3f}"
-        yield f"{token}: a mixture of {len(parts)}{compared}."
+        negative = sum(weight < 0 for _, weight in parts)
+        signs = f", {negative} of them with negative weights" if negative else ""
+        yield f"{token}: a mixture of {len(parts)}{signs}{compared}."
         yield from (f"{weight:8.4f}  {name}" for name, weight in parts)

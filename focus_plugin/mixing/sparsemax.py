@@ -1,5 +1,7 @@
 """Sparsemax of many long rows (Martins & Astudillo, ICML 2016), exact for supports of any size."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -23,16 +25,25 @@ def sparsemax(scores: Tensor) -> Tensor:
     scores = scores - scores.amax(1, keepdim=True)  # close to zero, where float32 is most precise
     peaks = torch.nn.functional.max_pool1d(scores[:, None], GROUP, ceil_mode=True)[:, 0]
     bound = threshold(peaks, scores.new_full((len(scores),), -1.0)) - MARGIN
-    candidate = scores > bound[:, None]
+    return of_candidates(scores, scores > bound[:, None], lambda rows: _weights(rows, bound), -2.0)
+
+
+def of_candidates(scores: Tensor, candidate: Tensor, weigh: Callable[[Tensor], Tensor], low: float) -> Tensor:
+    """The weights of rows of which only some elements can have one.
+
+    ``scores``: shape (n, m). ``candidate``: (n, m), bool, at least one in each row. ``weigh``: a function from rows of
+    scores, (n, any number), to their weights. ``low``: a score too low to have a weight. Returns (n, m), sparse CSR, or
+    strided if there are many candidates.
+    """
     if torch.count_nonzero(candidate) > DENSE * scores.numel():
-        return _weights(scores, bound)
+        return weigh(scores)
     rows, columns = _positions(candidate)
     counts = torch.bincount(rows, minlength=len(scores))
     offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
     places = torch.arange(len(rows), device=rows.device) - offsets[rows]
-    compact = scores.new_full((len(scores), int(counts.max())), -2.0)
+    compact = scores.new_full((len(scores), int(counts.max())), low)
     compact[rows, places] = scores[rows, columns]
-    weights = _weights(compact, bound)
+    weights = weigh(compact)
     support = weights[rows, places] > 0
     counts = torch.bincount(rows[support], minlength=len(scores))
     offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))

@@ -53,7 +53,7 @@ def write_report(path: str | Path, report: Report) -> None:
     page = Template(part("page.html")).substitute(
         head=head(report.title, part("page.css"), program),
         title=escape(report.title),
-        summary=escape(" ".join(summary(drawn, report.fill))),
+        summary=escape(" ".join(summary(drawn, report.fill, report.convex))),
         warnings="\n".join(f"<p>{escape(warning)}</p>" for warning in warnings(drawn)),
         program=program,
         data=_embedded(data),

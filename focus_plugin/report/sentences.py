@@ -7,8 +7,11 @@ LARGE_SHARE = 0.5  # of the anchors
 MANY_FILLED = 0.25  # of the vocabulary
 
 
-def summary(figures: Figures, fill: str) -> list[str]:
-    """How the rows of the vocabulary were made, and what that means for the text. ``fill``: see ``Report``."""
+def summary(figures: Figures, fill: str, convex: bool = True) -> list[str]:
+    """How the rows of the vocabulary were made, and what that means for the text.
+
+    ``fill``, ``convex``: see ``Report``.
+    """
     rows, text, words = figures.vocabulary, figures.text, figures.tokens_per_word
     mean = f" of {figures.mean_support:,.0f} tokens on average" if rows.mixed else ""
     learned = f" {_part(rows.learned, rows.total)} were learned by the method," if rows.learned else ""
@@ -17,6 +20,8 @@ def summary(figures: Figures, fill: str) -> list[str]:
         f"source's vocabulary and keep their embeddings, {_part(rows.mixed, rows.total)} are mixtures{mean},{learned} "
         f"and {_part(rows.filled, rows.total)} were filled ({fill})."
     ]
+    if rows.mixed and not convex:
+        said.append("The weights of a mixture can be negative and need not sum to 1.")
     if text and text.total:
         said.append(f"Of the tokens of {text.label}, {_shares(text)}.")
     if words:
@@ -38,8 +43,9 @@ def _flat(figures: Figures) -> list[str]:
     if not figures.similarities or mean < min(MANY_ANCHORS, LARGE_SHARE * anchors):
         return []
     return [
-        f"The auxiliary embeddings of different tokens are almost equal: a mixture has {mean:,.0f} of {anchors:,} "
-        "possible anchors on average, so most mixtures are close to the mean of all. Train the vectors on more text."
+        f"Mixtures are dense: a mixture has {mean:,.0f} of {anchors:,} possible anchors on average, so it can be close "
+        "to the mean of all. If the method does not choose this, the auxiliary embeddings of different tokens are "
+        "almost equal; train them on more text."
     ]
 
 

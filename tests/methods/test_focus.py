@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from entmax import sparsemax
+from entmax import entmax_bisect, sparsemax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixing_inputs import dense, focus, random, tensors, vectors, vocabularies
@@ -61,6 +61,21 @@ def test_rows_are_convex_and_only_over_the_overlap(common, only_target, seed):
     np.testing.assert_allclose(matrix[new].sum(axis=1), 1, atol=1e-5)
     used = {source.tokens[j] for j in np.flatnonzero(matrix.any(axis=0))}
     assert used <= {f"c{i}" for i in range(common)}
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.1, 1.5, 1.75, 2.0])
+def test_weights_are_the_entmax_of_the_cosines(alpha):
+    source, target = vocabularies(500, 5, 20)
+    auxiliary = vectors(target, 10, 1)
+    matrix = dense(focus(source, target, auxiliary, alpha=alpha), len(source))
+    unit = torch.nn.functional.normalize(torch.from_numpy(auxiliary.vectors).double(), dim=1)
+    anchors = [i for i, token in enumerate(target.tokens) if token.startswith("c")]
+    new = [target.ids[f"t{i}"] for i in range(20)]
+    want = (
+        entmax_bisect(unit[new] @ unit[anchors].T, alpha, 1) if alpha > 1 else (unit[new] @ unit[anchors].T).softmax(1)
+    )
+    columns = [source.ids[target.tokens[i]] for i in anchors]
+    np.testing.assert_allclose(matrix[np.ix_(new, columns)], want.numpy(), atol=1e-5)
 
 
 def test_blocks_and_large_supports_change_nothing(monkeypatch):
@@ -155,7 +170,7 @@ def test_an_overlap_without_vectors_is_told():
     source, target = vocabularies(3, 2, 2)
     auxiliary = np.zeros((len(target), 4), dtype=np.float32)
     auxiliary[target.ids["t1"]] = 1
-    with pytest.raises(FocusError, match=r"has an auxiliary embedding, so FOCUS has nothing to mix\. Check"):
+    with pytest.raises(FocusError, match=r"has an auxiliary embedding, so there is nothing to mix\. Check"):
         focus(source, target, TokenVectors.of(auxiliary))
     apart, _ = vocabularies(0, 5, 0)
     with pytest.raises(FocusError, match=r"only special tokens in common.* Check .*--match-fuzzy"):

@@ -1,0 +1,34 @@
+"""Alpha-entmax of many long rows (Peters, Niculae & Martins, ACL 2019): from softmax to sparsemax."""
+
+import torch
+from torch import Tensor
+
+from focus_plugin.mixing.sparsemax import GROUP, MARGIN, of_candidates, sparsemax
+
+
+def entmax_weights(scores: Tensor, alpha: float) -> Tensor:
+    """Alpha-entmax of every row: softmax if ``alpha`` is 1, sparsemax if it is 2, and otherwise by the package entmax.
+
+    ``scores``: shape (n, m), floating and finite, n and m at least 1. ``alpha``: from 1 to 2; the smaller, the more
+    elements of a row have weights. Returns the same shape, sparse CSR or strided; rows sum to 1.
+
+    The weight of a score s is max((alpha - 1) s - t, 0) ** (1 / (alpha - 1)), where t is such that a row sums to 1. As
+    in ``sparsemax``, the t of some elements is a lower bound of that of the whole row. The bound from the largest
+    element of every GROUP leaves fewer candidates, and only these are given to the package, which sorts or bisects.
+    """
+    if alpha == 2:
+        return sparsemax(scores)
+    if alpha == 1:
+        return torch.softmax(scores, 1)
+    scores = scores - scores.amax(1, keepdim=True)
+    peaks = torch.nn.functional.max_pool1d(scores[:, None], GROUP, ceil_mode=True)[:, 0]
+    bound = -(_by_package(peaks, alpha).amax(1) ** (alpha - 1)) - MARGIN  # the largest score is 0
+    candidate = (alpha - 1) * scores > bound[:, None]
+    return of_candidates(scores, candidate, lambda rows: _by_package(rows, alpha), -2 / (alpha - 1))
+
+
+def _by_package(scores: Tensor, alpha: float) -> Tensor:
+    import entmax
+
+    weights: Tensor = entmax.entmax15(scores, 1) if alpha == 1.5 else entmax.entmax_bisect(scores, alpha, 1)
+    return weights
