@@ -73,12 +73,14 @@ class ServingHead(ABC):
     head has several inputs.
 
     name: the name of the head and of its file. inputs: the name of each text of a sample. for_encoder: whether the head
-    is for encoders without a task's head; exactly one installed head must be.
+    is for encoders without a task's head; exactly one installed head must be. modules: further modules of this program
+    that the methods import. Triton gets copies of them, so they may import only other such modules at their top.
     """
 
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = ("text",)
     for_encoder: ClassVar[bool] = False
+    modules: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod

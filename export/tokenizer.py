@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .directory import ExportDirectory
 
 _SPACE = "\u2581"
+_WORDS = 1 << 16  # the number of different words whose ids are kept in memory
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class TextTokenizer(ABC):
     """Converts texts to token ids and to rows for the model.
 
     bos, eos: the ids of ``<s>`` and ``</s>``. max_positions: the largest number of tokens in a row, these two included.
+    word: a function that returns the token ids of a word that is encoded by itself; ``<unk>`` if it has no piece.
     """
 
     def __init__(self, bos: int, eos: int, max_positions: int) -> None:
         self.bos = bos
         self.eos = eos
         self.max_positions = max_positions
+        self.word = lru_cache(_WORDS)(self._word)
 
     @abstractmethod
     def ids(self, text: str) -> np.ndarray:
@@ -49,6 +53,10 @@ class TextTokenizer(ABC):
     @abstractmethod
     def pieces(self, text: str) -> Pieces:
         """As :meth:`ids`, with the offsets of each piece in the text."""
+
+    @abstractmethod
+    def _word(self, word: str) -> tuple[int, ...]:
+        """The ids that ``word`` returns and keeps in memory."""
 
     def row(self, ids: np.ndarray, truncate: bool) -> np.ndarray:
         """``<s>``, the ids and ``</s>``: int32 (length,).
@@ -105,6 +113,10 @@ class SentencePieceTokenizer(TextTokenizer):
         # SentencePiece gives a character only to the last of the pieces that are parts of it
         parts = (starts == ends) & (ids != self._space)
         return Pieces(self._piece_ids[ids], starts, np.maximum.accumulate(ends + parts))
+
+    def _word(self, word: str) -> tuple[int, ...]:
+        ids = self.ids(word)
+        return tuple(ids.tolist()) or (int(self._piece_ids[self._processor.unk_id()]),)
 
     def _encode(self, text: str, return_type: Any) -> Any:
         require_text(text)

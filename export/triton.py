@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .directory import INPUTS, PIECE_IDS, SENTENCEPIECE, ExportDirectory
-from .head import LENGTH, Output, RowHead
+from .head import LENGTH, Output, RowHead, ServingHead
 from .providers import CUDA_SETTINGS
 from .runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
 
@@ -24,7 +24,7 @@ MAX_BATCH_SIZE = 256
 QUEUE_DELAY_MICROSECONDS = 1000
 _CONFIG = "config.pbtxt"
 _VERSION = "1"
-# The modules that model.py and a head's file import.
+# The modules that model.py and any head's file import.
 _MODULES = (
     *("focus_export.batching", "focus_export.head", "focus_export.sequence_head", "focus_export.served_heads"),
     "focus_export.tokenizer",
@@ -48,14 +48,14 @@ def write_repository(directory: Path, export: ExportDirectory, name: str) -> Non
     for names, model in (((SENTENCEPIECE, PIECE_IDS), text), (export.sha256, encoder)):
         for file in names:
             shutil.copyfile(exported / file, model / _VERSION / file)
-    _write_programs(text / _VERSION, inspect.getfile(type(head)))
+    _write_programs(text / _VERSION, head)
 
 
-def _write_programs(directory: Path, head: str) -> None:
+def _write_programs(directory: Path, head: ServingHead) -> None:
     """Write ``model.py``, the file of the head, and the modules that they import, in packages of the same names."""
     shutil.copyfile(Path(__file__).with_name("triton_model.py"), directory / "model.py")
-    shutil.copyfile(head, directory / "served_head.py")
-    for module in _MODULES:
+    shutil.copyfile(inspect.getfile(type(head)), directory / "served_head.py")
+    for module in (*_MODULES, *head.modules):
         package, _, file = module.partition(".")
         spec = find_spec(module)
         assert spec is not None

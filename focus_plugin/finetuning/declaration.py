@@ -154,13 +154,25 @@ class Finetuning:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherForm:
+    """Another form of the examples of a table, in which a model is also evaluated, such as raw text instead of words.
+
+    example: an example in this form. metrics: as ``TaskHead.metrics``.
+    """
+
+    example: Callable[[Example], Example]
+    metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskHead:
     """A task.
 
     name: for ``focus finetune``, and of its head in ``export/heads``. summary: one sentence. columns: a frozen
     dataclass of options that say how its files are read. examples: reads a file. fault: what is wrong with the
     expected result of an example for a model with this head, or None. metrics: compares expected results with results;
-    values by name, at most 1, of which the first is decisive and higher ones are better. module: makes the head's
+    values by name, at most 1, of which the first is decisive and higher ones are better. forms: other forms of the
+    examples, by a name that their metrics begin with. module: makes the head's
     PyTorch module with new weights, for a hidden state of the given size; None if the head is part of fairseq's model
     or has no weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the head of a model
     that this program did not fine-tune, or None if the model has no head of this task; it may read the files
@@ -173,6 +185,7 @@ class TaskHead:
     examples: Callable[[Path, Any, Progress], Iterator[Example]]
     fault: "Callable[[ServingHead, Any], str | None]" = lambda head, expected: None
     metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
+    forms: Mapping[str, OtherForm] = field(default_factory=dict)
     module: "Callable[[Any, int], nn.Module] | None" = None
     forward: "Callable[[Forward], Mapping[str, Tensor]]"
     find: "Callable[[Path, Checkpoint], KeptHead | None] | None" = None

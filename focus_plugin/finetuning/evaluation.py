@@ -25,9 +25,18 @@ Predict = Callable[[Iterable[Any], Name], Iterator[Any]]
 def table_metrics(
     task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path, phase: Phase
 ) -> Mapping[str, float]:
-    """The task's metrics on the examples of a table, which is named in errors. predict: the model's results."""
+    """The task's metrics on the examples of a table, which is named in errors. predict: the model's results.
+
+    Those of the examples in another form have its name in front.
+    """
     results = table_results(predict, examples, table, phase)
-    return task.metrics([example.expected for example in examples], results)
+    found = dict(task.metrics([example.expected for example in examples], results))
+    for name, form in task.forms.items():
+        others = [form.example(example) for example in examples]
+        results = table_results(predict, others, table, phase)
+        metrics = form.metrics([example.expected for example in others], results)
+        found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
+    return found
 
 
 def table_results(predict: Predict, examples: Sequence[Example], table: Path, phase: Phase) -> list[Any]:

@@ -32,6 +32,9 @@ class _HuggingFaceTokenizer(TextTokenizer):
         starts, ends = np.array(found.offsets, np.int64).reshape(-1, 2).T
         return Pieces(self._ids[np.array(found.ids, np.int64)], starts, ends)
 
+    def _word(self, word: str) -> tuple[int, ...]:
+        raise FocusError("needs a SentencePiece model, to cut a text into pieces word by word.")
+
 
 def release_tokenizer(directory: Path, encoder: Encoder, max_positions: int) -> TextTokenizer:
     """The tokenizer of a release; ``encoder``: of the same directory. max_positions: most tokens of a row."""

@@ -1,0 +1,261 @@
+"""A tag for each word: entities, parts of speech, or any other tags."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress
+from focus_plugin.finetuning.declaration import (
+    Example,
+    Finetuning,
+    Forward,
+    Loss,
+    OtherForm,
+    Outputs,
+    Preparation,
+    Prepared,
+    TaskHead,
+)
+from focus_plugin.finetuning.tables import listed
+from focus_plugin.tagging.columns import TagColumns
+from focus_plugin.tagging.sentences import TaggedSentence
+
+if TYPE_CHECKING:
+    from focus_export.head import Encoded, ServingHead
+    from focus_export.heads.tagging import Tagging
+    from torch import Tensor, nn
+
+    from focus_plugin.finetuning.options import FinetuningOptions
+    from focus_plugin.finetuning.samples import TrainingSample
+
+DROPOUT = 0.1
+CRITERION = "focus_tagging"
+# The sums by which the criterion computes the F1 of the validation table.
+_RIGHT, _ALL = "_right_entities", "_all_entities"  # fairseq does not show names that begin with _
+
+
+def examples(path: Path, columns: TagColumns, progress: Progress) -> Iterator[Example]:
+    """The sentences of a table. A sample is a tuple of words; what is expected is a TaggedSentence.
+
+    Raises FocusError, with file and line, for faults of the table.
+    """
+    from focus_plugin.tagging.tables import tagged_sentences
+
+    for sentence in tagged_sentences(path, columns, progress):
+        yield Example(sentence.lines[0], sentence.words, sentence)
+
+
+def fault(head: "ServingHead", expected: TaggedSentence) -> str | None:
+    """A sentence if the model does not have a tag."""
+    tags = _tags(head)
+    for word, tag, line in zip(expected.words, expected.tags, expected.lines, strict=True):
+        if tag not in tags:
+            return f"the model has no tag {tag!r}, which {word!r} on line {line} has; it has {listed(tags)}"
+    return None
+
+
+def raw_text(example: Example) -> Example:
+    """An example whose sample is the raw text of the sentence."""
+    from focus_plugin.tagging.splitting import with_raw_text
+
+    sentence = with_raw_text(example.expected)
+    return Example(example.line, sentence.text, sentence)
+
+
+def prepare(given: Preparation) -> Prepared:
+    """Write the training samples: a row for each window of a sentence, and a class for the first piece of each word.
+
+    Raises FocusError, with file and line, if the training table has one tag only, or lacks a tag of another table.
+    """
+    from focus_export.heads.tagging import TaggingHead
+
+    from focus_plugin.finetuning.samples import write_samples
+    from focus_plugin.tagging.splitting import fitted_splitter
+
+    tables = {split: [example.expected for example in given.examples(table)] for split, table in given.tables.items()}
+    splitter = fitted_splitter(tables["train"])
+    head = TaggingHead(_all_tags(tables["train"]), splitter.joined, splitter.whole)
+    if len(head.tags) < 2:
+        raise FocusError(
+            f"{given.tables['train']}: every word has the tag {head.tags[0]!r}; a tagger needs at least two."
+        )
+    samples = {
+        split: write_samples(given, split, head, partial(_samples, head, table))
+        for split, table in given.tables.items()
+    }
+    repaired = sum(sentence.repaired for sentences in tables.values() for sentence in sentences)
+    return Prepared(
+        head=head,
+        samples=samples["train"],
+        counts={"tags": list(head.tags), "windows": samples, "repaired": repaired},
+    )
+
+
+def _all_tags(sentences: Sequence[TaggedSentence]) -> tuple[str, ...]:
+    """The tags of a table, sorted; of entities also those that the table does not have of its types."""
+    from focus_export.entities import entity_tags, is_entity_tagset
+
+    tags = sorted({tag for sentence in sentences for tag in sentence.tags})
+    if not is_entity_tagset(tags):
+        return tuple(tags)
+    return entity_tags(sorted({tag.partition("-")[2] for tag in tags} - {""}))
+
+
+def _samples(head: "ServingHead", table: Path, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
+    """A sample for each window. The first piece of a word has its class in the window that the piece is kept in."""
+    import numpy as np
+
+    from focus_plugin.finetuning.samples import IGNORED, TrainingSample
+
+    if wrong := fault(head, example.expected):
+        raise FocusError(f"{table}, line {example.line}: {wrong}.")
+    words, tags = encoded.context, _tags(head)
+    for window, row in zip(words.windows, encoded.rows, strict=True):
+        expected = np.full(len(row), IGNORED)
+        for piece, tag in zip(words.first_pieces, example.expected.tags, strict=True):
+            if window.kept_start <= piece < window.kept_end:
+                expected[1 + piece - window.start] = tags.index(tag)
+        yield TrainingSample([row], expected)
+
+
+def fairseq_options(head: "ServingHead", options: "FinetuningOptions") -> tuple[str, ...]:
+    """The options to choose the checkpoint by the F1 of entities, or by the accuracy of plain tags."""
+    from focus_export.entities import is_entity_tagset
+
+    best = "f1" if is_entity_tagset(_tags(head)) else "accuracy"
+    return (
+        *("--task", "focus_heads", "--criterion", CRITERION),
+        *("--best-checkpoint-metric", best, "--maximize-best-checkpoint-metric"),
+    )
+
+
+def module(head: Any, width: int) -> "nn.Module":
+    """A linear layer after dropout."""
+    from torch import nn
+
+    return nn.ModuleDict({"dropout": nn.Dropout(DROPOUT), "tags": nn.Linear(width, len(head.tags))})
+
+
+def forward(given: Forward) -> "dict[str, Tensor]":
+    """The scores of the tags of each token (batch, length, tags)."""
+    assert given.module is not None
+    layers: Any = given.module
+    return {"tags": layers["tags"](layers["dropout"](given.hidden))}
+
+
+def loss(given: Outputs) -> Loss:
+    """Cross-entropy of the first pieces of words; outside training also the sums for the F1 of entities."""
+    from torch.nn.functional import cross_entropy
+
+    from focus_plugin.finetuning.samples import IGNORED
+
+    logits, expected = given.outputs[0]["tags"], given.expected.long()
+    real, best = expected != IGNORED, logits.argmax(2)
+    scores = {"accuracy": (best == expected)[real].sum()}
+    if not logits.requires_grad:
+        scores |= _entity_sums(_tags(given.head), expected, best, real)
+    total = cross_entropy(logits.flatten(0, 1), expected.flatten(), ignore_index=IGNORED, reduction="sum")
+    return Loss(total=total, count=int(real.sum()), scores=scores)
+
+
+def _entity_sums(tags: Sequence[str], expected: "Tensor", predicted: "Tensor", real: "Tensor") -> "dict[str, Tensor]":
+    """How many entities are as expected, and how many there are, expected and predicted ones together."""
+    from focus_plugin.tagging.scores import placed_entities
+
+    one, other = (
+        set(
+            placed_entities(
+                [tags[tag] for tag in row[words].tolist()] for row, words in zip(classes, real, strict=True)
+            )
+        )
+        for classes in (expected, predicted)
+    )
+    return {_RIGHT: expected.new_tensor(len(one & other)), _ALL: expected.new_tensor(len(one) + len(other))}
+
+
+def register() -> None:
+    """The criterion of ``focus_heads`` that also logs the F1 of entities."""
+    from fairseq.criterions import register_criterion
+    from fairseq.logging import metrics as fairseq_metrics
+
+    from focus_plugin.tasks.focus_heads import FocusHeadsCriterion, FocusHeadsCriterionConfig
+
+    @register_criterion(CRITERION, dataclass=FocusHeadsCriterionConfig)
+    class TaggingCriterion(FocusHeadsCriterion):
+        """The F1 of all batches is not the mean of their F1, but follows from the means of the two sums."""
+
+        @classmethod
+        def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
+            super().reduce_metrics(logging_outputs)
+            if any(name.endswith(_ALL) for log in logging_outputs for name in log):
+                fairseq_metrics.log_derived("f1", _f1_of_meters)
+
+
+def _f1_of_meters(meters: Any) -> float:
+    right, every = meters[_RIGHT].sum, meters[_ALL].sum
+    return 2 * float(right) / max(1.0, float(every))
+
+
+def metrics(expected: Sequence[TaggedSentence], results: "Sequence[Tagging]") -> Mapping[str, float]:
+    """The scores of the tags of given words: F1 of entities, or accuracy of plain tags."""
+    from focus_export.entities import is_entity_tagset
+
+    from focus_plugin.tagging.scores import accuracy, entity_scores
+
+    wanted, found = (
+        [sentence.tags for sentence in expected],
+        [[token.tag for token in result.tokens] for result in results],
+    )
+    if is_entity_tagset({tag for tags in (*wanted, *found) for tag in tags}):
+        return entity_scores(wanted, found)
+    return {"accuracy": accuracy(wanted, found)}
+
+
+def raw_metrics(expected: Sequence[TaggedSentence], results: "Sequence[Tagging]") -> Mapping[str, float]:
+    """The scores for raw text, by the places of words in it.
+
+    ``words``: the share of words that are found. ``f1``: of entities; or ``accuracy``: the share of words that are
+    found with the expected tag.
+    """
+    from focus_export.entities import entities_of, is_entity_tagset
+
+    from focus_plugin.tagging.scores import f1
+
+    words, found = set(), set()
+    entities, found_entities = set(), set()
+    for number, (sentence, result) in enumerate(zip(expected, results, strict=True)):
+        spans = list(sentence.spans)
+        words |= {(number, tag, *span) for tag, span in zip(sentence.tags, spans, strict=True)}
+        found |= {(number, token.tag, token.start, token.end) for token in result.tokens}
+        entities |= {
+            (number, kind, spans[first][0], spans[end - 1][1]) for kind, first, end in entities_of(sentence.tags)
+        }
+        found_entities |= {(number, entity.type, entity.start, entity.end) for entity in result.entities}
+    places = {(number, *span) for number, _, *span in words} & {(number, *span) for number, _, *span in found}
+    scores = {"words": len(places) / len(words)}
+    if is_entity_tagset({tag for _, tag, *_ in words | found}):
+        return {**scores, "f1": f1(entities, found_entities)}
+    return {**scores, "accuracy": len(words & found) / len(words)}
+
+
+def _tags(head: "ServingHead") -> tuple[str, ...]:
+    from focus_export.heads.tagging import TaggingHead
+
+    assert isinstance(head, TaggingHead)
+    return head.tags
+
+
+HEAD = TaskHead(
+    name="tagging",
+    summary="Tag each word of a text: entities, parts of speech, or others.",
+    columns=TagColumns,
+    examples=examples,
+    fault=fault,
+    metrics=metrics,
+    forms={"raw": OtherForm(example=raw_text, metrics=raw_metrics)},
+    module=module,
+    forward=forward,
+    finetuning=Finetuning(prepare=prepare, fairseq_options=fairseq_options, loss=loss, register=register),
+)
