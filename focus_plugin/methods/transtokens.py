@@ -42,6 +42,11 @@ Table = list[dict[int, int]]  # for each target token, its translations and how 
 class TranstokensOptions(MatchingOptions):
     """The options of trans-tokenization."""
 
+    aligner: str = option(
+        "model1",
+        choices=("model1", "eflomal", "fast_align"),
+        help="How words are aligned: by IBM model 1, as the authors do, or by a program that is installed.",
+    )
     pair_count: int = option(10, minimum=1, help="Leave out pairs of words that are aligned less often.")
     sentence_pairs: int = option(
         200_000, minimum=0, help="Align so many pairs of sentences, drawn at random from the parallel text; 0: all."
@@ -81,7 +86,7 @@ def transtokens(given: Given) -> "Mixing":
 
 def _word_pairs(given: Given) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
     """A word of the source, its translation, each as ids of tokens, and how often they are aligned."""
-    from focus_plugin.parallel.aligners import translation_counts
+    from focus_plugin.parallel.aligners import Aligner, translation_counts
     from focus_plugin.parallel.text import ParallelText, read_pairs
     from focus_plugin.parallel.words import WordCutter
 
@@ -103,7 +108,7 @@ def _word_pairs(given: Given) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]
     pairs = read_pairs(text, options.sentence_pairs, given.seed)
     if left_out := pairs.left_out(text):
         given.tell(left_out)
-    return translation_counts(pairs, source, target, given.tell).at_least(options.pair_count)
+    return translation_counts(pairs, Aligner(options.aligner, source, target), given.tell).at_least(options.pair_count)
 
 
 def _add(table: Table, token: int, translation: int, count: int) -> None:
