@@ -1,0 +1,135 @@
+"""OFA: new tokens as mixtures of the source tokens nearest in multilingual word vectors (Liu et al., NAACL 2024).
+
+The vectors of words of many languages are in one space. The vector of a token, of the source as of the target, is the
+mean of the words that contain it (section 3.2). A target token that overlaps keeps its row. Any other is a mixture of
+the source tokens with the most similar vectors, weighted by the softmax of the cosines (section 3.3).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from focus_plugin.errors import FocusError
+from focus_plugin.mixing.declaration import Given, Method, MethodFile, Need
+from focus_plugin.mixing.matching import MatchingOptions, overlapping
+from focus_plugin.mixing.nearest import NearestOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from focus_plugin.auxiliary.word_vectors import WordVectors
+    from focus_plugin.mixing.mixing import Mixing
+    from focus_plugin.vocabulary.tokenizers import Tokenizer
+    from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+BATCH = 4096  # words that are cut at once
+BOUNDARY = "$"  # for a space in the words of ColexNet+, the vectors of the paper
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfaOptions(MatchingOptions, NearestOptions):
+    """The options of OFA."""
+
+
+def ofa(given: Given) -> "Mixing":
+    """The mixing matrix of OFA.
+
+    Tokens overlap if their canonical forms are equal, or else equal without case. Tokens that are in no word are
+    filled. Raises FocusError if no source token is in a word.
+    """
+    import numpy as np
+
+    from focus_plugin.mixing.mixing import Mixing
+    from focus_plugin.mixing.nearest import Compared, nearest
+
+    copied, words = _overlap(given), given.files["multilingual_vectors"]
+    sides = ((given.source, given.source_tokenizer), (given.target, given.target_tokenizer))
+    source, target = (_vectors(words, vocabulary, tokenizer) for vocabulary, tokenizer in sides)
+    anchors = np.flatnonzero(source.any(axis=1) & ~given.source.special)
+    new = np.flatnonzero(target.any(axis=1) & (copied < 0) & ~given.target.special)
+    if not len(anchors):
+        raise FocusError(
+            "No token of the source is in a word of --multilingual-vectors; has it words of its languages?"
+        )
+    compared = Compared(new, target[new], source[anchors])
+    return Mixing(copied, anchors, nearest(compared, given.options, given.device, given.progress))
+
+
+def _overlap(given: Given) -> "np.ndarray":
+    """The source token whose row each target token keeps, or -1; one that differs in case only if none is equal."""
+    import numpy as np
+
+    from focus_plugin.vocabulary.overlap import overlap
+
+    source, target = given.source, given.target
+    text = sorted((source.forms[i], i) for i in np.flatnonzero(~source.special).tolist())
+    without_case = {form.lower(): i for form, i in text}  # the last of several, as in the authors' software
+    found = overlap(source, target)
+    for i in np.flatnonzero((found < 0) & ~target.special).tolist():
+        found[i] = without_case.get(target.forms[i].lower(), -1)
+    return np.where(found < 0, overlapping(given), found)
+
+
+def _vectors(words: "WordVectors", vocabulary: "Vocabulary", tokenizer: "Tokenizer | None") -> "np.ndarray":
+    """The mean of the words that contain each token, (tokens, dimension), float32; zeros for a token in no word.
+
+    Each word is cut in three spellings, and counts once for each that contains the token.
+    """
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    from focus_plugin.vocabulary.tokenizers import piece_ids
+
+    assert tokenizer is not None
+    table = piece_ids(tokenizer, vocabulary)
+    sums, counts = np.zeros((len(vocabulary), words.dimension)), np.zeros(len(vocabulary))
+    for start in range(0, len(words.words), BATCH):
+        spellings = [_spellings(word) for word in words.words[start : start + BATCH]]
+        cuts = tokenizer.ids([spelling for group in spellings for spelling in group])
+        found = [np.unique(table[np.array(cut, dtype=np.int64)]) for cut in cuts]
+        of_word = np.repeat(np.arange(len(spellings)), [len(group) for group in spellings])
+        columns, ids = np.repeat(of_word, [len(tokens) for tokens in found]), np.concatenate(found)
+        contains = csr_matrix((np.ones(len(ids)), (ids, columns)), (len(vocabulary), len(spellings)))
+        sums += contains @ words.rows(np.arange(start, start + len(spellings)))
+        counts += np.bincount(ids, minlength=len(counts))
+    return np.divide(sums, counts[:, None], out=sums, where=counts[:, None] > 0).astype(np.float32)
+
+
+def _spellings(word: str) -> list[str]:
+    """How a word is cut: as it is, after a space, and capitalized.
+
+    A word can begin with the code of its language, as in ``eng:house``. With boundaries, as in ``$house$``, the
+    capitalized word is at the beginning of a text; else it is after a space.
+    """
+    if len(word) > len("xyz:") and word[3] == ":":
+        word = word[4:]
+    text = word.replace(BOUNDARY, " ")
+    bare = text[1:] if word.startswith(BOUNDARY) else text
+    capitalized = bare[:1].upper() + bare[1:]
+    return [text, f" {text}", capitalized if word.startswith(BOUNDARY) else f" {capitalized}"]
+
+
+def _read(path: "Path") -> "WordVectors":
+    from focus_plugin.auxiliary.word_vectors import read_word_vectors
+
+    return read_word_vectors(path)
+
+
+METHOD = Method(
+    name="ofa",
+    summary="New tokens are mixtures of the source tokens with the most similar multilingual word vectors.",
+    paper="Liu et al., OFA, NAACL 2024 (Findings), https://aclanthology.org/2024.findings-naacl.68",
+    make=ofa,
+    options=OfaOptions,
+    files=(
+        MethodFile(
+            name="multilingual_vectors",
+            help="Vectors of words of the source's and the target's languages in one space: a .vec or .txt, also with "
+            ".gz, or a .bin of fastText.",
+            read=_read,
+        ),
+    ),
+    needs=(Need.SOURCE_TOKENIZER, Need.TARGET_TOKENIZER),
+    published={"calibrate": 0, "rank_bias": True},
+)
