@@ -138,12 +138,17 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
         named |= {"method": how.found.file, **{f"method/{name}": path for name, path in how.files.items()}}
     if trains_vectors(how):
         options["vectors"] = how.vectors.effective()
-    parts |= {name: [existing_file(path)] for name, path in named.items() if path}
+    of_directories = {*parts, *(name for name, path in named.items() if path and path.is_dir())}
+    parts |= {
+        name: checkpoint_files(path) if name in of_directories else [existing_file(path)]
+        for name, path in named.items()
+        if path
+    }
     corpus = _corpus(given.corpus)
     size = sum(path.stat().st_size for paths in parts.values() for path in paths) + (corpus.bytes if corpus else 0)
     with phase("Reading the input", size) as progress:
         inputs = {
-            f"{name}/{path.name}" if name in ("source", "vocabulary") else name: sha256(path, progress)
+            f"{name}/{path.name}" if name in of_directories else name: sha256(path, progress)
             for name, paths in parts.items()
             for path in paths
         }

@@ -28,6 +28,7 @@ from focus_plugin.text import Text
 from focus_plugin.transfer.apply import Transfer, apply
 from focus_plugin.transfer.calibration import SAMPLE_BYTES, Calibration, calibrated_bias, text_ids
 from focus_plugin.transfer.check import checked
+from focus_plugin.transfer.helper import encoder_vectors
 from focus_plugin.transfer.options import Initialization
 from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.files import DICTIONARY, vocabulary_files
@@ -150,6 +151,8 @@ def _source_tokenizer(source: Checkpoint, method: str) -> Tokenizer:
 
 def _vectors(target: Target, language: Vocabulary, how: Initialization, phase: Phase, verbose: bool) -> TokenVectors:
     options = how.options
+    if options.auxiliary and options.auxiliary.is_dir():
+        return encoder_vectors(options.auxiliary, language, how.reading.skip_tokenizer_check)
     if options.auxiliary:
         uses = read_counts(target.language / DICTIONARY, language)
         return load_vectors(options.auxiliary, language, uses, how.reading)

@@ -35,7 +35,9 @@ class InitializationOptions:
         "pattern; may be given several times.",
     )
     auxiliary: Path | None = option(
-        None, help="Token vectors to use instead of training them: .bin or .vec of fastText, .npz, .safetensors."
+        None,
+        help="Token vectors to use instead of training them: .bin or .vec of fastText, .npz, .safetensors, or the "
+        "directory of an encoder with the target vocabulary.",
     )
     word_vectors: Path | None = option(
         None,

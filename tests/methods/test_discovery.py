@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path, code, says):
 
 
 def test_names_that_are_no_method_are_told():
-    with pytest.raises(FocusError, match=r"no method 'focsu'; give one of focus, .*random"):
+    with pytest.raises(FocusError, match=r"no method 'focsu'; give one of clp, focus, .*random"):
         find_method("focsu")
     with pytest.raises(FocusError, match=r"absent.py: no such file"):
         find_method("absent.py")
@@ -202,9 +202,9 @@ def test_a_methods_files_are_read_for_it_and_are_part_of_what_the_output_was_mad
 
 
 def test_an_option_of_another_method_is_a_usage_error():
-    done = run("focus", "convert", "--method", "random", "--rare", "fill", check=False)
+    done = run("focus", "convert", "--method", "random", "--alpha", 1, check=False)
     assert done.returncode == 2
-    assert "--rare is an option of the method focus, not of random." in done.stderr
+    assert "--alpha is an option of the method focus, not of random." in done.stderr
     done = run("focus", "convert", "--nonsense", check=False)
     assert done.returncode == 2
     assert "No such option" in done.stderr

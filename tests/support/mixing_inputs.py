@@ -10,7 +10,7 @@ from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDI
 from focus_plugin.methods.focus import METHOD as FOCUS
 from focus_plugin.methods.focus import FocusOptions
 from focus_plugin.methods.random import METHOD as RANDOM
-from focus_plugin.mixing.declaration import Given
+from focus_plugin.mixing.declaration import Given, Method
 from focus_plugin.mixing.matching import MatchingOptions
 from focus_plugin.mixing.mixing import Mixing
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
@@ -46,6 +46,14 @@ def dense(mixing: Mixing, source_size: int) -> np.ndarray:
 def focus(source: Vocabulary, target: Vocabulary, auxiliary: TokenVectors, **options: Any) -> Mixing:
     given = Given(source=source, target=target, vectors=auxiliary, options=FocusOptions(**options))
     return FOCUS.make(given)
+
+
+def by_vectors(
+    method: Method, source: Vocabulary, target: Vocabulary, auxiliary: TokenVectors, **options: Any
+) -> Mixing:
+    """What a method makes that needs only vectors of the target's tokens."""
+    given = Given(source=source, target=target, vectors=auxiliary, options=method.options(**options))
+    return method.make(given)
 
 
 def random(source: Vocabulary, target: Vocabulary) -> Mixing:
