@@ -171,13 +171,13 @@ def _row_tables(head: RowHead, width: int, grown: Path, schema: Any) -> Iterator
     with open(grown, "rb") as file:
         while numbers := file.read(4 * size * PARQUET_ROWS):
             columns = head.table(np.frombuffer(numbers, "<f4").reshape(-1, size))
-            arrays = [_arrow_column(arrow, columns[name]) for name in schema.names]
+            arrays = [_arrow_column(arrow, columns[field.name], field.type) for field in schema]
             yield arrow.Table.from_arrays(arrays, schema=schema), len(numbers)
 
 
-def _arrow_column(arrow: Any, column: np.ndarray) -> Any:
+def _arrow_column(arrow: Any, column: np.ndarray, kind: Any) -> Any:
     if column.ndim == 1:
-        return arrow.array(column)
+        return arrow.array(column, kind)
     return arrow.FixedSizeListArray.from_arrays(arrow.array(column.ravel()), column.shape[1])
 
 

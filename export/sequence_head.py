@@ -1,4 +1,4 @@
-"""fairseq's classification head, which reads ``<s>``, and what its numbers say: a label, or a score.
+"""fairseq's classification head, which reads ``<s>``, and what its numbers say: a label, several labels, or a score.
 
 Heads that are different only in the texts that they read share it. Triton's Python backend runs a copy of this file.
 """
@@ -22,6 +22,14 @@ class Classification:
     """The most probable label of a text, and the probability of every label in the model's order."""
 
     label: str
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Classifications:
+    """The labels of a text, and the probability of every label in the model's order."""
+
+    labels: tuple[str, ...]
     scores: dict[str, float]
 
 
@@ -114,10 +122,64 @@ class OneLabel(Readout):
 
     def parquet(self, arrow: Any) -> Any:
         """``scores`` are in the order of the labels, which the metadata lists."""
-        import json
+        scores = arrow.list_(arrow.float32(), len(self.labels))
+        return arrow.schema({"label": arrow.string(), "scores": scores}, _in_order(self.labels))
 
-        fields = {"label": arrow.string(), "scores": arrow.list_(arrow.float32(), len(self.labels))}
-        return arrow.schema(fields, {"labels": json.dumps(self.labels, ensure_ascii=False)})
+
+@dataclass(frozen=True)
+class SeveralLabels(Readout):
+    """Every label whose score is at least its threshold.
+
+    thresholds: one for each label, between 0 and 1. separator: what is between the labels in a line of text.
+    """
+
+    columns = ("labels", "scores")
+    row_name = "scores"
+    problem_type = "multi_label_classification"
+
+    thresholds: tuple[float, ...] = ()
+    separator: str = ","
+
+    @property
+    def config(self) -> dict[str, object]:
+        """The entries of transformers' ``config.json``, with ``thresholds``, which it ignores."""
+        return {**super().config, "thresholds": list(self.thresholds)}
+
+    def rows(self, logits: "np.ndarray") -> "np.ndarray":
+        """The probability of each label by itself, float32 (batch, labels)."""
+        import numpy as np
+
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64)), np.float32)
+
+    def results(self, rows: "np.ndarray") -> Iterator[Classifications]:
+        """Classifications of each row."""
+        for chosen, scores in zip(self._chosen(rows), rows.tolist(), strict=True):
+            yield Classifications(chosen, dict(zip(self.labels, scores, strict=True)))
+
+    def record(self, result: Classifications) -> dict[str, Any]:
+        """``labels`` and ``scores``, the probability of each label."""
+        return {"labels": list(result.labels), "scores": result.scores}
+
+    def line(self, result: Classifications) -> str:
+        """The labels with separators between them."""
+        return self.separator.join(result.labels)
+
+    def table(self, rows: "np.ndarray") -> "dict[str, np.ndarray]":
+        """``labels``, a list for each of (samples,), and ``scores`` float32 (samples, labels)."""
+        import numpy as np
+
+        labels = np.empty(len(rows), object)
+        labels[:] = [list(chosen) for chosen in self._chosen(rows)]
+        return {"labels": labels, "scores": rows.astype(np.float32)}
+
+    def parquet(self, arrow: Any) -> Any:
+        """``scores`` are in the order of the labels, which the metadata lists."""
+        scores = arrow.list_(arrow.float32(), len(self.labels))
+        return arrow.schema({"labels": arrow.list_(arrow.string()), "scores": scores}, _in_order(self.labels))
+
+    def _chosen(self, rows: "np.ndarray") -> Iterator[tuple[str, ...]]:
+        for row in (rows >= list(self.thresholds)).tolist():
+            yield tuple(label for label, chosen in zip(self.labels, row, strict=True) if chosen)
 
 
 class Number(Readout):
@@ -231,3 +293,10 @@ def labels_fault(labels: object, what: str) -> str | None:
         return f'{what} needs its list of labels under "labels"'
     twice = [label for number, label in enumerate(labels) if label in labels[:number]]
     return f'"labels" has the label {twice[0]!r} twice' if twice else None
+
+
+def _in_order(labels: tuple[str, ...]) -> dict[str, str]:
+    """Metadata of a Parquet file."""
+    import json
+
+    return {"labels": json.dumps(labels, ensure_ascii=False)}

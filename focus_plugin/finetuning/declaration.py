@@ -6,7 +6,7 @@ torch, fairseq nor numpy.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,13 +71,15 @@ class Prepared:
     """The result of ``Finetuning.prepare``.
 
     head: as it will be served. samples: number of training samples. counts: for the manifest. files: names of files in
-    the directory that are copied into the release, such as a list of examples that were left out.
+    the directory that are copied into the release, such as a list of examples that were left out. loss_settings: what
+    the loss gets as ``Outputs.settings``, such as weights of labels.
     """
 
     head: "ServingHead"
     samples: int
     counts: Mapping[str, object] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    loss_settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,7 @@ class Finetuning:
     options: FinetuningOptions, or a subclass. prepare: writes the data. fairseq_options: options of fairseq-train for
     the head and the options of the task: fairseq's task and criterion, and the metric that the best checkpoint is
     chosen by. loss: of a batch, for a task with ``TaskHead.module``. tensors: the beginning of the names of the head's
-    tensors in fairseq's checkpoints. refused: options of fairseq-train that the user must not give, with the reason.
+    tensors in the released checkpoint. refused: options of fairseq-train that the user must not give, with the reason.
     register: registers other tasks and criterions with fairseq; it is called in fairseq-train's process. adjust: from
     the head, and the expected results and the results of the best checkpoint on the validation table, the head with
     values that are chosen by them, such as thresholds.
@@ -170,9 +172,10 @@ class TaskHead:
 
     name: for ``focus finetune``, and of its head in ``export/heads``. summary: one sentence. columns: a frozen
     dataclass of options that say how its files are read. examples: reads a file. fault: what is wrong with the
-    expected result of an example for a model with this head, or None. metrics: compares expected results with results;
-    values by name, at most 1, of which the first is decisive and higher ones are better. forms: other forms of the
-    examples, by a name that their metrics begin with. module: makes the head's
+    expected result of an example for a model with this head, or None. parsed: that result as ``metrics`` and ``adjust``
+    get it, if the file is read before the head is known. metrics: compares expected results with results; values by
+    name, at most 1, of which the first is decisive and higher ones are better. forms: other forms of the examples, by
+    a name that their metrics begin with. module: makes the head's
     PyTorch module with new weights, for a hidden state of the given size; None if the head is part of fairseq's model
     or has no weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the head of a model
     that this program did not fine-tune, or None if the model has no head of this task; it may read the files
@@ -184,6 +187,7 @@ class TaskHead:
     columns: type = NoColumns
     examples: Callable[[Path, Any, Progress], Iterator[Example]]
     fault: "Callable[[ServingHead, Any], str | None]" = lambda head, expected: None
+    parsed: "Callable[[ServingHead, Any], Any]" = lambda head, expected: expected
     metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
     forms: Mapping[str, OtherForm] = field(default_factory=dict)
     module: "Callable[[Any, int], nn.Module] | None" = None
@@ -204,4 +208,4 @@ def checked_examples(
     for example in task.examples(path, columns, progress):
         if fault := task.fault(head, example.expected):
             raise FocusError(f"{path}, line {example.line}: {fault}.")
-        yield example
+        yield replace(example, expected=task.parsed(head, example.expected))

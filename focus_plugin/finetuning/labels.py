@@ -1,56 +1,99 @@
-"""Labels in the tables of tasks that choose one of several."""
+"""Labels in the tables of tasks that choose one or several of them: what tasks share of reading, loss and metrics."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Preparation
+from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tables import listed
+from focus_plugin.options import option
 
 _SHOWN = 20  # labels in a message
 
 
-def read_label(cell: str, column: str, place: str) -> str:
-    """The label in a cell of ``column``; ``place``: its file and line.
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions(FinetuningOptions):
+    """class_weights: of the labels in the loss. label_smoothing: the share of what is expected that is divided equally
+    among all labels (Szegedy et al. 2016, section 7)."""
 
-    Raises FocusError if it is empty or has a line break, which the files of labels could not hold.
-    """
-    label = cell.strip()
-    if not label:
-        raise FocusError(f"{place}: the column {column!r} is empty.")
-    if label.splitlines() != [label]:
-        raise FocusError(f"{place}: the label {label!r} has a line break in it.")
-    return label
+    class_weights: str = option(
+        "equal",
+        choices=("equal", "balanced"),
+        help="Weights of the labels in the loss; balanced: the rarer a label is in the training table, the larger.",
+    )
+    label_smoothing: float = option(
+        0.0, minimum=0, maximum=0.9, help="Share of the expected probability that is divided among all labels."
+    )
+
+    def loss_settings(self, counts: Mapping[str, int], examples: int, several: bool) -> dict[str, object]:
+        """The settings of the loss. counts: how many of the training examples have each label. several: whether an
+        example can have several labels; its weights are then those of having the label, relative to not having it.
+
+        Balanced weights of one label are scikit-learn's, so their mean over the examples is one.
+        """
+        weights = [1.0] * len(counts)
+        if self.class_weights == "balanced" and several:
+            weights = [max(1, examples - count) / count for count in counts.values()]
+        elif self.class_weights == "balanced":
+            weights = [examples / (len(counts) * count) for count in counts.values()]
+        return {"weights": weights, "smoothing": self.label_smoothing}
 
 
-def count_labels(given: Preparation) -> Counter[str]:
+def split_labels(cell: str, separator: str) -> tuple[str, ...]:
+    """The labels in a cell: one, or any number of them between separators if there is a ``separator``."""
+    if not separator:
+        return (cell,)
+    return tuple(label.strip() for label in cell.split(separator)) if cell else ()
+
+
+def cell_fault(cell: str, separator: str) -> str | None:
+    """A sentence if a label in a cell is empty, is repeated, or has a line break, which would break lists of labels."""
+    labels = split_labels(cell, separator)
+    if "" in labels:
+        return f"{cell!r} has an empty label" if separator else "the label is empty"
+    for number, label in enumerate(labels):
+        if label.splitlines() != [label]:
+            return f"the label {label!r} has a line break in it"
+        if label in labels[:number]:
+            return f"the label {label!r} is there twice"
+    return None
+
+
+def count_labels(given: Preparation, separator: str = "") -> dict[str, int]:
     """How many training examples have each label, sorted by label.
 
-    Raises FocusError if all have the same, and, with file and line, for a label that the training table does not have.
+    Raises FocusError, with file and line, for a label that is wrong (see :func:`cell_fault`) or that the training table
+    does not have; and if all training examples have the same label, or none has one.
     """
-    train = given.tables["train"]
-    counts = Counter(example.expected for example in given.examples(train))
-    if len(counts) < 2:
-        raise FocusError(f"{train}: every row has the label {next(iter(counts))!r}; at least two are needed.")
-    labels = sorted(counts)
-    for table in (table for split, table in given.tables.items() if split != "train"):
+    train, counts = given.tables["train"], Counter[str]()
+    for split, table in given.tables.items():
         for example in given.examples(table):
-            if example.expected not in counts:
-                raise FocusError(
-                    f"{table}, line {example.line}: the label {example.expected!r} is not in {train}, which has "
-                    f"{_some(labels)}."
-                )
-    return Counter({label: counts[label] for label in labels})
+            fault, labels = cell_fault(example.expected, separator), split_labels(example.expected, separator)
+            if not fault and split == "train":
+                counts.update(labels)
+            elif not fault and (strange := [label for label in labels if label not in counts]):
+                fault = f"the label {strange[0]!r} is not in {train}, which has {_some(sorted(counts))}"
+            if fault:
+                raise FocusError(f"{table}, line {example.line}: {fault}.")
+        if not counts:
+            raise FocusError(f"{train}: no row has a label.")
+        if len(counts) == 1 and not separator:
+            raise FocusError(f"{train}: every row has the label {next(iter(counts))!r}; at least two are needed.")
+    return {label: counts[label] for label in sorted(counts)}
 
 
-def label_fault(labels: Sequence[str], expected: str) -> str | None:
-    """A sentence if a model with ``labels`` does not have the expected one."""
-    return None if expected in labels else f"the model has no label {expected!r}; it has {_some(labels)}"
+def label_fault(labels: Sequence[str], cell: str, separator: str = "") -> str | None:
+    """A sentence if a cell has a fault, or a label that a model with ``labels`` does not have."""
+    strange = [label for label in split_labels(cell, separator) if label not in labels]
+    unknown = f"the model has no label {strange[0]!r}; it has {_some(labels)}" if strange else None
+    return cell_fault(cell, separator) or unknown
 
 
 def label_metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[str, float]:
-    """Accuracy and macro-F1 of the labels, between 0 and 1."""
+    """Accuracy and macro-F1 of labels, between 0 and 1."""
     from sklearn.metrics import accuracy_score, f1_score
 
     found = [result.label for result in results]
@@ -58,6 +101,25 @@ def label_metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[st
         "accuracy": float(accuracy_score(expected, found)),
         "macro_f1": float(f1_score(expected, found, average="macro")),
     }
+
+
+def several_label_metrics(expected: Sequence[Sequence[str]], results: Sequence[Any]) -> Mapping[str, float]:
+    """Micro-F1, macro-F1 and the share of examples of which all labels are right, between 0 and 1.
+
+    Macro-F1 is the mean over the labels that occur among the expected or the predicted ones.
+    """
+    import numpy as np
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    found = [result.labels for result in results]
+    binarizer = MultiLabelBinarizer().fit([*expected, *found])
+    wanted, predicted = (np.asarray(binarizer.transform(side)) for side in (expected, found))
+    micro, macro = (
+        float(f1_score(wanted, predicted, average=average)) if wanted.size else 1.0 for average in ("micro", "macro")
+    )
+    exact = float(accuracy_score(wanted, predicted)) if wanted.size else 1.0
+    return {"micro_f1": micro, "macro_f1": macro, "exact_match": exact}
 
 
 def _some(labels: Sequence[str]) -> str:

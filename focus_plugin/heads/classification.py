@@ -1,27 +1,53 @@
-"""Classes of texts, by fairseq's task ``sentence_prediction``."""
+"""Classes of texts: one of several labels, or any number of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines
-from focus_plugin.finetuning.declaration import Example, Finetuning, Forward, Preparation, Prepared, TaskHead
-from focus_plugin.finetuning.options import FinetuningOptions
-from focus_plugin.finetuning.tables import listed, read_table
+from focus_plugin.finetuning.declaration import (
+    Example,
+    Finetuning,
+    Loss,
+    Outputs,
+    Preparation,
+    Prepared,
+    TaskHead,
+    focus_heads_options,
+)
+from focus_plugin.finetuning.labels import (
+    LabelOptions,
+    count_labels,
+    label_fault,
+    label_metrics,
+    several_label_metrics,
+    split_labels,
+)
+from focus_plugin.finetuning.sequence import (
+    BY_ACCURACY,
+    label_loss,
+    sequence_forward,
+    sequence_module,
+    sequence_tensors,
+    several_label_loss,
+    write_sequences,
+)
+from focus_plugin.finetuning.tables import read_table
+from focus_plugin.finetuning.thresholds import best_threshold
 from focus_plugin.options import option
 
 if TYPE_CHECKING:
     from focus_export.head import ServingHead
-    from torch import Tensor
+    from focus_export.heads.classification import ClassificationHead
 
     from focus_plugin.checkpoint.checkpoint import Checkpoint
     from focus_plugin.finetuning.kept_head import KeptHead
 
 NAME = "classification"
 LABELS = "labels.txt"  # beside a model that fairseq fine-tuned
-_PREFIX = "classification_heads."
+_PREFIX = sequence_tensors("")[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,91 +55,96 @@ class Columns:
     """The columns of a table."""
 
     label_column: str = option("label", help="Column with the labels or scores.")
-    text_column: str = option("text", help="Column with the texts.")
+    text_column: str = option(
+        "text", help="Column with the texts; several, such as headline,text, are joined by a space."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationOptions(LabelOptions):
+    """multi_label: whether a text can have several labels or none. label_separator: between the labels of a text."""
+
+    multi_label: bool = option(False, help="A text can have several labels, or none.")
+    label_separator: str = option(",", help="What is between the labels of a text, for --multi-label.")
 
 
 def examples(path: Path, columns: Columns, progress: Progress) -> Iterator[Example]:
-    """The rows of a table. Raises FocusError, with file and line, for a label that is empty or has a line break."""
-    for line, (label, text) in read_table(path, (columns.label_column, columns.text_column), progress):
-        label = label.strip()
-        if not label:
-            raise FocusError(f"{path}, line {line}: the column {columns.label_column!r} is empty.")
-        if label.splitlines() != [label]:
-            raise FocusError(f"{path}, line {line}: the label {label!r} has a line break in it.")
-        yield Example(line, text, label)
+    """The rows of a table; what is expected is the cell with the labels."""
+    names = columns.text_column.split(",")
+    for line, (cell, *texts) in read_table(path, (columns.label_column, *names), progress):
+        yield Example(line, " ".join(texts), cell.strip())
 
 
 def fault(head: "ServingHead", expected: str) -> str | None:
-    """A sentence if the model does not have the label."""
-    labels = _labels(head)
-    return None if expected in labels else f"the model has no label {expected!r}; it has {listed(labels)}"
+    """A sentence if the model does not have a label."""
+    own = _own(head)
+    return label_fault(own.labels, expected, own.separator)
+
+
+def parsed(head: "ServingHead", expected: str) -> str | tuple[str, ...]:
+    """The label, or the labels."""
+    separator = _own(head).separator
+    return split_labels(expected, separator) if separator else expected
 
 
 def prepare(given: Preparation) -> Prepared:
-    """Write the data of fairseq's task ``sentence_prediction``.
+    """Write the training samples.
 
     Raises FocusError, with file and line, for a text that is empty or too long, and for a label that the training table
     does not have.
     """
-    from collections import Counter
-
     from focus_export.heads.classification import ClassificationHead
 
-    from focus_plugin.finetuning.sentence_prediction import write_classes, write_texts
+    options = given.options
+    assert isinstance(options, ClassificationOptions)
+    separator = options.label_separator if options.multi_label else ""
+    if options.multi_label and not separator.strip():
+        raise FocusError("--label-separator must be a character that is no white space.")
+    counts = count_labels(given, separator)
+    labels = tuple(counts)
+    head = ClassificationHead(labels, separator, (0.5,) * len(labels) if separator else ())
 
-    written = {split: write_texts(given, split) for split in given.tables}
-    counts = Counter(example.expected for example in written["train"].examples)
-    labels = tuple(sorted(counts))
-    if len(labels) < 2:
-        raise FocusError(
-            f"{given.tables['train']}: every row has the label {labels[0]!r}; a classifier needs at least two."
-        )
-    for split, table in given.tables.items():
-        for example in written[split].examples:
-            if example.expected not in counts:
-                raise FocusError(
-                    f"{table}, line {example.line}: the label {example.expected!r} is not in {given.tables['train']}, "
-                    f"which has {listed(labels)}."
-                )
-        classes = [labels.index(example.expected) for example in written[split].examples]
-        write_classes(given, split, classes, [counts[label] for label in labels])
-    truncated = sum(split.truncated for split in written.values())
+    def numbers(cell: str) -> list[float]:
+        own = split_labels(cell, separator)
+        return [float(label in own) for label in labels] if separator else [labels.index(cell)]
+
+    samples, truncated = write_sequences(given, head, numbers)
     return Prepared(
-        head=ClassificationHead(labels),
-        samples=len(written["train"].examples),
+        head=head,
+        samples=samples,
         counts={"labels": list(labels), "truncated": truncated},
+        loss_settings=options.loss_settings(counts, samples, several=options.multi_label),
     )
 
 
-def fairseq_options(head: "ServingHead", options: FinetuningOptions) -> tuple[str, ...]:
-    """The options for a new classification head, with the accuracy to choose the checkpoint by.
+def fairseq_options(head: "ServingHead", options: ClassificationOptions) -> tuple[str, ...]:
+    """The checkpoint is chosen by the accuracy, or by the loss if a text can have several labels."""
+    return focus_heads_options(head, options) if options.multi_label else BY_ACCURACY
 
-    fairseq rounds the accuracy to a tenth of a percent. Of the checkpoints with the highest accuracy on the validation
-    table, the latest is chosen.
-    """
-    return (
-        *("--task", "sentence_prediction", "--criterion", "sentence_prediction"),
-        *("--num-classes", str(len(_labels(head))), "--classification-head-name", NAME),
-        *("--init-token", "0", "--separator-token", "2"),
-        *("--best-checkpoint-metric", "accuracy", "--maximize-best-checkpoint-metric"),
+
+def loss(given: Outputs) -> Loss:
+    """Cross-entropy, or binary cross-entropy of each label."""
+    return several_label_loss(given) if _own(given.head).separator else label_loss(given)
+
+
+def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
+    """Those of one label, or of several."""
+    from focus_export.sequence_head import Classification
+
+    one = isinstance(results[0], Classification)
+    return label_metrics(expected, results) if one else several_label_metrics(expected, results)
+
+
+def adjust(head: "ServingHead", expected: Sequence[Any], results: Sequence[Any]) -> "ServingHead":
+    """The head with the thresholds that have the highest F1 of each label, if a text can have several."""
+    own = _own(head)
+    if not own.separator:
+        return own
+    thresholds = (
+        best_threshold([result.scores[label] for result in results], [label in labels for labels in expected])
+        for label in own.labels
     )
-
-
-def metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[str, float]:
-    """Accuracy and macro-F1 of the labels, between 0 and 1."""
-    from sklearn.metrics import accuracy_score, f1_score
-
-    found = [result.label for result in results]
-    return {
-        "accuracy": float(accuracy_score(expected, found)),
-        "macro_f1": float(f1_score(expected, found, average="macro")),
-    }
-
-
-def forward(given: Forward) -> "dict[str, Tensor]":
-    """fairseq's own head."""
-    (head,) = given.model.classification_heads.values()
-    return {"logits": head(given.hidden)}
+    return replace(own, thresholds=tuple(thresholds))
 
 
 def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
@@ -130,7 +161,8 @@ def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
         return None
     if len(names) > 1:
         raise FocusError(f"{model}: has the heads {', '.join(names)}; a model with one of them is needed here.")
-    path, bias = model / LABELS, checkpoint.task_heads.get(f"{_PREFIX}{names[0]}.out_proj.bias")
+    prefix = sequence_tensors(names[0])
+    path, bias = model / LABELS, checkpoint.task_heads.get(f"{prefix}out_proj.bias")
     if bias is None:
         raise FocusError(
             f"{model}: its head {names[0]} has no out_proj.bias, so it is not a classification head of fairseq's."
@@ -144,30 +176,34 @@ def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
         raise FocusError(f"{path}: has {len(labels)} labels, but the model's head {len(bias)} classes.")
     if wrong := ClassificationHead(labels).fault():
         raise FocusError(f"{path}: {wrong}.")
-    return kept_head(ClassificationHead(labels), f"{_PREFIX}{names[0]}.", checkpoint)
+    return kept_head(ClassificationHead(labels), prefix, checkpoint)
 
 
-def _labels(head: "ServingHead") -> tuple[str, ...]:
+def _own(head: "ServingHead") -> "ClassificationHead":
     from focus_export.heads.classification import ClassificationHead
 
     assert isinstance(head, ClassificationHead)
-    return head.labels
+    return head
 
 
 HEAD = TaskHead(
     name=NAME,
-    summary="Choose one of several labels for each text.",
+    summary="Choose one of several labels, or any number of them, for each text.",
     columns=Columns,
     examples=examples,
     fault=fault,
+    parsed=parsed,
     metrics=metrics,
-    forward=forward,
+    module=sequence_module,
+    forward=sequence_forward,
     find=find,
     found_in=(LABELS,),
     finetuning=Finetuning(
+        options=ClassificationOptions,
         prepare=prepare,
         fairseq_options=fairseq_options,
-        tensors=f"{_PREFIX}{NAME}.",
-        refused={"--classification-head-name": "the program expects the name that it gives the head"},
+        loss=loss,
+        tensors=sequence_tensors(NAME),
+        adjust=adjust,
     ),
 )

@@ -18,9 +18,15 @@ from focus_plugin.finetuning.declaration import (
     TaskHead,
     focus_heads_options,
 )
-from focus_plugin.finetuning.labels import count_labels, label_fault, label_metrics, read_label
-from focus_plugin.finetuning.options import FinetuningOptions
-from focus_plugin.finetuning.sequence import BY_ACCURACY, label_loss, sequence_forward, sequence_module, write_sequences
+from focus_plugin.finetuning.labels import LabelOptions, count_labels, label_fault, label_metrics
+from focus_plugin.finetuning.sequence import (
+    BY_ACCURACY,
+    label_loss,
+    sequence_forward,
+    sequence_module,
+    sequence_tensors,
+    write_sequences,
+)
 from focus_plugin.finetuning.tables import read_table
 from focus_plugin.options import option
 
@@ -40,7 +46,7 @@ class PairColumns:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsOptions(FinetuningOptions):
+class PairsOptions(LabelOptions):
     """regression: whether the result is a score."""
 
     regression: bool = option(False, help="Predict a score, which is any number, instead of a label.")
@@ -49,21 +55,25 @@ class PairsOptions(FinetuningOptions):
 def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
     """The rows of a table; what is expected is the label or the score as it is written.
 
-    Raises FocusError, with file and line, for a text or label that is empty, or a label with a line break.
+    Raises FocusError, with file and line, for a text that is empty.
     """
     names = (columns.label_column, columns.first_column, columns.second_column)
     for line, (label, *texts) in read_table(path, names, progress):
-        place = f"{path}, line {line}"
         for name, text in zip(names[1:], texts, strict=True):
             if not text.strip():
-                raise FocusError(f"{place}: the column {name!r} is empty.")
-        yield Example(line, tuple(texts), read_label(label, columns.label_column, place))
+                raise FocusError(f"{path}, line {line}: the column {name!r} is empty.")
+        yield Example(line, tuple(texts), label.strip())
 
 
 def fault(head: "ServingHead", expected: str) -> str | None:
     """A sentence if the model does not have the label, or if a score is not a finite number."""
     labels = _own(head).labels
     return label_fault(labels, expected) if labels else _score_fault(expected)
+
+
+def parsed(head: "ServingHead", expected: str) -> str | float:
+    """The label, or the score as a number."""
+    return expected if _own(head).labels else float(expected)
 
 
 def prepare(given: Preparation) -> Prepared:
@@ -74,15 +84,26 @@ def prepare(given: Preparation) -> Prepared:
     """
     from focus_export.heads.pairs import PairsHead
 
-    assert isinstance(given.options, PairsOptions)
-    if given.options.regression:
+    options = given.options
+    assert isinstance(options, PairsOptions)
+    if options.regression:
+        if options.class_weights != "equal" or options.label_smoothing:
+            raise FocusError(
+                "--class-weights and --label-smoothing are about labels; with --regression, leave them out."
+            )
         mean, deviation = _distribution(given)
         head = PairsHead(mean=mean, deviation=deviation)
-        samples, truncated = write_sequences(given, head, float)
-    else:
-        head = PairsHead(labels=tuple(count_labels(given)))
-        samples, truncated = write_sequences(given, head, head.labels.index)
-    return Prepared(head=head, samples=samples, counts={"labels": list(head.labels), "truncated": truncated})
+        samples, truncated = write_sequences(given, head, lambda cell: [float(cell)])
+        return Prepared(head=head, samples=samples, counts={"truncated": truncated})
+    counts = count_labels(given)
+    head = PairsHead(labels=tuple(counts))
+    samples, truncated = write_sequences(given, head, lambda cell: [head.labels.index(cell)])
+    return Prepared(
+        head=head,
+        samples=samples,
+        counts={"labels": list(counts), "truncated": truncated},
+        loss_settings=options.loss_settings(counts, samples, several=False),
+    )
 
 
 def fairseq_options(head: "ServingHead", options: PairsOptions) -> tuple[str, ...]:
@@ -90,7 +111,7 @@ def fairseq_options(head: "ServingHead", options: PairsOptions) -> tuple[str, ..
     return BY_ACCURACY if _own(head).labels else focus_heads_options(head, options)
 
 
-def metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[str, float]:
+def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
     """Of labels accuracy and macro-F1; of scores Spearman's and Pearson's correlation.
 
     A correlation is not defined, and here zero, if all scores of one side are equal.
@@ -99,10 +120,9 @@ def metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[str, flo
         return label_metrics(expected, results)
     from scipy.stats import pearsonr, spearmanr
 
-    wanted = [float(score) for score in expected]
-    defined = len(set(wanted)) > 1 and len(set(results)) > 1
+    defined = len(set(expected)) > 1 and len(set(results)) > 1
     return {
-        name: float(correlation(wanted, results)[0]) if defined else 0.0
+        name: float(correlation(expected, results)[0]) if defined else 0.0
         for name, correlation in (("spearman", spearmanr), ("pearson", pearsonr))
     }
 
@@ -168,8 +188,15 @@ HEAD = TaskHead(
     columns=PairColumns,
     examples=examples,
     fault=fault,
+    parsed=parsed,
     metrics=metrics,
     module=module,
     forward=sequence_forward,
-    finetuning=Finetuning(options=PairsOptions, prepare=prepare, fairseq_options=fairseq_options, loss=loss),
+    finetuning=Finetuning(
+        options=PairsOptions,
+        prepare=prepare,
+        fairseq_options=fairseq_options,
+        loss=loss,
+        tensors=sequence_tensors("pairs"),
+    ),
 )

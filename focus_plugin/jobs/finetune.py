@@ -18,7 +18,14 @@ from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, requ
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, silent, whole_directory, write_json
-from focus_plugin.finetuning.declaration import Example, Finetuning, Preparation, TaskHead, checked_examples
+from focus_plugin.finetuning.declaration import (
+    TASK_HEAD,
+    Example,
+    Finetuning,
+    Preparation,
+    TaskHead,
+    checked_examples,
+)
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.evaluation import table_metrics, table_results, torch_pipeline
 from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
@@ -42,6 +49,7 @@ from focus_plugin.vocabulary.tokenizers import load_tokenizer
 _COUNTS = "counts.json"  # in the data directory, beside HEAD_FILE
 _SAMPLES = "samples"
 _FILES = "files"
+_LOSS_SETTINGS = "loss_settings"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +89,13 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = 
     def release(trained: Trained, directory: Path) -> Mapping[str, object]:
         data = trained.directory / "data"
         head, prefix = read_head_file(data / HEAD_FILE)
-        tensors, _ = load_fairseq(trained.best)
+        tensors = {
+            name.replace(f"{TASK_HEAD}.", prefix): tensor for name, tensor in load_fairseq(trained.best)[0].items()
+        }
         kept = {name: tensors[name] for name in (*source.tensors, *sorted(tensors)) if _released(name, source, prefix)}
         write_release(directory, source.config, kept, dictionary, tokenizer)
         counts: dict[str, Any] = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
+        counts.pop(_LOSS_SETTINGS)
         for name in counts.pop(_FILES):
             shutil.copyfile(data / name, directory / name)
         own = kept_head(head, prefix, read_checkpoint(directory))
@@ -173,9 +184,8 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_
         write_head(directory / HEAD_FILE, prepared.head, finetuning.tensors)
         samples = {name: partial(_samples, task, job.columns, table) for name, table in options.tables.items()}
         found = as_counts(leakage(samples.pop("train"), samples))
-        write_json(
-            directory / _COUNTS, {_SAMPLES: prepared.samples, _FILES: prepared.files, **prepared.counts, LEAKAGE: found}
-        )
+        own = {_SAMPLES: prepared.samples, _FILES: prepared.files, _LOSS_SETTINGS: prepared.loss_settings}
+        write_json(directory / _COUNTS, {**own, **prepared.counts, LEAKAGE: found})
 
 
 def _samples(task: TaskHead, columns: Any, table: Path) -> Iterator[tuple[str, str]]:
@@ -204,8 +214,8 @@ def _training(
     finetuning: Finetuning, options: FinetuningOptions, data: Path, init: Path, source: Checkpoint
 ) -> Training:
     head, _ = read_head_file(data / HEAD_FILE)
-    samples = json.loads((data / _COUNTS).read_text(encoding="utf-8"))[_SAMPLES]
-    updates_per_epoch = math.ceil(samples / options.batch_size)
+    counts = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
+    updates_per_epoch = math.ceil(counts[_SAMPLES] / options.batch_size)
     schedule = Schedule(
         updates=options.epochs * updates_per_epoch,
         recipe=Recipe(learning_rate=options.learning_rate),
@@ -217,10 +227,18 @@ def _training(
         init=init,
         config=source.config,
         schedule=schedule,
-        task=(*finetuning.fairseq_options(head, options), "--batch-size", str(_device_size(options))),
+        task=(
+            *finetuning.fairseq_options(head, options),
+            *_loss_settings(counts[_LOSS_SETTINGS]),
+            *("--batch-size", str(_device_size(options))),
+        ),
         cpu=options.cpu,
         extra=options.extra,
     )
+
+
+def _loss_settings(settings: Mapping[str, object]) -> tuple[str, ...]:
+    return ("--loss-settings", json.dumps(settings)) if settings else ()
 
 
 def _device_size(options: FinetuningOptions) -> int:

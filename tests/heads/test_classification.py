@@ -1,4 +1,4 @@
-"""Classification: its data as fairseq reads it, sentences for tables that are wrong, and the whole way of a task."""
+"""Classification: training samples, tables that are wrong, losses, thresholds, and one or several labels to the end."""
 
 import json
 from collections.abc import Sequence
@@ -9,23 +9,33 @@ import pytest
 import sentencepiece
 import torch
 from commands import run
-from fairseq.data import data_utils
 from fairseq.data.dictionary import Dictionary
 from fairseq.models.roberta import XLMRModel
 from fairseq_models import CONFIG, World, make_world
+from focus_export.heads.classification import ClassificationHead
+from focus_export.sequence_head import Classifications
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.utils.class_weight import compute_class_weight
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.errors import FocusError
 from focus_plugin.files import silent
-from focus_plugin.finetuning.declaration import Preparation, Prepared
-from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.declaration import Outputs, Preparation, Prepared
+from focus_plugin.finetuning.labels import LabelOptions
+from focus_plugin.finetuning.samples import TrainingSamples
+from focus_plugin.finetuning.sequence import label_loss, several_label_loss
+from focus_plugin.finetuning.thresholds import best_threshold
 from focus_plugin.finetuning.tokenizer import release_tokenizer
-from focus_plugin.heads.classification import Columns, examples, prepare
+from focus_plugin.heads.classification import ClassificationOptions, Columns, examples, metrics, parsed, prepare
 from focus_plugin.jobs.finetune import FinetuningJob, finetune
 from focus_plugin.jobs.inspect import describe_directory
 from focus_plugin.manifest import Manifest
 from focus_plugin.training.watcher import Watcher
+
+TOPICS = Columns(label_column="topic")
+ROOT = Path()
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +49,10 @@ def _table(path: Path, *lines: str) -> Path:
 
 
 def _prepare(
-    world: World, tmp_path: Path, train: Path, valid: Path, *, truncate: bool = False
+    world: World, tmp_path: Path, train: Path, valid: Path, columns: Columns = TOPICS, **options: object
 ) -> tuple[Path, Prepared]:
-    output = tmp_path / "data"
+    output, encoder = tmp_path / "data", Encoder.load(world.source)
     output.mkdir()
-    columns, encoder = Columns(label_column="topic"), Encoder.load(world.source)
     given = Preparation(
         directory=output,
         model=world.source,
@@ -52,38 +61,62 @@ def _prepare(
         max_positions=CONFIG.max_positions,
         tables={"train": train, "valid": valid},
         examples=lambda path: examples(path, columns, silent),
-        options=FinetuningOptions(model=world.source, train=train, valid=valid, truncate=truncate),
+        options=ClassificationOptions(model=world.source, train=train, valid=valid, **options),
     )
     return output, prepare(given)
 
 
-def test_classification_data_as_fairseq_reads_it(world: World, tmp_path: Path) -> None:
-    train = _table(tmp_path / "t.tsv", "text\tid\ttopic", 'Ba "be\t1\tsport news', "bi bo\t2\tarts", "bu\t3\tarts")
+def _samples(data: Path) -> tuple[list[list[int]], list[list[float]]]:
+    """The token ids of the training samples, and the numbers that are expected of them."""
+    samples = TrainingSamples(data, "train", 1, seed=1)
+    rows = [samples[i] for i in range(len(samples))]
+    return [row["rows"][0].tolist() for row in rows], [row["expected"].tolist() for row in rows]
+
+
+def test_training_samples_are_texts_and_classes(world: World, tmp_path: Path) -> None:
+    train = _table(tmp_path / "t.tsv", "text\tid\ttopic", 'Ba "be\t1\tsport news', "bi bo\t2\t arts", "bu\t3\tarts ")
     valid = _table(tmp_path / "v.tsv", "topic\ttext", "sport news\tba ba")
     data, prepared = _prepare(world, tmp_path, train, valid)
-    assert prepared.head.labels == ("arts", "sport news")
+    assert prepared.head == ClassificationHead(("arts", "sport news"))
     assert (prepared.samples, prepared.counts["truncated"]) == (3, 0)
-    dictionary = Dictionary.load(str(data / "label" / "dict.txt"))
-    labels = data_utils.load_indexed_dataset(str(data / "label" / "train"), dictionary)
-    classes = [int(labels[i][0]) - dictionary.nspecial for i in range(3)]
-    assert [prepared.head.labels[i] for i in classes] == ["sport news", "arts", "arts"]
-    assert [dictionary.count[dictionary.nspecial + i] for i in (0, 1)] == [2, 1]
+    rows, classes = _samples(data)
+    assert classes == [[1], [0], [0]]
     processor = sentencepiece.SentencePieceProcessor(model_file=str(world.source / "sentencepiece.bpe.model"))
+    words = Dictionary.load(str(world.source / "dict.txt"))
     pieces = processor.encode('Ba "be', out_type=str)
-    words = Dictionary.load(str(data / "input0" / "dict.txt"))
-    texts = data_utils.load_indexed_dataset(str(data / "input0" / "train"), words)
-    assert texts[0].tolist() == [*(words.index(piece) for piece in pieces), words.eos()]
+    assert rows[0] == [words.bos(), *(words.index(piece) for piece in pieces), words.eos()]
+
+
+def test_several_columns_are_joined_by_a_space(world: World, tmp_path: Path) -> None:
+    """In a table, in a call with several texts, and on a line with tabs."""
+    train = _table(tmp_path / "t.tsv", "head\ttopic\ttext", "Ba be\ta\tbi bo", "bu\tb\t")
+    data, prepared = _prepare(world, tmp_path, train, train, Columns(label_column="topic", text_column="head,text"))
+    tokenizer = release_tokenizer(world.source, Encoder.load(world.source), CONFIG.max_positions)
+    rows, _ = _samples(data)
+    for row, texts in zip(rows, (("Ba be", "bi bo"), ("bu", "")), strict=True):
+        for sample in (" ".join(texts), texts, prepared.head.sample("\t".join(texts))):
+            assert prepared.head.encode(tokenizer, sample, False).rows[0].tolist() == row
+    with pytest.raises(FocusError, match="is a tuple, not text"):
+        prepared.head.encode(tokenizer, ("ba", 1), False)
+
+
+def test_several_labels_are_ones_and_zeros(world: World, tmp_path: Path) -> None:
+    train = _table(tmp_path / "t.tsv", "topic\ttext", "b; a\tba", "\tbe", " c\tbi", "a\tbo")
+    data, prepared = _prepare(world, tmp_path, train, train, multi_label=True, label_separator=";")
+    assert prepared.head == ClassificationHead(("a", "b", "c"), ";", (0.5, 0.5, 0.5))
+    assert _samples(data)[1] == [[1, 1, 0], [0, 0, 0], [0, 0, 1], [1, 0, 0]]
+    assert parsed(prepared.head, "b; a") == ("b", "a")
+    assert parsed(prepared.head, "") == ()
 
 
 def test_long_texts_are_refused_or_cut(world: World, tmp_path: Path) -> None:
     train = _table(tmp_path / "t.tsv", "topic\ttext", "a\tba", "b\t" + "ba be bi " * 50)
-    with pytest.raises(FocusError, match=r"t\.tsv, line 3: the text has \d+ tokens.* the model reads 62"):
+    with pytest.raises(FocusError, match=r"t\.tsv, line 3: \d+ tokens, but the model takes at most 62"):
         _prepare(world, tmp_path, train, train)
     (tmp_path / "cut").mkdir()
     data, prepared = _prepare(world, tmp_path / "cut", train, train, truncate=True)
-    texts = data_utils.load_indexed_dataset(str(data / "input0" / "train"), None)
     assert prepared.counts["truncated"] == 2
-    assert np.array_equal(texts.sizes[1:], [CONFIG.max_positions - 1])
+    assert [len(row) for row in _samples(data)[0]][1:] == [CONFIG.max_positions]
 
 
 def test_labels_may_be_called_like_special_tokens(world: World, tmp_path: Path) -> None:
@@ -91,39 +124,145 @@ def test_labels_may_be_called_like_special_tokens(world: World, tmp_path: Path) 
     train = _table(tmp_path / "t.tsv", "topic\ttext", *(f"{name}\tba" for name in names))
     data, prepared = _prepare(world, tmp_path, train, train)
     assert prepared.head.labels == names
-    dictionary = Dictionary.load(str(data / "label" / "dict.txt"))
-    labels = data_utils.load_indexed_dataset(str(data / "label" / "train"), dictionary)
-    assert [int(labels[i][0]) - dictionary.nspecial for i in range(len(names))] == list(range(len(names)))
-    assert len(dictionary) == dictionary.nspecial + len(names)
+    assert _samples(data)[1] == [[0], [1], [2], [3], [4]]
 
 
 GOOD = ("topic\ttext", "a\tba", "b\tbe")
+SEVERAL = {"multi_label": True}
 
 
 @pytest.mark.parametrize(
-    ("train", "valid", "message"),
+    ("train", "valid", "options", "message"),
     [
-        (("ba\tbe", "a\tba"), GOOD, r"t\.tsv, line 1: the header has no column 'topic'"),
-        ((), GOOD, r"t\.tsv, line 1: the header has no column"),
-        (("topic\ttext",), GOOD, r"t\.tsv: the table has a header but no rows"),
-        ((*GOOD, "a\tba\tbe"), GOOD, r"t\.tsv, line 4: 3 columns, but the header has 2"),
-        ((*GOOD, "\tba"), GOOD, r"t\.tsv, line 4: the column 'topic' is empty"),
-        ((*GOOD, "a\t "), GOOD, r"t\.tsv, line 4: the text is empty"),
-        ((*GOOD, "a\rb\tba"), GOOD, r"t\.tsv, line 4: the label 'a\\rb' has a line break"),
-        (("topic\ttext", "a\tba"), GOOD, r"t\.tsv: every row has the label 'a'"),
-        (GOOD, (*GOOD, "c\tba"), r"v\.tsv, line 4: the label 'c' is not in .*t\.tsv, which has 'a', 'b'"),
+        (("ba\tbe", "a\tba"), GOOD, {}, r"t\.tsv, line 1: the header has no column 'topic'"),
+        ((), GOOD, {}, r"t\.tsv, line 1: the header has no column"),
+        (("topic\ttext",), GOOD, {}, r"t\.tsv: the table has a header but no rows"),
+        ((*GOOD, "a\tba\tbe"), GOOD, {}, r"t\.tsv, line 4: 3 columns, but the header has 2"),
+        ((*GOOD, "\tba"), GOOD, {}, r"t\.tsv, line 4: the label is empty"),
+        ((*GOOD, "a\t \u200b"), GOOD, {}, r"t\.tsv, line 4: the text is empty"),
+        ((*GOOD, "a\rb\tba"), GOOD, {}, r"t\.tsv, line 4: the label 'a\\rb' has a line break"),
+        (("topic\ttext", "a\tba"), GOOD, {}, r"t\.tsv: every row has the label 'a'"),
+        (GOOD, (*GOOD, "c\tba"), {}, r"v\.tsv, line 4: the label 'c' is not in .*t\.tsv, which has 'a', 'b'\."),
+        (GOOD, (*GOOD, "a,c\tba"), SEVERAL, r"v\.tsv, line 4: the label 'c' is not in .*t\.tsv, which has 'a', 'b'\."),
+        ((*GOOD, "a,,b\tba"), GOOD, SEVERAL, r"t\.tsv, line 4: 'a,,b' has an empty label"),
+        ((*GOOD, "a, a\tba"), GOOD, SEVERAL, r"t\.tsv, line 4: the label 'a' is there twice"),
+        (("topic\ttext", "\tba"), GOOD, SEVERAL, r"t\.tsv: no row has a label"),
+        (GOOD, GOOD, {**SEVERAL, "label_separator": " "}, "--label-separator must be a character"),
     ],
 )
 def test_wrong_tables(
-    world: World, tmp_path: Path, train: tuple[str, ...], valid: tuple[str, ...], message: str
+    world: World,
+    tmp_path: Path,
+    train: tuple[str, ...],
+    valid: tuple[str, ...],
+    options: dict[str, object],
+    message: str,
 ) -> None:
     with pytest.raises(FocusError, match=message):
-        _prepare(world, tmp_path, _table(tmp_path / "t.tsv", *train), _table(tmp_path / "v.tsv", *valid))
+        _prepare(world, tmp_path, _table(tmp_path / "t.tsv", *train), _table(tmp_path / "v.tsv", *valid), **options)
+
+
+def test_only_some_of_many_labels_are_in_a_message(world: World, tmp_path: Path) -> None:
+    train = _table(tmp_path / "t.tsv", "topic\ttext", *(f"{number:02}\tba" for number in range(30)))
+    valid = _table(tmp_path / "v.tsv", "topic\ttext", "other\tba")
+    with pytest.raises(FocusError, match=r"which has '00', .*, '19' and 10 more"):
+        _prepare(world, tmp_path, train, valid)
+
+
+@pytest.mark.parametrize(
+    ("labels", "separator", "thresholds", "message"),
+    [
+        (("a", "a"), "", (), '"labels" has the label'),
+        (("a", "b"), ",", (0.5,), '"thresholds" is (0.5,), not a number between 0 and 1 for each label'),
+        (("a", "b"), "", (0.5, 0.5), '"thresholds" is (0.5, 0.5)'),
+        (("a", "b"), ",", (0.5, float("nan")), '"thresholds"'),
+        (("a", "b"), ",", (0.5, "1"), '"thresholds"'),
+        (("a", "b"), 3, (), '"separator" is 3'),
+    ],
+)
+def test_settings_that_are_wrong(labels: object, separator: object, thresholds: object, message: str) -> None:
+    assert message in ClassificationHead(labels, separator, thresholds).fault()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("weights", ["equal", "balanced"])
+def test_the_loss_of_one_label(weights: str, smoothing: float) -> None:
+    """Weighted cross-entropy with the weights of scikit-learn, of a distribution that is written out."""
+    random = np.random.default_rng(4)
+    logits, classes = random.standard_normal((9, 3)).astype(np.float32), np.array([0, 0, 1, 2, 2, 2, 2, 2, 0])
+    settings = _loss_settings(weights, smoothing).loss_settings(dict(zip("abc", (3, 1, 5), strict=True)), 9, False)
+    expected = torch.from_numpy(classes[:, None].astype(np.float64))
+    found = label_loss(_outputs(ClassificationHead(("a", "b", "c")), logits, expected, settings))
+    balance = compute_class_weight("balanced", classes=np.arange(3), y=classes) if weights == "balanced" else np.ones(3)
+    wanted = (1 - smoothing) * np.eye(3)[classes] + smoothing / 3
+    logs = np.log(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
+    assert found.total.item() == pytest.approx(-(wanted * balance * logs).sum(), rel=1e-5)
+    assert (found.count, found.scores["accuracy"].item()) == (9, (logits.argmax(1) == classes).sum())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weights", ["equal", "balanced"])
+def test_the_loss_of_several_labels(weights: str, smoothing: float) -> None:
+    """With equal weights that of transformers' ``multi_label_classification``."""
+    random = np.random.default_rng(5)
+    logits = random.standard_normal((8, 3)).astype(np.float32)
+    ones = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]], float)
+    counts = dict(zip("abc", ones.sum(0).astype(int).tolist(), strict=True))
+    settings = _loss_settings(weights, smoothing).loss_settings(counts, 8, True)
+    head = ClassificationHead(("a", "b", "c"), ",", (0.5,) * 3)
+    found = several_label_loss(_outputs(head, logits, torch.from_numpy(ones), settings))
+    has, lacks = (np.log(1 / (1 + np.exp(-sign * logits))) for sign in (1, -1))
+    smooth = (1 - smoothing) * ones + smoothing / 2
+    balance = np.array([2 / 6, 7 / 1, 7 / 1]) if weights == "balanced" else np.ones(3)
+    wanted = -(balance * smooth * has + (1 - smooth) * lacks).mean()
+    assert found.total.item() / found.count == pytest.approx(wanted, rel=1e-5)
+
+
+def _loss_settings(weights: str, smoothing: float) -> LabelOptions:
+    return LabelOptions(model=ROOT, train=ROOT, valid=ROOT, class_weights=weights, label_smoothing=smoothing)
+
+
+def _outputs(head: ClassificationHead, logits: np.ndarray, expected: torch.Tensor, settings: object) -> Outputs:
+    return Outputs(head=head, outputs=[{"logits": torch.from_numpy(logits)}], expected=expected, settings=settings)
+
+
+@given(st.lists(st.tuples(st.sampled_from(np.linspace(0, 1, 11).tolist()), st.booleans()), min_size=1, max_size=12))
+def test_no_threshold_has_a_higher_f1(pairs: list[tuple[float, bool]]) -> None:
+    scores, expected = map(list, zip(*pairs, strict=True))
+    found = best_threshold(scores, expected)
+
+    def f1(threshold: float) -> float:
+        chosen = [score >= threshold for score in scores]
+        right = sum(one and other for one, other in zip(chosen, expected, strict=True))
+        return 2 * right / max(1, sum(chosen) + sum(expected))
+
+    assert 0 <= found <= 1
+    assert f1(found) == max(f1(threshold) for threshold in np.linspace(-0.05, 1.05, 12))
+    if not any(expected):
+        assert found == 0.5
+
+
+def test_metrics_of_several_labels_are_those_of_scikit_learn() -> None:
+    labels, random = ("a", "b", "c", "d"), np.random.default_rng(2)
+    wanted, found = (random.random((20, 4)) < [0.5, 0.2, 0.7, 0] for _ in range(2))
+    sets = [
+        [tuple(label for label, one in zip(labels, row, strict=True) if one) for row in side]
+        for side in (wanted, found)
+    ]
+    results = [Classifications(chosen, {}) for chosen in sets[1]]
+    assert metrics(sets[0], results) == pytest.approx(
+        {
+            "micro_f1": f1_score(wanted, found, average="micro"),
+            "macro_f1": f1_score(wanted[:, :3], found[:, :3], average="macro"),
+            "exact_match": (wanted == found).all(1).mean(),
+        }
+    )
+    assert set(metrics([()], [Classifications((), {})]).values()) == {1}
 
 
 def _finetuned(world: World, train: Path, valid: Path, output: Path, **options: object) -> Manifest:
     given = {"model": world.source, "train": train, "valid": valid, "truncate": True, "cpu": True, **options}
-    job = FinetuningJob(task="classification", options=FinetuningOptions(**given), columns=Columns())
+    job = FinetuningJob(task="classification", options=ClassificationOptions(**given), columns=Columns())
     return finetune(job, output, Watcher())
 
 

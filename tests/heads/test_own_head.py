@@ -20,7 +20,7 @@ from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq_models import CONFIG, make_world
 from focus_cli.main import main
-from focus_export.heads.classification import ClassificationHead
+from focus_export.heads.embedding import EmbeddingHead
 from focus_export.tokenizer import SentencePieceTokenizer
 from piece_kinds import OVERLAP, PieceKinds
 
@@ -175,8 +175,8 @@ def test_a_head_of_another_shape_is_told(place: Path, trained: Path, tmp_path: P
 
 def test_a_task_without_a_module_is_refused_by_the_task_for_heads(place: Path, tmp_path: Path) -> None:
     shutil.copy(place / "source" / "dict.txt", tmp_path)
-    write_head(tmp_path / "head.json", ClassificationHead(("a", "b")), "")
-    with pytest.raises(FocusError, match=r"head\.json: the task classification declares no module and loss"):
+    write_head(tmp_path / "head.json", EmbeddingHead("mean"), "")
+    with pytest.raises(FocusError, match=r"head\.json: the task embedding declares no module and loss"):
         FocusHeadsTask(FocusHeadsConfig(data=str(tmp_path)))
 
 

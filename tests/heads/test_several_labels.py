@@ -1,0 +1,159 @@
+"""A classifier of several labels, from the table to everything that serves it, against transformers."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pyarrow.parquet
+import pytest
+import torch
+from click.testing import CliRunner
+from fairseq_models import make_world
+from focus_cli.main import main
+from focus_export.runtime import Predictor
+from sklearn.metrics import f1_score
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.finetuning.kept_head import read_kept_head
+
+LABELS = ("early", "even")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model, its exports, and the validation table as ones and zeros."""
+
+    root: Path
+    texts: list[str]
+    expected: np.ndarray
+
+    @property
+    def counts(self) -> dict[str, float]:
+        return json.loads((self.root / "model" / "focus.json").read_text())["counts"]
+
+    @property
+    def thresholds(self) -> list[float]:
+        return json.loads((self.root / "model" / "head.json").read_text())["settings"]["thresholds"]
+
+    def scores(self, texts: list[str]) -> np.ndarray:
+        """The probabilities that transformers computes."""
+        model = AutoModelForSequenceClassification.from_pretrained(self.root / "hf").eval()
+        tokenizer = AutoTokenizer.from_pretrained(self.root / "hf")
+        with torch.inference_mode():
+            return (
+                model(**tokenizer(texts, padding=True, truncation=True, return_tensors="pt")).logits.sigmoid().numpy()
+            )
+
+
+def _focus(*words: object) -> str:
+    """What a command prints."""
+    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The labels say in which of two sets the first letter is; some texts have none."""
+    root = tmp_path_factory.mktemp("several")
+    world = make_world(root)
+    texts = world.train.read_text(encoding="utf-8").splitlines()
+    ones = np.array([[text[0] < "L", text[0] in "DGLNRTWZ"] for text in texts])
+    cells = ["|".join(label for label, one in zip(LABELS, row, strict=True) if one) for row in ones]
+    for name, part in (("train", slice(500)), ("valid", slice(500, None))):
+        rows = [f"{cell}\t{text}\n" for cell, text in zip(cells[part], texts[part], strict=True)]
+        (root / f"{name}.tsv").write_text("label\ttext\n" + "".join(rows), encoding="utf-8")
+    tables = ("--train", root / "train.tsv", "--valid", root / "valid.tsv")
+    several = ("--multi-label", "--label-separator", "|", "--class-weights", "balanced", "--label-smoothing", 0.05)
+    how = ("--epochs", 4, "--batch-size", 16, "--lr", "3e-3", "--cpu", "--truncate", "--quiet")
+    base = ("finetune", "classification", "--model", world.source)
+    _focus(*base, *tables, *several, *how, "--output", root / "model")
+    for kind in ("onnx", "hf"):
+        _focus("export", f"--{kind}", "--model", root / "model", "--output", root / kind)
+    return Place(root, texts[500:], ones[500:])
+
+
+def test_metrics_are_those_of_the_thresholds(place: Place) -> None:
+    assert place.counts["labels"] == list(LABELS)
+    assert not (place.expected.any(1)).all()
+    found = place.scores(place.texts) >= place.thresholds
+    assert place.counts["valid_micro_f1"] == pytest.approx(f1_score(place.expected, found, average="micro"))
+    assert place.counts["valid_macro_f1"] == pytest.approx(f1_score(place.expected, found, average="macro"))
+    assert place.counts["valid_exact_match"] == pytest.approx((place.expected == found).all(1).mean())
+    assert place.counts["valid_micro_f1"] > 0.85
+    half = place.scores(place.texts) >= 0.5
+    for label in range(2):
+        assert f1_score(place.expected[:, label], found[:, label]) >= f1_score(place.expected[:, label], half[:, label])
+
+
+def test_a_table_is_evaluated_in_pytorch_and_onnx(place: Place) -> None:
+    names = ("micro_f1", "macro_f1", "exact_match")
+    said = ", ".join(f"{name.replace('_', '-')} {place.counts[f'valid_{name}']:.3f}" for name in names)
+    for kind in ("model", "onnx"):
+        model = place.root / kind
+        found = _focus("evaluate", "--model", model, "--table", place.root / "valid.tsv", "--truncate", "--cpu")
+        assert found == f"{model}: {said} on 100 samples.\n"
+
+
+def test_the_thresholds_go_along(place: Place) -> None:
+    for directory in ("onnx", "hf"):
+        config = json.loads((place.root / directory / "config.json").read_text())
+        assert config.get("settings", config)["thresholds"] == place.thresholds
+    assert config["problem_type"] == "multi_label_classification"
+    assert config["id2label"] == {"0": "early", "1": "even"}
+    kept = read_kept_head(place.root / "model", read_checkpoint(place.root / "model"))
+    assert kept.head.thresholds == tuple(place.thresholds) != (0.5, 0.5)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.txt", "out.npy", "out.parquet"])
+def test_predictions_in_every_format(place: Place, tmp_path: Path, name: str) -> None:
+    texts = [*place.texts, "", "\t"]
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    how = ("--truncate", "--provider", "cpu", "--quiet")
+    output = tmp_path / name
+    _focus("predict", "--model", place.root / "onnx", "--input", tmp_path / "texts.txt", *how, "--output", output)
+    scores = place.scores(texts)
+    chosen = [
+        [label for label, one in zip(LABELS, row, strict=True) if one]
+        for row in Predictor(place.root / "onnx", truncate=True).rows(texts) >= place.thresholds
+    ]
+    if name == "out.npy":
+        np.testing.assert_allclose(np.load(output), scores, atol=1e-4, rtol=0)
+        return
+    if name == "out.txt":
+        assert output.read_text(encoding="utf-8").splitlines() == ["|".join(labels) for labels in chosen]
+        return
+    if name == "out.jsonl":
+        rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+        found = [[row["scores"][label] for label in LABELS] for row in rows]
+    else:
+        table = pyarrow.parquet.read_table(output)
+        assert json.loads(table.schema.metadata[b"labels"]) == list(LABELS)
+        rows = table.to_pylist()
+        found = [row["scores"] for row in rows]
+    assert [row["labels"] for row in rows] == chosen
+    np.testing.assert_allclose(found, scores, atol=1e-4, rtol=0)
+
+
+def test_no_label_at_all_can_be_written_as_parquet(place: Place, tmp_path: Path) -> None:
+    texts = [text for text, row in zip(place.texts, place.expected, strict=True) if not row.any()]
+    predictor = Predictor(place.root / "onnx", truncate=True)
+    text = next(text for text, result in zip(texts, predictor.predict(texts), strict=True) if not result.labels)
+    (tmp_path / "texts.txt").write_text(f"{text}\n", encoding="utf-8")
+    files = ("--input", tmp_path / "texts.txt", "--output", tmp_path / "out.parquet")
+    _focus("predict", "--model", place.root / "onnx", "--truncate", "--quiet", *files)
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["labels"].to_pylist() == [[]]
+
+
+def test_tables_get_columns_of_lists(place: Place) -> None:
+    predictor = Predictor(place.root / "onnx", truncate=True)
+    frame = predictor(pandas.DataFrame({"text": place.texts}))
+    assert frame["labels"].tolist() == [list(result.labels) for result in predictor.predict(place.texts)]
+    assert frame["scores"][3].shape == (2,)
+    halves = [text.split(" ", 1) for text in place.texts]
+    columns = {"one": [half[0] for half in halves], "other": [half[1] for half in halves]}
+    joined = Predictor(place.root / "onnx", ["one", "other"], truncate=True)(columns)
+    assert joined["labels"].tolist() == frame["labels"].tolist()
