@@ -9,7 +9,7 @@ all other modules.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from focus_plugin.errors import FocusError
 
@@ -194,7 +194,18 @@ class RowHead(ServingHead):
         return result
 
 
-def encoded_sample(head: ServingHead, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
+class Encodes(Protocol):
+    """A head, or anything else that encodes samples in the same way."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """As ``ServingHead.inputs``."""
+
+    def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
+        """As :meth:`ServingHead.encode`."""
+
+
+def encoded_sample(head: Encodes, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
     """``head.encode``. Raises FocusError also if the sample does not have one text for each input of the head."""
     if len(head.inputs) > 1 and not (isinstance(sample, tuple | list) and len(sample) == len(head.inputs)):
         several = isinstance(sample, tuple | list)

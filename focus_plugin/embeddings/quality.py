@@ -20,13 +20,23 @@ def retrieval_accuracy(first: np.ndarray, second: np.ndarray, texts: Sequence[tu
     return {"retrieval_accuracy": (there + back) / 2, "first_to_second": there, "second_to_first": back}
 
 
+def mean_cosine_of_rows(one: np.ndarray, other: np.ndarray) -> float:
+    """The mean cosine between rows of two matrices (texts, width)."""
+    return float((_normalized(one) * _normalized(other)).sum(1).mean())
+
+
 def correlations(first: np.ndarray, second: np.ndarray, scores: Sequence[float]) -> Mapping[str, float]:
     """Spearman's and Pearson's correlations of the cosines of pairs with their scores.
 
-    ``first``, ``second``: (pairs, width). NaN if all scores or all cosines are equal.
+    ``first``, ``second``: (pairs, width). A correlation is not defined, and here zero, if all scores or all cosines are
+    equal.
     """
     cosines = (_normalized(first) * _normalized(second)).sum(1)
-    return {"spearman": float(spearmanr(scores, cosines)[0]), "pearson": float(pearsonr(scores, cosines)[0])}
+    defined = len(set(scores)) > 1 and len(np.unique(cosines)) > 1
+    return {
+        name: float(correlation(scores, cosines)[0]) if defined else 0.0
+        for name, correlation in (("spearman", spearmanr), ("pearson", pearsonr))
+    }
 
 
 def _accuracy(queries: np.ndarray, candidates: np.ndarray, texts: Sequence[str]) -> float:

@@ -38,7 +38,8 @@ class Example:
     """One example of a file.
 
     line: its first line. sample: the argument of ``ServingHead.encode``: a text or, if the head has several inputs, a
-    tuple of texts. expected: the expected result; None for the result of the exact model.
+    tuple of texts; with ``TaskHead.texts_apart``, a tuple of such arguments. expected: the expected result; None for
+    the result of the exact model.
     """
 
     line: int
@@ -128,7 +129,7 @@ class Loss:
 
 
 def focus_heads_options(head: "ServingHead", options: Any) -> tuple[str, ...]:
-    """The options of fairseq-train for a task that declares a module and a loss."""
+    """The options of fairseq-train for a task that declares a loss."""
     return ("--task", "focus_heads", "--criterion", "focus_heads", "--best-checkpoint-metric", "loss")
 
 
@@ -138,11 +139,11 @@ class Finetuning:
 
     options: FinetuningOptions, or a subclass. prepare: writes the data. fairseq_options: options of fairseq-train for
     the head and the options of the task: fairseq's task and criterion, and the metric that the best checkpoint is
-    chosen by. loss: of a batch, for a task with ``TaskHead.module``. tensors: the beginning of the names of the head's
-    tensors in the released checkpoint. refused: options of fairseq-train that the user must not give, with the reason.
-    register: registers other tasks and criterions with fairseq; it is called in fairseq-train's process. adjust: from
-    the head, and the expected results and the results of the best checkpoint on the validation table, the head with
-    values that are chosen by them, such as thresholds.
+    chosen by. loss: of a batch, if fairseq's task is ``focus_heads``. tensors: the beginning of the names of the head's
+    tensors in the released checkpoint; empty if it has none. refused: options of fairseq-train that the user must not
+    give, with the reason. register: registers other tasks and criterions with fairseq; it is called in fairseq-train's
+    process. adjust: from the head, and the expected results and the results of the best checkpoint on the validation
+    table, the head with values that are chosen by them, such as thresholds.
     """
 
     options: type[FinetuningOptions] = FinetuningOptions
@@ -171,21 +172,23 @@ class TaskHead:
     """A task.
 
     name: for ``focus finetune``, and of its head in ``export/heads``. summary: one sentence. columns: a frozen
-    dataclass of options that say how its files are read. examples: reads a file. fault: what is wrong with the
-    expected result of an example for a model with this head, or None. parsed: that result as ``metrics`` and ``adjust``
-    get it, if the file is read before the head is known. metrics: compares expected results with results; values by
-    name, at most 1, of which the first is decisive and higher ones are better. forms: other forms of the examples, by
-    a name that their metrics begin with. module: makes the head's
-    PyTorch module with new weights, for a hidden state of the given size; None if the head is part of fairseq's model
-    or has no weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the head of a model
-    that this program did not fine-tune, or None if the model has no head of this task; it may read the files
-    ``found_in`` of the model's directory. finetuning: None for a task without training.
+    dataclass of options that say how its files are read. examples: reads a file. texts_apart: whether the texts of an
+    example are samples of their own, such as those of a pair of which each has an embedding; the result of the example
+    is then the tuple of their results. fault: what is wrong with the expected result of an example for a model with
+    this head, or None. parsed: that result as ``metrics`` and ``adjust`` get it, if the file is read before the head is
+    known. metrics: compares expected results with results; values by name, at most 1, of which the first is decisive
+    and higher ones are better. forms: other forms of the examples, by a name that their metrics begin with. module:
+    makes the head's PyTorch module with new weights, for a hidden state of the given size; None if the head is part of
+    fairseq's model or has no weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the
+    head of a model that this program did not fine-tune, or None if the model has no head of this task; it may read the
+    files ``found_in`` of the model's directory. finetuning: None for a task without training.
     """
 
     name: str
     summary: str
     columns: type = NoColumns
     examples: Callable[[Path, Any, Progress], Iterator[Example]]
+    texts_apart: bool = False
     fault: "Callable[[ServingHead, Any], str | None]" = lambda head, expected: None
     parsed: "Callable[[ServingHead, Any], Any]" = lambda head, expected: expected
     metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
@@ -195,6 +198,10 @@ class TaskHead:
     find: "Callable[[Path, Checkpoint], KeptHead | None] | None" = None
     found_in: tuple[str, ...] = ()
     finetuning: Finetuning | None = None
+
+    def samples(self, example: Example) -> tuple[Any, ...]:
+        """The samples of an example, as ``ServingHead.encode`` takes them."""
+        return tuple(example.sample) if self.texts_apart else (example.sample,)
 
 
 def checked_examples(

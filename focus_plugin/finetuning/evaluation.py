@@ -1,6 +1,7 @@
 """The results of a fine-tuned model in PyTorch, and its metrics."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +30,35 @@ def table_metrics(
 
     Those of the examples in another form have its name in front.
     """
-    results = table_results(predict, examples, table, phase)
+    results = table_results(task, predict, examples, table, phase)
     found = dict(task.metrics([example.expected for example in examples], results))
     for name, form in task.forms.items():
         others = [form.example(example) for example in examples]
-        results = table_results(predict, others, table, phase)
+        results = table_results(task, predict, others, table, phase)
         metrics = form.metrics([example.expected for example in others], results)
         found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
     return found
 
 
-def table_results(predict: Predict, examples: Sequence[Example], table: Path, phase: Phase) -> list[Any]:
+def table_results(
+    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path, phase: Phase
+) -> list[Any]:
     """The model's results for the examples of a table."""
-
-    def place(number: int) -> str:
-        return f"{table}, line {examples[number - 1].line}"
-
     results = []
     with phase(f"Evaluating {table.name}", len(examples)) as progress:
-        for result in predict((example.sample for example in examples), place):
+        for result in example_results(task, predict, examples, table):
             results.append(result)
             progress(1)
     return results
+
+
+def example_results(task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path) -> Iterator[Any]:
+    """Yield the model's result for each example of a table, which is named in errors."""
+    samples = [(example.line, sample) for example in examples for sample in task.samples(example)]
+    found = predict((sample for _, sample in samples), lambda number: f"{table}, line {samples[number - 1][0]}")
+    for example in examples:
+        results = tuple(islice(found, len(task.samples(example))))
+        yield results if task.texts_apart else results[0]
 
 
 def torch_pipeline(directory: Path, task: TaskHead, kept: KeptHead, *, truncate: bool, cpu: bool) -> Pipeline:

@@ -22,8 +22,8 @@ _VERSION = 1
 class KeptHead:
     """A head with its tensors.
 
-    prefix: the beginning of their names in the checkpoint. tensors: by the rest of their names; empty for a head that
-    serves encoders without one.
+    prefix: the beginning of their names in the checkpoint; empty for a head without tensors. tensors: by the rest of
+    their names.
     """
 
     head: ServingHead
@@ -32,9 +32,11 @@ class KeptHead:
 
 
 def kept_head(head: ServingHead, prefix: str, checkpoint: Checkpoint) -> KeptHead:
-    """A head with its tensors from the checkpoint, those whose names begin with ``prefix``."""
+    """A head with its tensors from the checkpoint, those whose names begin with ``prefix``; none if it is empty."""
     own = {
-        name.removeprefix(prefix): tensor for name, tensor in checkpoint.task_heads.items() if name.startswith(prefix)
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint.task_heads.items()
+        if prefix and name.startswith(prefix)
     }
     return KeptHead(head, prefix, own)
 
@@ -68,7 +70,7 @@ def read_kept_head(model: Path, checkpoint: Checkpoint) -> KeptHead | None:
     """
     if (path := model / HEAD_FILE).is_file():
         kept = kept_head(*read_head_file(path), checkpoint)
-        if not kept.tensors:
+        if kept.prefix and not kept.tensors:
             raise FocusError(f"{path}: the model beside it has no tensors that begin with {kept.prefix!r}.")
         return kept
     if not checkpoint.task_heads:

@@ -1,4 +1,4 @@
-"""Training samples of tasks that declare a module and a loss: rows of token ids, and expected numbers.
+"""Training samples of tasks that declare a loss: rows of token ids, and expected numbers.
 
 They are in the files ``SPLIT.rows.bin`` and ``SPLIT.expected.bin`` of fairseq's format, beside ``dict.txt``. fairseq
 converts whatever it reads to int64; so the second file holds the bits of floats as integers.
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from fairseq.data import FairseqDataset, data_utils
 from fairseq.data.indexed_dataset import MMapIndexedDataset
-from focus_export.head import Encoded, ServingHead, encoded_sample
+from focus_export.head import Encoded, Encodes, encoded_sample
 from torch import Tensor
 
 from focus_plugin.binary_data import writing_numbers
@@ -39,7 +39,7 @@ class TrainingSample:
 
 
 def write_samples(
-    given: Preparation, split: str, head: ServingHead, samples: Callable[[Example, Encoded], Iterable[TrainingSample]]
+    given: Preparation, split: str, head: Encodes, samples: Callable[[Example, Encoded], Iterable[TrainingSample]]
 ) -> int:
     """Write the samples that ``samples`` makes from each example of a table; returns their number.
 
@@ -79,9 +79,12 @@ class TrainingSamples(FairseqDataset):
         return len(self._expected)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"id": index, "rows": self.rows(index), "expected": self._expected[index].view(torch.float64)}
+
+    def rows(self, index: int) -> list[Tensor]:
+        """The rows of a sample, int64 (length,) each."""
         first = index * self._rows_each
-        rows = [self._rows[first + place].long() for place in range(self._rows_each)]
-        return {"id": index, "rows": rows, "expected": self._expected[index].view(torch.float64)}
+        return [self._rows[first + place].long() for place in range(self._rows_each)]
 
     def collater(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """A batch: ``inputs``, for each row of a sample its ids (batch, length) and lengths (batch,), and

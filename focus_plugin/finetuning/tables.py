@@ -34,6 +34,11 @@ def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) 
         raise FocusError(f"{path}: the table has a header but no rows.")
 
 
+def table_header(path: Path) -> list[str]:
+    """The cells of the first line of a file; none if there is no such file."""
+    return next(TextFile.of(path).lines(), "").split("\t") if path.is_file() else []
+
+
 def existing(path: Path) -> Path:
     """Returns ``path``. Raises FocusError if it does not exist."""
     if not path.exists():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.finetuning.declaration import Example
+from focus_plugin.finetuning.declaration import Example, TaskHead
 from focus_plugin.finetuning.evaluation import Predict, table_results
 from focus_plugin.forecast.encoder import FLOAT, Batch, forward_memory, forward_seconds, parameters
 from focus_plugin.forecast.forecast import Forecast, Step
@@ -52,7 +52,9 @@ def evaluation_forecast(work: EvaluationWork) -> Forecast:
     return Forecast(output=None, steps=(reading, evaluating))
 
 
-def table_forecast(examples: Sequence[Example], table: Path, model: int, load: Callable[[], Predict]) -> Forecast:
+def table_forecast(
+    task: TaskHead, examples: Sequence[Example], table: Path, model: int, load: Callable[[], Predict]
+) -> Forecast:
     """The evaluation of a model of ``model`` bytes on the examples of a table.
 
     ``load`` loads the model the first time and gives its results; it is called only to measure times.
@@ -66,7 +68,7 @@ def table_forecast(examples: Sequence[Example], table: Path, model: int, load: C
 
     def evaluating(_: Rates) -> float:
         first, predict = examples[:_MEASURED], load()
-        return seconds_of(lambda: table_results(predict, first, table, no_phase), 0) * len(examples) / len(first)
+        return seconds_of(lambda: table_results(task, predict, first, table, no_phase), 0) * len(examples) / len(first)
 
     return Forecast(
         output=None,

@@ -1,36 +1,249 @@
-"""One vector for each text, pooled from the encoder's hidden states. It has no training."""
+"""One vector for each text, trained on pairs of texts that mean the same, or on pairs with a score."""
 
+import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress
-from focus_plugin.finetuning.declaration import Example, Forward, TaskHead
+from focus_plugin.finetuning.declaration import (
+    Example,
+    Finetuning,
+    Forward,
+    Loss,
+    Outputs,
+    Preparation,
+    Prepared,
+    TaskHead,
+    focus_heads_options,
+)
+from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.tables import read_table, table_header
+from focus_plugin.options import option
 from focus_plugin.text import Text
 
 if TYPE_CHECKING:
+    from focus_export.head import Encoded, ServingHead
+    from focus_export.tokenizer import TextTokenizer
     from torch import Tensor
 
 
-def examples(path: Path, columns: Any, progress: Progress) -> Iterator[Example]:
-    """The lines of a text that are not blank. Raises FocusError if there are none."""
+CONTRASTIVE, COSENT, COSINE = "contrastive", "cosent", "cosine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairColumns:
+    """The columns of a table of pairs. The last two need not be there."""
+
+    first_column: str = option("first", help="Column with the first text of each pair.")
+    second_column: str = option("second", help="Column with the second text of each pair.")
+    negative_column: str = option("negative", help="Column with a text that does not mean the same, if there is one.")
+    score_column: str = option("score", help="Column with the similarity of each pair, if there is one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingOptions(FinetuningOptions):
+    """The options of ``focus finetune embedding``."""
+
+    loss: str = option(
+        CONTRASTIVE,
+        choices=(CONTRASTIVE, COSENT, COSINE),
+        help="Loss: of pairs with in-batch negatives, of the order of scores, or of cosines that must equal scores.",
+    )
+    scale: float = option(20.0, minimum=1, help="Cosines are multiplied by this number in the loss.")
+    mini_batch_size: int = option(
+        32, minimum=1, help="Samples that the encoder reads at once; a larger batch is computed twice, to save memory."
+    )
+    pooling: str = option("mean", choices=("mean", "first"), help="Embedding: the mean of all tokens, or the first.")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a row of a table says: two texts, and their similarity if it has a score."""
+
+    first: str
+    second: str
+    score: float | None
+
+
+def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
+    """The rows of a table whose header has the columns of both texts, or else the lines of a text.
+
+    Raises FocusError, with file and line, for a text or a score that is empty or wrong, and for scores that are all
+    equal.
+    """
+    if {columns.first_column, columns.second_column} <= set(table_header(path)):
+        return _rows(path, columns, progress)
+    return _lines(path, progress)
+
+
+def _lines(path: Path, progress: Progress) -> Iterator[Example]:
+    """The lines that are not blank."""
     empty = True
     for number, line in enumerate(Text.of(path).lines(progress), 1):
         if line.strip():
             empty = False
-            yield Example(number, line)
+            yield Example(number, (line,))
     if empty:
         raise FocusError(f"{path}: the text is empty; it needs at least one line.")
 
 
-def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
-    """The mean cosine between the embeddings and the expected ones."""
+def _rows(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
+    header = table_header(path)
+    texts = [columns.first_column, columns.second_column]
+    scored, negative = columns.score_column in header, columns.negative_column in header
+    if scored and negative:
+        raise FocusError(
+            f"{path}, line 1: has the columns {columns.score_column!r} and {columns.negative_column!r}; a pair has a "
+            "score or a negative. Name another --score-column or --negative-column."
+        )
+    texts += [columns.negative_column] * negative
+    scores = set()
+    for line, cells in read_table(path, [*texts, *[columns.score_column] * scored], progress):
+        for name, cell in zip(texts, cells, strict=False):
+            if not cell.strip():
+                raise FocusError(f"{path}, line {line}: the column {name!r} is empty.")
+        if negative and cells[2] in cells[:2]:
+            raise FocusError(f"{path}, line {line}: the negative is one of the texts of the pair.")
+        score = _score(cells[-1], f"{path}, line {line}") if scored else None
+        scores.add(score)
+        yield Example(line, tuple(cells[: len(texts)]), Pair(cells[0], cells[1], score))
+    if scored and len(scores) < 2:
+        raise FocusError(f"{path}: every pair has the score {scores.pop()}; no similarity can be learned or measured.")
+
+
+def _score(cell: str, place: str) -> float:
+    try:
+        score = float(cell)
+    except ValueError as error:
+        raise FocusError(f"{place}: the score {cell!r} is not a number.") from error
+    if not math.isfinite(score):
+        raise FocusError(f"{place}: the score {cell!r} is not a finite number.")
+    return score
+
+
+@dataclass(frozen=True)
+class _TextsApart:
+    """Encodes each text of a pair as the head encodes one."""
+
+    head: "ServingHead"
+    inputs: tuple[str, ...] = ()  # any number of texts
+
+    def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> "Encoded":
+        from focus_export.head import Encoded
+
+        parts = [self.head.encode(tokenizer, text, truncate) for text in sample]
+        rows = tuple(row for part in parts for row in part.rows)
+        return Encoded(rows, left_out=sum(part.left_out for part in parts))
+
+
+def prepare(given: Preparation) -> Prepared:
+    """Write the texts of each pair as rows of a sample, and its score as the expected number.
+
+    Raises FocusError for tables that do not fit the loss, and for one in which no pair has in-batch negatives.
+    """
+    from focus_export.heads.embedding import EmbeddingHead
+
+    options = given.options
+    assert isinstance(options, EmbeddingOptions)
+    head = EmbeddingHead(options.pooling)
+    written = {split: _write(given, split, head) for split in given.tables}
+    left_out = {split: _left_out(given, split) for split in ("train", "valid")} if options.loss == CONTRASTIVE else {}
+    truncated = sum(cut for _, cut in written.values())
+    return Prepared(
+        head=head, samples=written["train"][0], counts={"left_out_of_an_epoch": left_out, "truncated": truncated}
+    )
+
+
+def _write(given: Preparation, split: str, head: "ServingHead") -> tuple[int, int]:
+    """Write the samples of a table; their number, and that of samples with a text that was cut."""
     import numpy as np
 
-    wanted, found = np.array(expected, np.float64), np.array(results, np.float64)
-    norms = np.linalg.norm(wanted, axis=1) * np.linalg.norm(found, axis=1)
-    return {"cosine": float(np.mean((wanted * found).sum(1) / norms))}
+    from focus_plugin.finetuning.samples import TrainingSample, write_samples
+
+    assert isinstance(given.options, EmbeddingOptions)
+    loss, cut = None if split == "test" else given.options.loss, 0
+
+    def samples(example: Example, encoded: "Encoded") -> Iterator[TrainingSample]:
+        nonlocal cut
+        if fault := _misfit(example.expected, loss):
+            raise FocusError(f"{given.tables[split]}: {fault}")
+        cut += encoded.left_out > 0
+        yield TrainingSample(encoded.rows, np.array([example.expected.score or 0.0]))
+
+    return write_samples(given, split, _TextsApart(head), samples), cut
+
+
+def _misfit(pair: Pair | None, loss: str | None) -> str | None:
+    """What is wrong with a pair, for a loss if one is given."""
+    if pair is None:
+        return "its header lacks the columns of pairs; name them with --first-column and --second-column."
+    if loss is None:
+        return None
+    if loss == CONTRASTIVE:
+        return "has scores; give --loss cosent or cosine." if pair.score is not None else None
+    if pair.score is None:
+        return f"--loss {loss} needs a column with scores; name it with --score-column."
+    if loss == COSINE and abs(pair.score) > 1:
+        return f"has the score {pair.score}, which no cosine is; give --loss cosent, which needs only their order."
+    return None
+
+
+def _left_out(given: Preparation, split: str) -> int:
+    """The number of pairs of a split for which the batches of the first epoch have no place."""
+    from focus_plugin.finetuning.distinct import DistinctSamples
+
+    dataset = DistinctSamples(given.directory, split, pad=0, seed=given.options.seed)
+    batches = dataset.batch_by_size(dataset.ordered_indices(), max_sentences=given.options.batch_size)
+    if max(map(len, batches)) < 2:
+        raise FocusError(
+            f"{given.tables[split]}: no two pairs without a common text are in a batch of {given.options.batch_size}, "
+            "so none has a negative; give more pairs, or a larger --batch-size."
+        )
+    return len(dataset) - sum(map(len, batches))
+
+
+def fairseq_options(head: "ServingHead", options: EmbeddingOptions) -> tuple[str, ...]:
+    """The options of fairseq's task and criterion. The checkpoint with the lowest loss is chosen."""
+    return (
+        *focus_heads_options(head, options),
+        *("--loss-settings", json.dumps({"loss": options.loss, "scale": options.scale})),
+        *("--mini-batch-size", str(options.mini_batch_size)),
+        *(("--distinct-rows",) if options.loss == CONTRASTIVE else ()),
+    )
+
+
+def loss(given: Outputs) -> Loss:
+    """The loss that the settings name, times the number of pairs."""
+    from focus_plugin.embeddings.contrastive import contrastive
+    from focus_plugin.embeddings.scored import cosent, squared_error
+
+    name, scale, scores = given.settings["loss"], given.settings["scale"], given.expected[:, 0]
+    losses = {
+        CONTRASTIVE: lambda embeddings: contrastive(embeddings, scale),
+        COSENT: lambda embeddings: cosent(embeddings[0], embeddings[1], scores, scale),
+        COSINE: lambda embeddings: squared_error(embeddings[0], embeddings[1], scores),
+    }
+    mean = losses[name]([outputs["embedding"] for outputs in given.outputs])
+    return Loss(total=mean * len(scores), count=len(scores))
+
+
+def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
+    """Of pairs with a score, the correlations; of other pairs, the accuracy of retrieval; of texts, the mean cosine."""
+    import numpy as np
+
+    from focus_plugin.embeddings.quality import correlations, mean_cosine_of_rows, retrieval_accuracy
+
+    first = np.array([vectors[0] for vectors in results])
+    if not isinstance(expected[0], Pair):
+        return {"cosine": mean_cosine_of_rows(np.array([vectors[0] for vectors in expected]), first)}
+    second = np.array([vectors[1] for vectors in results])
+    if expected[0].score is None:
+        return retrieval_accuracy(first, second, [(pair.first, pair.second) for pair in expected])
+    return correlations(first, second, [pair.score for pair in expected])
 
 
 def forward(given: Forward) -> "dict[str, Tensor]":
@@ -47,8 +260,18 @@ def forward(given: Forward) -> "dict[str, Tensor]":
 
 HEAD = TaskHead(
     name="embedding",
-    summary="One vector of each text.",
+    summary="Compute a vector for each text, so that texts with the same meaning have similar vectors.",
+    columns=PairColumns,
     examples=examples,
+    texts_apart=True,
     metrics=metrics,
     forward=forward,
+    finetuning=Finetuning(
+        options=EmbeddingOptions,
+        prepare=prepare,
+        fairseq_options=fairseq_options,
+        loss=loss,
+        tensors="",
+        refused={"--max-tokens": "a batch is a number of pairs, see --batch-size and --mini-batch-size"},
+    ),
 )

@@ -39,7 +39,7 @@ def evaluate_table(
     if any(example.expected is None for example in examples):
         raise FocusError(f"{job.table}: has no expected results for {task.name}, so there is nothing to compare with.")
     size = sum(path.stat().st_size for path in model.files)
-    begin(table_forecast(examples, job.table, size, model.load), start)
+    begin(table_forecast(task, examples, job.table, size, model.load), start)
     return table_metrics(task, model.load(), examples, job.table, phase), len(examples)
 
 

@@ -152,7 +152,7 @@ def _evaluate(
             continue
         examples = list(checked_examples(task, pipeline.head, table, job.columns))
         if split == "valid" and task.finetuning and task.finetuning.adjust:
-            results = table_results(pipeline.results, examples, table, phase)
+            results = table_results(task, pipeline.results, examples, table, phase)
             head = task.finetuning.adjust(pipeline.head, [example.expected for example in examples], results)
             pipeline = replace(pipeline, head=head)
         metrics = table_metrics(task, pipeline.results, examples, table, phase)
@@ -161,7 +161,7 @@ def _evaluate(
 
 
 def _released(name: str, source: Checkpoint, prefix: str) -> bool:
-    return name in source.tensors or name.startswith(prefix)
+    return name in source.tensors or (bool(prefix) and name.startswith(prefix))
 
 
 def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_positions: int, data: Path) -> None:

@@ -19,6 +19,7 @@ from focus_export.verify import PaddedBatch
 
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Example, TaskHead
+from focus_plugin.finetuning.evaluation import example_results
 from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.jobs.quality import Quality, least_loss, quality, with_cosine
 from focus_plugin.jobs.served_model import ServedModel, write_rounded, write_served
@@ -46,17 +47,13 @@ class Reduction:
     exact: Path
     whole: Path
 
-    def place(self, number: int) -> str:
-        """The file and line of an example."""
-        return f"{self.valid}, line {self.examples[number - 1].line}"
-
     def results(self, predictor: Predictor) -> list[Any]:
         """The results of a model for the examples."""
-        return list(predictor.predict((example.sample for example in self.examples), self.place))
+        return list(example_results(self.task, predictor.predict, self.examples, self.valid))
 
     def batches(self) -> list[PaddedBatch]:
         """The examples as batches of the model's inputs."""
-        rows = encoded_rows(self.served, [example.sample for example in self.examples])
+        rows = encoded_rows(self.served, [sample for example in self.examples for sample in self.task.samples(example)])
         cuts = batches_by_length([len(row) for row in rows], TOKEN_BUDGET)
         return [padded([rows[row] for row in cut], self.served.config.pad) for cut in cuts]
 

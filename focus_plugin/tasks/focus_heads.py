@@ -1,4 +1,4 @@
-"""The task and criterion ``focus_heads``, for heads whose file in ``heads`` declares a module and a loss."""
+"""The task and criterion ``focus_heads``, for heads whose file in ``heads`` declares a loss."""
 
 import json
 from argparse import Namespace
@@ -20,6 +20,8 @@ from torch import Tensor
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import TASK_HEAD, Loss, Outputs
 from focus_plugin.finetuning.discovery import find_task
+from focus_plugin.finetuning.distinct import DistinctSamples
+from focus_plugin.finetuning.gradient_caching import in_mini_batches
 from focus_plugin.finetuning.kept_head import HEAD_FILE, read_head_file
 from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.torch_model import TorchModel
@@ -35,15 +37,20 @@ _SCORE = "score/"  # the beginning of the names of scores in a logging output
 
 @dataclass
 class FocusHeadsConfig(FairseqDataclass):
-    """data: directory with ``head.json`` and the samples that ``write_samples`` wrote."""
+    """data: directory with ``head.json`` and the samples that ``write_samples`` wrote. distinct_rows, mini_batch_size:
+    see ``DistinctSamples`` and ``in_mini_batches``."""
 
     data: str = field(default=MISSING, metadata={"help": "directory of training samples and head.json"})
+    distinct_rows: bool = field(default=False, metadata={"help": "have no row of token ids twice in a batch"})
+    mini_batch_size: int = field(
+        default=0, metadata={"help": "rows that the encoder reads at once, if its gradients are cached; 0: a batch"}
+    )
     seed: int = II("common.seed")
 
 
 @register_task("focus_heads", dataclass=FocusHeadsConfig)
 class FocusHeadsTask(FairseqTask):
-    """Trains fairseq's model together with the module that the task of ``head.json`` declares."""
+    """Trains fairseq's model together with the module, if any, that the task of ``head.json`` declares."""
 
     def __init__(self, cfg: FocusHeadsConfig) -> None:
         super().__init__(cfg)
@@ -52,10 +59,10 @@ class FocusHeadsTask(FairseqTask):
         self.dictionary.add_symbol(MASK)
         self.head, _ = read_head_file(self.directory / HEAD_FILE)
         self.declared = find_task(self.head.name)
-        if not (self.declared.module and self.declared.finetuning and self.declared.finetuning.loss):
+        if not (self.declared.finetuning and self.declared.finetuning.loss):
             raise FocusError(
-                f"{self.directory / HEAD_FILE}: the task {self.head.name} declares no module and loss, so it cannot be "
-                "trained by --task focus_heads."
+                f"{self.directory / HEAD_FILE}: the task {self.head.name} declares no loss, so it cannot be trained by "
+                "--task focus_heads."
             )
 
     @property
@@ -71,25 +78,28 @@ class FocusHeadsTask(FairseqTask):
     def build_model(self, cfg: Namespace, from_checkpoint: bool = False) -> BaseFairseqModel:
         """Build the encoder and its head. The head's initial weights depend only on the seed, on every rank."""
         model = super().build_model(cfg, from_checkpoint)
-        assert self.declared.module
-        with utils.set_torch_seed(self.cfg.seed):
-            model.attach_head(self.declared.module(self.head, cfg.encoder_embed_dim))
+        if self.declared.module:
+            with utils.set_torch_seed(self.cfg.seed):
+                model.attach_head(self.declared.module(self.head, cfg.encoder_embed_dim))
         return model
 
     def load_dataset(self, split: str, combine: bool = False, **options: Any) -> None:
         """Load the samples of a split."""
-        pad = self.dictionary.pad()
-        self.datasets[split] = TrainingSamples(self.directory, split, pad, self.cfg.seed)
+        kind = DistinctSamples if self.cfg.distinct_rows else TrainingSamples
+        self.datasets[split] = kind(self.directory, split, self.dictionary.pad(), self.cfg.seed)
 
     def loss(self, model: BaseFairseqModel, sample: Mapping[str, Any], settings: Mapping[str, Any]) -> Loss:
         """The loss of a batch that ``TrainingSamples.collater`` made."""
-        finetuning, module = self.declared.finetuning, getattr(model, TASK_HEAD)
+        finetuning, module = self.declared.finetuning, getattr(model, TASK_HEAD, None)
         assert finetuning
         assert finetuning.loss
-        run = TorchModel(model=model, task=self.declared, head=self.head, module=module)
-        outputs = [
-            {name: tensor.float() for name, tensor in run(ids, lengths)[1].items()} for ids, lengths in sample["inputs"]
-        ]
+        whole = TorchModel(model=model, task=self.declared, head=self.head, module=module)
+
+        def run(ids: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+            return {name: tensor.float() for name, tensor in whole(ids, lengths)[1].items()}
+
+        size = self.cfg.mini_batch_size or len(sample["expected"])
+        outputs = [in_mini_batches(run, ids, lengths, size) for ids, lengths in sample["inputs"]]
         given = Outputs(head=self.head, outputs=outputs, expected=sample["expected"], settings=settings)
         return finetuning.loss(given)
 

@@ -35,7 +35,7 @@ def _same(ours: Loss, theirs: Loss, embeddings: Sequence[Tensor]) -> None:
 
 def _vectors(count: int, pairs: int, seed: int) -> list[Tensor]:
     draw = torch.Generator().manual_seed(seed)
-    return [torch.randn(pairs, 7, generator=draw) for _ in range(count)]
+    return [torch.randn(pairs, 7, generator=draw, dtype=torch.float64) for _ in range(count)]
 
 
 @settings(max_examples=25, deadline=None)

@@ -65,3 +65,9 @@ def test_correlations() -> None:
         "spearman": pytest.approx(spearmanr(cosines, scores)[0]),
         "pearson": pytest.approx(pearsonr(cosines, scores)[0]),
     }
+
+
+def test_correlations_that_are_not_defined_are_zero() -> None:
+    rows = np.eye(3)
+    assert set(correlations(rows, rows, [0.1, 0.5, 0.7]).values()) == {0}
+    assert set(correlations(rows, rows[::-1], [0.5, 0.5, 0.5]).values()) == {0}

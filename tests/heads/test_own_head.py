@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,12 @@ from focus_plugin.checkpoint.forward import hidden_states
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import write_head
 from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.jobs.evaluate_table import evaluate_table
 from focus_plugin.optimization.groups import grouped
+from focus_plugin.tasks import focus_heads
 from focus_plugin.tasks.focus_heads import FocusHeadsConfig, FocusHeadsTask
 from focus_plugin.vocabulary.tokenizers import load_tokenizer, piece_ids
 
@@ -173,10 +176,14 @@ def test_a_head_of_another_shape_is_told(place: Path, trained: Path, tmp_path: P
         evaluate_table(TableEvaluation(model=model, table=place / "test.tsv"))
 
 
-def test_a_task_without_a_module_is_refused_by_the_task_for_heads(place: Path, tmp_path: Path) -> None:
+def test_a_task_without_a_loss_is_refused_by_the_task_for_heads(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(place / "source" / "dict.txt", tmp_path)
     write_head(tmp_path / "head.json", EmbeddingHead("mean"), "")
-    with pytest.raises(FocusError, match=r"head\.json: the task embedding declares no module and loss"):
+    with_none = replace(find_task("embedding"), finetuning=None)
+    monkeypatch.setattr(focus_heads, "find_task", lambda name: with_none)
+    with pytest.raises(FocusError, match=r"head\.json: the task embedding declares no loss"):
         FocusHeadsTask(FocusHeadsConfig(data=str(tmp_path)))
 
 

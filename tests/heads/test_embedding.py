@@ -1,0 +1,273 @@
+"""Embeddings: tables of pairs, training compared with sentence-transformers, and the whole way of the task."""
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from fairseq_models import CONFIG, World, make_world
+from focus_cli.main import main
+from focus_export.heads.embedding import EmbeddingHead
+from focus_export.runtime import Predictor
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer import losses
+from torch import Tensor
+
+import focus_plugin.models.focus_roberta
+import focus_plugin.tasks.focus_heads  # noqa: F401  both register what fairseq is asked for
+from focus_plugin.binary_data import Encoder
+from focus_plugin.checkpoint.names import from_hugging_face
+from focus_plugin.embeddings.quality import correlations, retrieval_accuracy
+from focus_plugin.errors import FocusError
+from focus_plugin.files import silent
+from focus_plugin.finetuning.declaration import Preparation, Prepared
+from focus_plugin.finetuning.kept_head import write_head
+from focus_plugin.finetuning.tokenizer import release_tokenizer
+from focus_plugin.heads.embedding import HEAD, EmbeddingOptions, PairColumns, examples, fairseq_options, prepare
+from focus_plugin.jobs.export_huggingface import export_huggingface
+
+Rows = Sequence[Sequence[str]]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+def _table(path: Path, *rows: Sequence[object]) -> Path:
+    path.write_bytes("".join("\t".join(map(str, row)) + "\n" for row in rows).encode())
+    return path
+
+
+def _prepare(world: World, directory: Path, train: Path, valid: Path, **options: object) -> Prepared:
+    """Prepare the training, in the directory ``data``."""
+    (directory / "data").mkdir()
+    encoder = Encoder.load(world.source)
+    prepared = prepare(
+        Preparation(
+            directory=directory / "data",
+            model=world.source,
+            encoder=encoder,
+            tokenizer=release_tokenizer(world.source, encoder, CONFIG.max_positions),
+            max_positions=CONFIG.max_positions,
+            tables={"train": train, "valid": valid},
+            examples=lambda path: examples(path, PairColumns(), silent),
+            options=EmbeddingOptions(model=world.source, train=train, valid=valid, **options),
+        )
+    )
+    write_head(directory / "data" / "head.json", prepared.head, "")
+    return prepared
+
+
+PAIR = ("first", "second")
+TRIPLE = (*PAIR, "negative")
+SCORED = (*PAIR, "score")
+GOOD = (PAIR, ("ba", "be"), ("bi", "bo"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ((("ba be",), ("bo",)), {}, r"t\.tsv: its header lacks the columns of pairs"),
+        ((), {}, r"t\.tsv: the text is empty"),
+        ((PAIR,), {}, r"t\.tsv: the table has a header but no rows"),
+        ((PAIR, ("ba", "be", "bi")), {}, r"t\.tsv, line 2: 3 columns, but the header has 2"),
+        ((*GOOD, ("ba", " \u00a0")), {}, r"t\.tsv, line 4: the column 'second' is empty"),
+        ((*GOOD, ("ba", "be bi " * 50)), {}, r"t\.tsv, line 4: .*62"),
+        ((TRIPLE, ("ba", "be", "")), {}, r"t\.tsv, line 2: the column 'negative' is empty"),
+        ((TRIPLE, ("ba", "be", "be")), {}, r"t\.tsv, line 2: the negative is one of the texts of the pair"),
+        (((*TRIPLE, "score"),), {}, r"t\.tsv, line 1: has the columns 'score' and 'negative'"),
+        ((PAIR, ("ba", "be")), {}, r"t\.tsv: no two pairs without a common text are in a batch of 32"),
+        ((PAIR, *[("ba", "be")] * 9), {}, r"t\.tsv: no two pairs without a common text"),
+        ((PAIR, ("ba", "be"), ("ba", "bo"), ("bo", "be")), {}, r"t\.tsv: no two pairs without a common text"),
+        (GOOD, {"batch_size": 1}, r"t\.tsv: no two pairs .* a batch of 1,"),
+        (GOOD, {"loss": "cosent"}, r"t\.tsv: --loss cosent needs a column with scores"),
+        ((SCORED, ("ba", "be", 1), ("bi", "bo", 0)), {}, r"t\.tsv: has scores; give --loss cosent or cosine"),
+        ((SCORED, ("ba", "be", "much")), {"loss": "cosent"}, r"t\.tsv, line 2: the score 'much' is not a number"),
+        ((SCORED, ("ba", "be", "")), {"loss": "cosent"}, r"t\.tsv, line 2: the score '' is not a number"),
+        ((SCORED, ("ba", "be", "nan")), {"loss": "cosent"}, r"t\.tsv, line 2: the score 'nan' is not a finite number"),
+        ((SCORED, ("ba", "be", "-inf")), {"loss": "cosent"}, r"line 2: the score '-inf' is not a finite number"),
+        ((SCORED, *[("ba", "be", 0.5)] * 3), {"loss": "cosent"}, r"t\.tsv: every pair has the score 0\.5"),
+        ((SCORED, ("ba", "be", 0), ("a", "b", 5)), {"loss": "cosine"}, r"t\.tsv: has the score 5\.0, which no cosine"),
+    ],
+)
+def test_wrong_tables(world: World, tmp_path: Path, rows: Rows, options: dict[str, object], message: str) -> None:
+    train = _table(tmp_path / "t.tsv", *rows)
+    with pytest.raises(FocusError, match=message):
+        _prepare(world, tmp_path, train, train, **options)
+
+
+def test_a_table_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
+    """With a byte order mark, CRLF, other columns and another order; white space within cells is kept."""
+    table = tmp_path / "t.tsv"
+    table.write_bytes("\ufeffscore\tsw\tid\ten\r\n0.5\t ndege\t1\tbird \r\n\r\n1\tmti\t2\ttree\r\n".encode())
+    columns = PairColumns(first_column="en", second_column="sw")
+    found = [(each.line, each.sample, each.expected.score) for each in examples(table, columns, silent)]
+    assert found == [(2, ("bird ", " ndege"), 0.5), (4, ("tree", "mti"), 1.0)]
+    lines = [(each.line, each.sample, each.expected) for each in examples(table, PairColumns(), silent)]
+    assert [line for line, *_ in lines] == [1, 2, 4]
+    assert all(expected is None for *_, expected in lines)
+
+
+def _random_pairs(count: int) -> list[tuple[str, str]]:
+    """Different sentences of some words, and their translations, each word by word."""
+    draw = random.Random(6)
+    syllables = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
+    words = ["".join(pair) for pair in zip(draw.sample(syllables, 60), draw.sample(syllables, 60), strict=True)]
+    sentences: dict[tuple[int, ...], None] = {}
+    while len(sentences) < count:
+        sentences[tuple(draw.choices(range(30), k=draw.randint(3, 7)))] = None
+    return [(" ".join(words[i] for i in each), " ".join(words[30 + i] for i in each)) for each in sentences]
+
+
+@pytest.fixture(scope="module")
+def theirs(world: World) -> SentenceTransformer:
+    """The encoder in sentence-transformers, without dropout."""
+    export_huggingface(world.source, world.root / "hf")
+    return SentenceTransformer(str(world.root / "hf"), device="cpu").eval()
+
+
+def _gradients(world: World, data: Path, options: EmbeddingOptions) -> tuple[list[int], Tensor, dict[str, Tensor]]:
+    """The numbers of the samples of a batch, its mean loss, and the gradients by fairseq's names, as fairseq-train has
+    them."""
+    from fairseq import options as fairseq
+    from fairseq import tasks
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+    from focus_plugin.checkpoint.release_state import fairseq_shape
+
+    shape = [f"--{name.replace('_', '-')}={size}" for name, size in fairseq_shape(CONFIG).items() if size]
+    words = [str(data), *fairseq_options(EmbeddingHead(), options), "--arch", "focus_roberta", *shape, "--cpu"]
+    words += ["--cpu-matmul-precision", "highest", "--batch-size", str(options.batch_size)]
+    cfg = convert_namespace_to_omegaconf(fairseq.parse_args_and_arch(fairseq.get_training_parser(), words))
+    task = tasks.setup_task(cfg.task)
+    model, criterion = task.build_model(cfg.model).eval(), task.build_criterion(cfg.criterion)
+    model.load_state_dict(torch.load(world.source / "model.pt")["model"])
+    task.load_dataset("train")
+    batches = task.get_batch_iterator(task.dataset("train"), max_sentences=options.batch_size, seed=1)
+    batch = next(batches.next_epoch_itr(shuffle=False))
+    loss, count, _ = criterion(model, batch)
+    (loss / count).backward()
+    found = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+    return batch["id"].tolist(), loss.detach() / count, found
+
+
+def _same_as_theirs(world: World, directory: Path, table: Rows, theirs: torch.nn.Module, **options: object) -> None:
+    """Fail unless fairseq-train's loss and gradients are those of a loss of sentence-transformers on the same batch."""
+    options |= {"batch_size": 8}
+    train = _table(directory / "t.tsv", *table)
+    _prepare(world, directory, train, train, **options)
+    given = EmbeddingOptions(model=world.source, train=train, valid=train, **options)
+    chosen, ours, gradients = _gradients(world, directory / "data", given)
+    header, *rows = table
+    assert len(chosen) > 5
+    columns = [list(column) for column in zip(*(rows[number] for number in chosen), strict=True)]
+    labels = torch.tensor([float(score) for score in columns.pop()]) if header[-1] == "score" else None
+    theirs.model.zero_grad()
+    value = theirs([theirs.model.tokenize(column) for column in columns], labels)
+    value.backward()
+    wanted = from_hugging_face(
+        {
+            name.replace("0.auto_model", "roberta").replace("0.model", "roberta"): parameter.grad
+            for name, parameter in theirs.model.named_parameters()
+            if parameter.grad is not None
+        }
+    )
+    torch.testing.assert_close(ours, value.detach(), atol=1e-5, rtol=1e-5)
+    assert wanted.keys() == gradients.keys()
+    for name, gradient in wanted.items():
+        np.testing.assert_allclose(gradients[name], gradient, atol=1e-5, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("mini_batch_size", [3, 8])
+@pytest.mark.parametrize("header", [PAIR, TRIPLE])
+def test_contrastive_training_is_theirs(
+    world: World, theirs: SentenceTransformer, tmp_path: Path, header: Sequence[str], mini_batch_size: int
+) -> None:
+    pairs = _random_pairs(40)
+    rows = [(one, other, pairs[i + 20][0])[: len(header)] for i, (one, other) in enumerate(pairs[:20])]
+    loss = losses.CachedMultipleNegativesRankingLoss(theirs, mini_batch_size=3)
+    _same_as_theirs(world, tmp_path, [header, *rows], loss, mini_batch_size=mini_batch_size)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("cosent", losses.CoSENTLoss), ("cosine", losses.CosineSimilarityLoss)])
+def test_training_on_scores_is_theirs(
+    world: World, theirs: SentenceTransformer, tmp_path: Path, name: str, loss: type[torch.nn.Module]
+) -> None:
+    rows = [(*pair, (i % 5) / 4) for i, pair in enumerate(_random_pairs(20))]
+    _same_as_theirs(world, tmp_path, [SCORED, *rows], loss(theirs), loss=name, mini_batch_size=3)
+
+
+def _focus(*words: object) -> str:
+    """What a command prints."""
+    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def trained(world: World) -> Path:
+    """A model that finds translations, evaluated on pairs and, as a test, on scored pairs."""
+    pairs = _random_pairs(3260)
+    _table(world.root / "train.tsv", PAIR, *pairs[60:])
+    _table(world.root / "valid.tsv", PAIR, *pairs[:60])
+    shuffled = [(one, pairs[(i + i % 2) % 60][1], 1 - i % 2) for i, (one, _) in enumerate(pairs[:60])]
+    _table(world.root / "test.tsv", SCORED, *shuffled)
+    tables = [word for split in ("train", "valid", "test") for word in (f"--{split}", world.root / f"{split}.tsv")]
+    how = ("--epochs", 1, "--batch-size", 32, "--mini-batch-size", 20, "--lr", "3e-3", "--cpu")
+    said = _focus("finetune", "embedding", "--model", world.source, *tables, *how, "--output", world.root / "model")
+    assert "model: retrieval-accuracy " in said
+    assert "on 60 validation samples." in said
+    assert "model: spearman " in said
+    return world.root / "model"
+
+
+def _vectors(model: Path, texts: Sequence[str], **options: object) -> np.ndarray:
+    return Predictor(model, **options).rows(texts)
+
+
+def test_it_learns_and_the_measures_are_those_of_what_is_served(world: World, trained: Path) -> None:
+    counts = json.loads((trained / "focus.json").read_text())["counts"]
+    valid, test = (
+        [line.split("\t") for line in (world.root / f"{split}.tsv").read_text().splitlines()[1:]]
+        for split in ("valid", "test")
+    )
+    onnx = world.root / "onnx"
+    _focus("export", "--onnx", "--model", trained, "--output", onnx)
+    first, second = (_vectors(onnx, [row[place] for row in valid]) for place in (0, 1))
+    found = retrieval_accuracy(first, second, [(row[0], row[1]) for row in valid])
+    assert found["retrieval_accuracy"] > 0.8
+    for name, value in found.items():
+        assert counts[f"valid_{name}"] == pytest.approx(value)
+    other = _vectors(onnx, [row[1] for row in test])
+    found = correlations(first, other, [float(row[2]) for row in test])
+    assert counts["test_spearman"] == pytest.approx(found["spearman"], abs=1e-4)
+    assert counts["test_spearman"] > 0.6
+    for model in (trained, onnx):
+        said = _focus("evaluate", "--model", model, "--table", world.root / "valid.tsv", "--cpu")
+        assert f"retrieval-accuracy {counts['valid_retrieval_accuracy']:.3f}, first-to-second" in said
+        assert "on 60 samples" in said
+
+
+def test_it_is_judged_by_its_pairs_or_by_a_text(world: World, trained: Path, tmp_path: Path) -> None:
+    for valid, metric in ((world.root / "valid.tsv", "retrieval-accuracy"), (world.valid, "cosine")):
+        less = ("--precision", "int8", "--valid", valid, "--max-loss", "0.2", "--output", tmp_path / metric)
+        said = _focus("export", "--onnx", "--model", trained, *less)
+        assert re.search(rf"{metric} as int8 (0\.9|1\.0)", said), said
+
+
+def test_a_text_says_nothing_about_how_good_embeddings_are(world: World, trained: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate", "--model", str(trained), "--table", str(world.valid), "--cpu"])
+    assert "has no expected results for embedding" in done.stderr
+
+
+def test_the_release_has_no_tensors_of_a_head(world: World, trained: Path) -> None:
+    tensors = [torch.load(model / "model.pt")["model"] for model in (world.source, trained)]
+    assert tensors[0].keys() == tensors[1].keys()
+    assert HEAD.module is None
+    assert json.loads((trained / "head.json").read_text())["tensors"] == ""
