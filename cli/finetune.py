@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import metrics_sentence, quiet_option, starting, tell
+from focus_cli.common import metrics_sentence, quiet_option, refuse, starting, tell
 from focus_cli.declared import options_of
 from focus_cli.training import extra_argument, watching
 
 from focus_plugin.finetuning.declaration import Finetuning, TaskHead
 from focus_plugin.finetuning.discovery import TASKS, all_tasks, find_task
+from focus_plugin.finetuning.options import SeveralSeeds
+from focus_plugin.finetuning.seeds import mean_and_deviation, read_seeds
 from focus_plugin.forecast.forecast import Start
 from focus_plugin.leakage import LEAKAGE, leakage_warnings
 from focus_plugin.options import build
@@ -38,21 +40,30 @@ def command() -> None:
 
 def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
     @click.command(task.name, help=_help(task))
-    @options_of(finetuning.options, task.columns, Start)
+    @options_of(finetuning.options, task.columns, SeveralSeeds, Start)
     @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release with head.json.")
     @quiet_option
     @extra_argument
-    def run(output: Path, quiet: bool, **options: Any) -> None:
+    @click.pass_context
+    def run(context: click.Context, /, output: Path, quiet: bool, **options: Any) -> None:
         from focus_plugin.jobs.finetune import FinetuningJob, finetune
+        from focus_plugin.jobs.finetune_seeds import finetune_seeds
 
+        seeds = read_seeds(options["seeds"]) if options["seeds"] else ()
+        if seeds:
+            refuse(context, ("seed",), "has no effect with --seeds.")
         job = FinetuningJob(
             task=task.name,
             options=build(finetuning.options, options),
             columns=build(task.columns, options),
         )
+        start = starting(quiet, options)
         with watching(quiet) as watcher:
-            counts = finetune(job, output, watcher, starting(quiet, options)).counts
-        tell(quiet, *(f"{output}: {sentence}" for sentence in _results(counts)))
+            if seeds:
+                counts = finetune_seeds(job, seeds, output, watcher, start).counts
+            else:
+                counts = finetune(job, output, watcher, start).counts
+        tell(quiet, *(f"{output}: {sentence}" for sentence in (_of_seeds(counts) if seeds else _results(counts))))
         tell(quiet, *(f"Warning: {sentence}" for sentence in leakage_warnings(counts.get(LEAKAGE, {}))))
 
     return run
@@ -64,6 +75,25 @@ def _results(counts: Mapping[str, Any]) -> Iterator[str]:
         metrics = {key.removeprefix(split): value for key, value in counts.items() if key.startswith(split)}
         if samples := metrics.pop("samples", None):
             yield metrics_sentence(metrics, f"{samples} {name} samples")
+
+
+def _of_seeds(counts: Mapping[str, Any]) -> Iterator[str]:
+    """The metrics of every seed on each evaluated table, their mean and deviation, and the seeds that collapsed."""
+    seeds: Mapping[str, Mapping[str, Any]] = counts["seeds"]
+    for seed, own in seeds.items():
+        yield f"seed {seed}: {'; '.join(sentence.removesuffix('.') for sentence in _results(own))}."
+    for split, name in (("valid_", "validation"), ("test_", "test")):
+        metrics = [key for key in next(iter(seeds.values())) if key.startswith(split) and key != f"{split}samples"]
+        found = {key: mean_and_deviation([own[key] for own in seeds.values()]) for key in metrics}
+        if found:
+            listed = ", ".join(
+                f"{key.removeprefix(split).replace('_', '-')} {mean:.3f} (deviation {deviation:.3f})"
+                for key, (mean, deviation) in found.items()
+            )
+            yield f"mean of {len(seeds)} seeds: {listed} on {counts[f'{split}samples']} {name} samples."
+    for seed, reason in counts["collapsed"].items():
+        yield f"seed {seed} collapsed: {reason}."
+    yield f"the model of seed {counts['seed']}, the best on the validation table."
 
 
 def _help(task: TaskHead) -> str:

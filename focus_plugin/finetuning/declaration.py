@@ -177,11 +177,12 @@ class TaskHead:
     is then the tuple of their results. fault: what is wrong with the expected result of an example for a model with
     this head, or None. parsed: that result as ``metrics`` and ``adjust`` get it, if the file is read before the head is
     known. metrics: compares expected results with results; values by name, at most 1, of which the first is decisive
-    and higher ones are better. forms: other forms of the examples, by a name that their metrics begin with. module:
-    makes the head's PyTorch module with new weights, for a hidden state of the given size; None if the head is part of
-    fairseq's model or has no weights. forward: the head in PyTorch, its outputs by their names in the graph. find: the
-    head of a model that this program did not fine-tune, or None if the model has no head of this task; it may read the
-    files ``found_in`` of the model's directory. finetuning: None for a task without training.
+    and higher ones are better. forms: other forms of the examples, by a name that their metrics begin with. baseline:
+    from expected results, the decisive metric of always giving the commonest one; None if there is no such result.
+    module: makes the head's PyTorch module with new weights, for a hidden state of the given size; None if the head is
+    part of fairseq's model or has no weights. forward: the head in PyTorch, its outputs by their names in the graph.
+    find: the head of a model that this program did not fine-tune, or None if the model has no head of this task; it may
+    read the files ``found_in`` of the model's directory. finetuning: None for a task without training.
     """
 
     name: str
@@ -193,6 +194,7 @@ class TaskHead:
     parsed: "Callable[[ServingHead, Any], Any]" = lambda head, expected: expected
     metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
     forms: Mapping[str, OtherForm] = field(default_factory=dict)
+    baseline: Callable[[Sequence[Any]], float] | None = None
     module: "Callable[[Any, int], nn.Module] | None" = None
     forward: "Callable[[Forward], Mapping[str, Tensor]]"
     find: "Callable[[Path, Checkpoint], KeptHead | None] | None" = None

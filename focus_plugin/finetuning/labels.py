@@ -103,6 +103,11 @@ def label_metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[st
     }
 
 
+def label_baseline(expected: Sequence[str]) -> float:
+    """The accuracy of always giving the commonest label."""
+    return max(Counter(expected).values()) / len(expected)
+
+
 def several_label_metrics(expected: Sequence[Sequence[str]], results: Sequence[Any]) -> Mapping[str, float]:
     """Micro-F1, macro-F1 and the share of examples of which all labels are right, between 0 and 1.
 

@@ -35,6 +35,15 @@ class FinetuningOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeveralSeeds:
+    """The option of ``focus finetune`` for several trainings."""
+
+    seeds: str | None = option(
+        None, help="Several random seeds, such as 1,2,3, instead of --seed; the output is the model of the best one."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableEvaluation:
     """The options of ``focus evaluate`` for a model with a head.
 

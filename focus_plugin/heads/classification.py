@@ -1,5 +1,6 @@
 """Classes of texts: one of several labels, or any number of them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from focus_plugin.finetuning.declaration import (
 from focus_plugin.finetuning.labels import (
     LabelOptions,
     count_labels,
+    label_baseline,
     label_fault,
     label_metrics,
     several_label_metrics,
@@ -135,6 +137,16 @@ def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, flo
     return label_metrics(expected, results) if one else several_label_metrics(expected, results)
 
 
+def baseline(expected: Sequence[Any]) -> float:
+    """The accuracy of the commonest label, or the micro-F1 of the commonest labels."""
+    from focus_export.sequence_head import Classifications
+
+    if isinstance(expected[0], str):
+        return label_baseline(expected)
+    [(commonest, _)] = Counter(tuple(sorted(labels)) for labels in expected).most_common(1)
+    return several_label_metrics(expected, [Classifications(commonest, {})] * len(expected))["micro_f1"]
+
+
 def adjust(head: "ServingHead", expected: Sequence[Any], results: Sequence[Any]) -> "ServingHead":
     """The head with the thresholds that have the highest F1 of each label, if a text can have several."""
     own = _own(head)
@@ -194,6 +206,7 @@ HEAD = TaskHead(
     fault=fault,
     parsed=parsed,
     metrics=metrics,
+    baseline=baseline,
     module=sequence_module,
     forward=sequence_forward,
     find=find,

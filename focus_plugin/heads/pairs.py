@@ -18,7 +18,7 @@ from focus_plugin.finetuning.declaration import (
     TaskHead,
     focus_heads_options,
 )
-from focus_plugin.finetuning.labels import LabelOptions, count_labels, label_fault, label_metrics
+from focus_plugin.finetuning.labels import LabelOptions, count_labels, label_baseline, label_fault, label_metrics
 from focus_plugin.finetuning.sequence import (
     BY_ACCURACY,
     label_loss,
@@ -127,6 +127,11 @@ def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, flo
     }
 
 
+def baseline(expected: Sequence[Any]) -> float:
+    """The accuracy of the commonest label; the correlation with equal scores counts as zero."""
+    return label_baseline(expected) if isinstance(expected[0], str) else 0.0
+
+
 def module(head: "PairsHead", width: int) -> "nn.ModuleDict":
     """New weights; those of a score are scaled to the training scores, which can have any unit."""
     import torch
@@ -190,6 +195,7 @@ HEAD = TaskHead(
     fault=fault,
     parsed=parsed,
     metrics=metrics,
+    baseline=baseline,
     module=module,
     forward=sequence_forward,
     finetuning=Finetuning(

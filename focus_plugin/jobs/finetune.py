@@ -69,6 +69,11 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = 
     The manifest counts the metrics of the release on the validation table as ``valid_METRIC`` and those on the test
     table as ``test_METRIC``. Raises FocusError for faults of the tables.
     """
+    return train_release(finetuning_training(job, watcher), output, watcher, start)
+
+
+def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
+    """The training of a job, and what its release is made from."""
     task, options = find_task(job.task), job.options
     if task.finetuning is None:
         raise FocusError(f"The task {task.name} has no training.")
@@ -104,19 +109,14 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = 
         write_head(directory / HEAD_FILE, adjusted, prefix)
         return {**counts, **evaluated}
 
-    return train_release(
-        TrainingJob(
-            kind=f"{task.name} model",
-            options={**settings(options), **settings(job.columns), "extra": list(options.extra)},
-            files=files,
-            modules=(tokenizer_package(tokenizer),),
-            work=lambda: _work(task, job, source),
-            prepare=prepare,
-            release=release,
-        ),
-        output,
-        watcher,
-        start,
+    return TrainingJob(
+        kind=f"{task.name} model",
+        options={**settings(options), **settings(job.columns), "extra": list(options.extra)},
+        files=files,
+        modules=(tokenizer_package(tokenizer),),
+        work=lambda: _work(task, job, source),
+        prepare=prepare,
+        release=release,
     )
 
 

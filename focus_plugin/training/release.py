@@ -54,6 +54,13 @@ class TrainingJob:
     release: Callable[[Trained, Path], Mapping[str, object]]
 
 
+def describe_training(job: TrainingJob, watcher: Watcher) -> Manifest:
+    """The manifest of the release that a job makes."""
+    with watcher.phase("Reading the input", sum(path.stat().st_size for path in job.files.values())) as progress:
+        inputs = {name: sha256(path, progress) for name, path in job.files.items()}
+    return describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
+
+
 def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
     """Train and write the release ``output``, unless it already exists; return its manifest.
 
@@ -61,9 +68,7 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start
     resumes from them. The log of the training is part of the release. Raises FocusError if fairseq fails, if another
     process trains for the same output, or if ``output`` is anything else, and as ``begin`` does.
     """
-    with watcher.phase("Reading the input", sum(path.stat().st_size for path in job.files.values())) as progress:
-        inputs = {name: sha256(path, progress) for name, path in job.files.items()}
-    manifest = describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
+    manifest = describe_training(job, watcher)
     directory = unfinished_directory(output)
     if already_made(output, manifest):
         already_there(output, start)
