@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from focus_plugin.forecast.machine import PLAIN_PROCESS, Rates, seconds_of
 from .directory import ExportDirectory
 from .formats import Format
 from .growing_file import texts_done
-from .head import LENGTH, Encoded, RowHead, encoded_sample
+from .head import LENGTH, Encoded, RowHead, ServingHead, encoded_sample
 from .pipeline import WINDOW_BATCHES
 from .run_options import RunOptions
 from .runtime import TOKEN_BUDGET, Predictor
@@ -64,7 +64,7 @@ def prediction_forecast(work: PredictionWork, load: Callable[[], Predictor]) -> 
     def predicting(rates: Rates) -> float | None:
         if count_left is None or size is None:
             return None
-        samples, predictor = [work.export.config.head.sample(line) for line in lines], load()
+        samples, predictor = list(_samples(work.export.config.head, lines)), load()
         once = seconds_of(lambda: list(predictor.predict(samples, texts.place)), 0)
         return once * count_left / max(1, len(lines)) + size / rates.write
 
@@ -122,13 +122,20 @@ def _batch_bytes(work: PredictionWork) -> int:
     return workers * budget * config.width * _STATES + 2 * WINDOW_BATCHES * budget * of_token
 
 
+def _samples(head: ServingHead, lines: Sequence[str]) -> Iterator[Any]:
+    """The samples on those lines that have one."""
+    for line in lines:
+        with suppress(FocusError):  # the run names the line
+            yield head.sample(line)
+
+
 def _result_bytes(work: PredictionWork, lines: Sequence[str]) -> float:
     """Bytes of a text's result in the format, on average, estimated by results of random outputs of the model."""
     config, tokenizer = work.export.config, export_tokenizer(work.export)
     encoded = []
-    for line in lines:
-        with suppress(FocusError):  # the run names the line
-            encoded.append(encoded_sample(config.head, tokenizer, config.head.sample(line), True))
+    for sample in _samples(config.head, lines):
+        with suppress(FocusError):
+            encoded.append(encoded_sample(config.head, tokenizer, sample, True))
     if not encoded:
         return 0.0
     random = np.random.default_rng(1)

@@ -72,13 +72,15 @@ class ServingHead(ABC):
     ``focus_plugin.options.option`` is an option of ``focus export``. A sample is a text, or a tuple of texts if the
     head has several inputs.
 
-    name: the name of the head and of its file. inputs: the name of each text of a sample. for_encoder: whether the head
-    is for encoders without a task's head; exactly one installed head must be. modules: further modules of this program
-    that the methods import. Triton gets copies of them, so they may import only other such modules at their top.
+    name: the name of the head and of its file. inputs: the name of each text of a sample. more_inputs: the names of
+    texts that a sample can have after these. for_encoder: whether the head is for encoders without a task's head;
+    exactly one installed head must be. modules: further modules of this program that the methods import. Triton gets
+    copies of them, so they may import only other such modules at their top.
     """
 
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = ("text",)
+    more_inputs: ClassVar[tuple[str, ...]] = ()
     for_encoder: ClassVar[bool] = False
     modules: ClassVar[tuple[str, ...]] = ()
 
@@ -109,7 +111,10 @@ class ServingHead(ABC):
         """
 
     def sample(self, line: str) -> Any:
-        """The sample on a line of a file: the line itself, or its texts separated by tabs if there are several."""
+        """The sample on a line of a file: the line itself, or its texts separated by tabs if there are several.
+
+        Raises FocusError if the line has no sample. The message need not name it.
+        """
         return line if len(self.inputs) == 1 else tuple(line.split("\t"))
 
     def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
@@ -201,13 +206,18 @@ class Encodes(Protocol):
     def inputs(self) -> tuple[str, ...]:
         """As ``ServingHead.inputs``."""
 
+    @property
+    def more_inputs(self) -> tuple[str, ...]:
+        """As ``ServingHead.more_inputs``."""
+
     def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
         """As :meth:`ServingHead.encode`."""
 
 
 def encoded_sample(head: Encodes, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
     """``head.encode``. Raises FocusError also if the sample does not have one text for each input of the head."""
-    if len(head.inputs) > 1 and not (isinstance(sample, tuple | list) and len(sample) == len(head.inputs)):
+    least, most = len(head.inputs), len(head.inputs) + len(head.more_inputs)
+    if most > 1 and not (isinstance(sample, tuple | list) and least <= len(sample) <= most):
         several = isinstance(sample, tuple | list)
         found = f"{len(sample)} text{'s' * (len(sample) != 1)}" if several else f"a {type(sample).__name__}"
         raise FocusError(f"is {found}, but the model reads {len(head.inputs)} together: {', '.join(head.inputs)}.")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 
@@ -133,7 +134,17 @@ def _windows(predictor: Predictor, texts: TextInput, progress: TextProgress) -> 
     """Predictions of the texts that are not done. Each window must be finished before the next one is requested."""
     done = texts.done
     return predictor.windows(
-        map(predictor.head.sample, texts),
+        _samples(predictor, texts, done),
         lambda number: texts.place(done + number),
         lambda indices: progress(len(indices), texts.size(indices)),
     )
+
+
+def _samples(predictor: Predictor, texts: TextInput, done: int) -> Iterator[Any]:
+    """The sample on each line after the first ``done``. Raises FocusError, naming file and line, if it has none."""
+    for number, text in enumerate(texts, done + 1):
+        try:
+            sample = predictor.head.sample(text)
+        except FocusError as error:
+            raise FocusError(f"{texts.place(number)}: {error}") from error
+        yield sample

@@ -131,6 +131,7 @@ class _TextsApart:
 
     head: "ServingHead"
     inputs: tuple[str, ...] = ()  # any number of texts
+    more_inputs: tuple[str, ...] = ()
 
     def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> "Encoded":
         from focus_export.head import Encoded
