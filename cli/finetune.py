@@ -46,7 +46,7 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
     @extra_argument
     @click.pass_context
     def run(context: click.Context, /, output: Path, quiet: bool, **options: Any) -> None:
-        from focus_plugin.jobs.finetune import FinetuningJob, finetune
+        from focus_plugin.jobs.finetune import WARNINGS, FinetuningJob, finetune
         from focus_plugin.jobs.finetune_seeds import finetune_seeds
 
         seeds = read_seeds(options["seeds"]) if options["seeds"] else ()
@@ -64,7 +64,8 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
             else:
                 counts = finetune(job, output, watcher, start).counts
         tell(quiet, *(f"{output}: {sentence}" for sentence in (_of_seeds(counts) if seeds else _results(counts))))
-        tell(quiet, *(f"Warning: {sentence}" for sentence in leakage_warnings(counts.get(LEAKAGE, {}))))
+        sentences = (*counts.get(WARNINGS, ()), *leakage_warnings(counts.get(LEAKAGE, {})))
+        tell(quiet, *(f"Warning: {sentence}" for sentence in sentences))
 
     return run
 

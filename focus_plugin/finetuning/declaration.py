@@ -73,7 +73,7 @@ class Prepared:
 
     head: as it will be served. samples: number of training samples. counts: for the manifest. files: names of files in
     the directory that are copied into the release, such as a list of examples that were left out. loss_settings: what
-    the loss gets as ``Outputs.settings``, such as weights of labels.
+    the loss gets as ``Outputs.settings``, such as weights of labels. warnings: sentences about the tables for the user.
     """
 
     head: "ServingHead"
@@ -81,6 +81,7 @@ class Prepared:
     counts: Mapping[str, object] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     loss_settings: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,7 @@ from focus_plugin.training.words import last_setting
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
+WARNINGS = "warnings"  # the key in the counts of a manifest
 _COUNTS = "counts.json"  # in the data directory, beside HEAD_FILE
 _SAMPLES = "samples"
 _FILES = "files"
@@ -67,7 +68,8 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = 
     ``train_release``.
 
     The manifest counts the metrics of the release on the validation table as ``valid_METRIC`` and those on the test
-    table as ``test_METRIC``. Raises FocusError for faults of the tables.
+    table as ``test_METRIC``, and has the task's warnings about the tables under ``WARNINGS``. Raises FocusError for
+    faults of the tables.
     """
     return train_release(finetuning_training(job, watcher), output, watcher, start)
 
@@ -185,7 +187,8 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_
         samples = {name: partial(_samples, task, job.columns, table) for name, table in options.tables.items()}
         found = as_counts(leakage(samples.pop("train"), samples))
         own = {_SAMPLES: prepared.samples, _FILES: prepared.files, _LOSS_SETTINGS: prepared.loss_settings}
-        write_json(directory / _COUNTS, {**own, **prepared.counts, LEAKAGE: found})
+        warned = {WARNINGS: prepared.warnings} if prepared.warnings else {}
+        write_json(directory / _COUNTS, {**own, **prepared.counts, LEAKAGE: found, **warned})
 
 
 def _samples(task: TaskHead, columns: Any, table: Path) -> Iterator[tuple[str, str]]:
