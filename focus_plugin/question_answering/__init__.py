@@ -1,0 +1,1 @@
+"""Extractive question answering: the files of questions, and how answers are scored."""

@@ -1,0 +1,190 @@
+"""Reads questions with their contexts and answers: SQuAD's JSON, and JSON Lines."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, silent
+from focus_plugin.finetuning.tables import existing, listed
+from focus_plugin.text import TextFile
+
+_KEY_OF_ID = re.compile(r'"id"\s*:')
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldNames:
+    """The names of the fields of an object in JSON Lines. SQuAD's own layout always has the same names."""
+
+    question: str
+    context: str
+    answers: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenAnswer:
+    """An answer as a file gives it. start: its offset in the context, in characters; None if the file has none."""
+
+    text: str
+    start: int | None
+
+    def fits(self, context: str) -> bool:
+        """Whether the answer is at its place in the context."""
+        return self.start is not None and self.start >= 0 and context[self.start :][: len(self.text)] == self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenQuestion:
+    """A question of a file.
+
+    line: its first line. id: None if it has none. context: "" if the file has null. answers: an empty tuple if it has
+    no answer; None if the file does not say what the answers are.
+    """
+
+    line: int
+    id: str | None
+    question: str
+    context: str
+    answers: tuple[GivenAnswer, ...] | None
+
+
+def read_questions(path: Path, names: FieldNames, progress: Progress = silent) -> Iterator[GivenQuestion]:
+    """The questions of a file: JSON in the layout of SQuAD 1.1 or 2.0, or JSON Lines.
+
+    An object of JSON Lines has a question, a context and, as Hugging Face's data sets have, the object ``answers`` with
+    the lists ``text`` and ``answer_start``. The file may be compressed. Answers without text are left out, as the
+    official script for SQuAD 2.0 does. Raises FocusError, with file and line, for anything else, for two questions with
+    one id, and for a file without questions.
+    """
+    places: dict[str, int] = {}
+    asked = None
+    for line, record in _records(path, names, progress):
+        try:
+            asked = _question(line, record, names)
+        except FocusError as error:
+            raise FocusError(f"{path}, line {line}: {error}") from error
+        if asked.id in places:
+            raise FocusError(
+                f"{path}, line {line}: a question of line {places[asked.id]} has the same id, {asked.id!r}."
+            )
+        if asked.id is not None:
+            places[asked.id] = line
+        yield asked
+    if asked is None:
+        raise FocusError(f"{path}: has no questions.")
+
+
+def _records(path: Path, names: FieldNames, progress: Progress) -> Iterator[tuple[int, Any]]:
+    """The line and the object of each question, with the fields ``names``."""
+    lines = enumerate(TextFile.of(existing(path)).lines(progress), 1)
+    for number, line in lines:
+        if not line.strip():
+            continue
+        if _is_record(line):
+            for place, text in chain([(number, line)], lines):
+                if text.strip():
+                    yield place, _parsed(path, text, place)
+        else:
+            whole = "\n".join([line, *(text for _, text in lines)])
+            yield from _squad(path, whole, number, names)
+
+
+def _is_record(line: str) -> bool:
+    """Whether the first line of a file is an object of JSON Lines. SQuAD's files can be one line, too."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return not (isinstance(found, dict) and "data" in found)
+
+
+def _parsed(path: Path, text: str, first: int) -> Any:
+    """The JSON value of ``text``, which begins on the line ``first``."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FocusError(
+            f"{path}, line {first + error.lineno - 1}: not valid JSON ({error.msg}, column {error.colno}); the file "
+            "may be incomplete."
+        ) from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
+        raise FocusError(f"{path}, line {first}: not valid JSON ({error}).") from error
+
+
+def _squad(path: Path, text: str, first: int, names: FieldNames) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The questions of a file in SQuAD's layout, as objects of JSON Lines."""
+    whole = _parsed(path, text, first)
+    try:
+        found = [
+            (paragraph["context"], asked)
+            for article in whole["data"]
+            for paragraph in article["paragraphs"]
+            for asked in paragraph["qas"]
+        ]
+        records = [
+            {
+                "id": asked["id"],
+                names.question: asked["question"],
+                names.context: context,
+                **({names.answers: _columns(asked["answers"])} if "answers" in asked else {}),
+            }
+            for context, asked in found
+        ]
+    except KeyError as error:
+        raise FocusError(f"{path}: is not in SQuAD's layout; {error} is missing in an object.") from error
+    except (TypeError, AttributeError) as error:
+        raise FocusError(f"{path}: is neither JSON Lines nor in SQuAD's layout ({error}).") from error
+    ends = [match.start() for match in _KEY_OF_ID.finditer(text)]
+    line, before = first, 0
+    for place, record in enumerate(records):
+        if len(ends) == len(records):  # the id is the only way to find a question's line
+            line += text.count("\n", before, ends[place])
+            before = ends[place]
+        yield line, record
+
+
+def _columns(answers: Any) -> dict[str, list[Any]]:
+    return {name: [answer[name] for answer in answers] for name in ("text", "answer_start")}
+
+
+def _question(line: int, record: Any, names: FieldNames) -> GivenQuestion:
+    """The question in an object. Raises FocusError, without file and line, if a field is missing or wrong."""
+    if not isinstance(record, dict):
+        raise FocusError("is not a JSON object.")
+    for name in (names.question, names.context):
+        if name not in record:
+            raise FocusError(f"has no field {name!r}; its fields are {listed(list(record))}.")
+        if not isinstance(record[name], str) and (name == names.question or record[name] is not None):
+            raise FocusError(f"the field {name!r} is not a string.")
+    if not record[names.question].strip():
+        raise FocusError(f"the field {names.question!r} is empty.")
+    identity = record.get("id")
+    if not isinstance(identity, str | int | None):
+        raise FocusError("the field 'id' is neither a string nor a number.")
+    return GivenQuestion(
+        line=line,
+        id=None if identity is None else str(identity),
+        question=record[names.question],
+        context=record[names.context] or "",
+        answers=_answers(record[names.answers], names.answers) if names.answers in record else None,
+    )
+
+
+def _answers(found: Any, name: str) -> tuple[GivenAnswer, ...]:
+    """The answers of an object. There may be fewer offsets than texts, but not more."""
+    texts, starts = (found.get("text"), found.get("answer_start")) if isinstance(found, dict) else (None, None)
+    if not isinstance(texts, list) or not isinstance(starts, list):
+        raise FocusError(f"the field {name!r} must be an object with the lists 'text' and 'answer_start'.")
+    if not all(isinstance(text, str) for text in texts):
+        raise FocusError(f"the field {name!r} has a text that is not a string.")
+    if not all(start is None or (isinstance(start, int) and not isinstance(start, bool)) for start in starts):
+        raise FocusError(f"the field {name!r} has an 'answer_start' that is not a whole number.")
+    if len(starts) > len(texts):
+        raise FocusError(f"the field {name!r} has {len(texts)} texts, but {len(starts)} offsets in 'answer_start'.")
+    starts = [*starts, *[None] * (len(texts) - len(starts))]
+    pairs = zip(texts, starts, strict=True)
+    return tuple(GivenAnswer(text=text, start=start) for text, start in pairs if text.strip())
