@@ -58,6 +58,8 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
         with phases(quiet)("Exporting", 1):
             found = export_huggingface(model, output, head, start).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
+        if found["factors"]:
+            tell(quiet, "Its factorized embedding was multiplied out, because transformers has no XLM-R with one.")
     elif forms == ["triton"]:
         from focus_plugin.jobs.export_triton import export_triton
 

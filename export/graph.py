@@ -47,7 +47,9 @@ def build_graph(
     """
     nodes = Int8Nodes(tensors, ranges) if precision == "int8" else Nodes(tensors, _FLOATS[precision])
     positions = nodes.read(f"{_ENCODER}.embed_positions.weight", config.max_positions + FIRST_POSITION, config.width)
-    rows = nodes.rows(f"{_ENCODER}.embed_tokens.weight", config.width)
+    rows = nodes.rows(f"{_ENCODER}.embed_tokens.weight", config.row_length)
+    if config.factors:
+        rows = nodes.projected(rows, f"{_ENCODER}.embed_tokens.projection", config.width, config.factors)
     # Rows are padded on the right, so the position of a token is its column.
     terms = [rows, nodes.columns("positions", positions[FIRST_POSITION:])]
     hidden = nodes.normalized_sum(

@@ -132,6 +132,10 @@ class Nodes:
         """The token embeddings: (batch, length, width)."""
         return self.node("Gather", [self.weight(table, None, width), "input_ids"], f"{table}.rows")
 
+    def projected(self, rows: str, linear: str, outputs: int, inputs: int) -> str:
+        """The rows of a factorized table, (batch, length, inputs), times the weight of ``linear``."""
+        return Nodes.product(self, rows, linear, outputs, inputs)  # in floats in every graph: it is a small product
+
     def columns(self, name: str, table: np.ndarray) -> str:
         """The first ``length`` rows of ``table``, one for each column of the batch; (length, ...)."""
         length = self.node("Shape", ["input_ids"], f"{name}.length", start=1, end=2)

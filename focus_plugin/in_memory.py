@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from focus_plugin.checkpoint.architecture import SAME, same_architecture
-from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.checkpoint import Checkpoint, whole_embedding
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.huggingface import CONFIG, from_weights
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
@@ -112,7 +112,7 @@ def new_embeddings(
     biased = encoder.config.layers or getattr(head, "bias", None) is not None
     tied = done.tensors[OUTPUT_EMBEDDING] is done.tensors[EMBEDDING]
     return NewEmbeddings(
-        embedding=done.tensors[EMBEDDING],
+        embedding=whole_embedding(done.tensors),
         output_embedding=None if tied else done.tensors[OUTPUT_EMBEDDING],
         bias=done.tensors[OUTPUT_BIAS] if biased else None,
         origins=done.origins,

@@ -1,14 +1,21 @@
 """The form in which the program holds an encoder in memory, whatever files it came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, POSITIONS, expected_names, expected_shape
+from focus_plugin.checkpoint.names import (
+    EMBEDDING,
+    OUTPUT_EMBEDDING,
+    POSITIONS,
+    PROJECTION,
+    expected_names,
+    expected_shape,
+)
 from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
@@ -47,17 +54,19 @@ def assemble(
     """
     layers = count_layers(tensors)
     tensors = {OUTPUT_EMBEDDING: tensors[EMBEDDING], **tensors} if EMBEDDING in tensors else tensors
-    names = expected_names(layers)
+    factorized = PROJECTION in tensors
+    names = expected_names(layers, factorized)
     missing = [name for name in names if name not in tensors]
     if missing or not layers:
         raise FocusError(
             f"{path}: is not a complete RoBERTa encoder with a masked-LM head; it lacks {len(missing)} tensors"
             f"{f', the first of them {missing[0]}' if missing else ''}."
         )
-    rows, width = len(tensors[EMBEDDING]), tensors[EMBEDDING].shape[-1]
+    rows, length = len(tensors[EMBEDDING]), tensors[EMBEDDING].shape[-1]
+    width = len(tensors[PROJECTION]) if factorized else length
     positions, feedforward = len(tensors[POSITIONS]), len(tensors["encoder.sentence_encoder.layers.0.fc1.weight"])
     for name in names:
-        shape, wanted = tuple(tensors[name].shape), expected_shape(name, rows, positions, width, feedforward)
+        shape, wanted = tuple(tensors[name].shape), expected_shape(name, (rows, length), positions, width, feedforward)
         if shape != wanted or 0 in shape:
             raise FocusError(f"{path}: {name} has shape {shape}, but the other tensors require {wanted}.")
         if tensors[name].dtype not in _FLOATING:
@@ -77,9 +86,29 @@ def assemble(
     untied = not torch.equal(ordered[OUTPUT_EMBEDDING], ordered[EMBEDDING])
     if not untied:
         ordered[OUTPUT_EMBEDDING] = ordered[EMBEDDING]
-    config = EncoderConfig(layers, width, feedforward, attention_heads, positions - 2, untied)
+    elif factorized:
+        raise FocusError(f"{path}: has a factorized embedding and another output embedding; they must be the same.")
+    config = EncoderConfig(
+        layers, width, feedforward, attention_heads, positions - 2, untied, length if factorized else 0
+    )
     task_heads = {name: value.to(torch.float32) for name, value in tensors.items() if not name.startswith("encoder.")}
     return Checkpoint(config, ordered, vocabulary, tokenizer, task_heads)
+
+
+def multiplied_out(checkpoint: Checkpoint) -> Checkpoint:
+    """``checkpoint`` with an embedding that is not factorized and has the same values."""
+    if not checkpoint.config.factors:
+        return checkpoint
+    whole = whole_embedding(checkpoint.tensors)
+    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if name != PROJECTION}
+    tensors |= {EMBEDDING: whole, OUTPUT_EMBEDDING: whole}
+    return replace(checkpoint, config=replace(checkpoint.config, factors=0), tensors=tensors)
+
+
+def whole_embedding(tensors: Mapping[str, Tensor]) -> Tensor:
+    """The input embedding, (tokens, width), multiplied with its projection if it is factorized."""
+    rows = tensors[EMBEDDING]
+    return rows @ tensors[PROJECTION].T if PROJECTION in tensors else rows
 
 
 def count_layers(tensors: Mapping[str, Tensor]) -> int:

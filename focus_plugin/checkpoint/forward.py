@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_product_attention
 
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
+from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS, PROJECTION
 
 _ENCODER = "encoder.sentence_encoder"
 _FIRST_POSITION = 2  # the row of the position table that fairseq uses for the first token
@@ -18,7 +18,10 @@ def hidden_states(config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Ten
     Post-norm Transformer as in Devlin et al. (2019), without dropout.
     """
     positions = tensors[POSITIONS][_FIRST_POSITION : _FIRST_POSITION + ids.shape[1]]
-    states = _norm(tensors, f"{_ENCODER}.layernorm_embedding", embedding(ids, tensors[EMBEDDING]) + positions)
+    tokens = embedding(ids, tensors[EMBEDDING])
+    if PROJECTION in tensors:
+        tokens = linear(tokens, tensors[PROJECTION])
+    states = _norm(tensors, f"{_ENCODER}.layernorm_embedding", tokens + positions)
     for i in range(config.layers):
         layer = f"{_ENCODER}.layers.{i}"
         attended = _attention(config, tensors, f"{layer}.self_attn", states)
@@ -29,8 +32,9 @@ def hidden_states(config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Ten
 
 
 def head_states(tensors: Mapping[str, Tensor], states: Tensor) -> Tensor:
-    """The states that the masked-LM head multiplies with the output embedding; same shape as ``states``."""
-    return _norm(tensors, "encoder.lm_head.layer_norm", gelu(_linear(tensors, "encoder.lm_head.dense", states)))
+    """The states that the masked-LM head multiplies with the output embedding; as long as its rows."""
+    states = _norm(tensors, "encoder.lm_head.layer_norm", gelu(_linear(tensors, "encoder.lm_head.dense", states)))
+    return states @ tensors[PROJECTION] if PROJECTION in tensors else states
 
 
 def _attention(config: EncoderConfig, tensors: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:

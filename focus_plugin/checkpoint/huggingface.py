@@ -8,7 +8,7 @@ from focus_export.head import HuggingFaceHead
 from torch import Tensor
 
 from focus_plugin.checkpoint.architecture import HuggingFaceConfig, same_architecture
-from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble, count_layers
+from focus_plugin.checkpoint.checkpoint import Checkpoint, assemble, count_layers, multiplied_out
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.names import (
     EMBEDDING,
@@ -78,10 +78,12 @@ def write_huggingface(
     """Write an encoder as transformers has XLM-R: ``config.json``, ``model.safetensors`` and the tokenizer's files.
 
     ``head_tensors``: the tensors of the head, by the keys of ``head.tensors``. ``tokenizer``: the SentencePiece model
-    of the checkpoint's vocabulary. Raises FocusError if transformers does not support this kind of model.
+    of the checkpoint's vocabulary. A factorized embedding is multiplied out, since XLM-R has none. Raises FocusError if
+    transformers does not support this kind of model.
     """
     from safetensors.torch import save_file
 
+    checkpoint = multiplied_out(checkpoint)
     config, vocabulary = checkpoint.config, checkpoint.vocabulary
     library = hugging_face_unigram(tokenizer, vocabulary)
     unwanted = (() if config.untied else (OUTPUT_EMBEDDING,)) if head.masked_lm else ("encoder.lm_head.",)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 EMBEDDING = "encoder.sentence_encoder.embed_tokens.weight"
+PROJECTION = "encoder.sentence_encoder.embed_tokens.projection.weight"
 POSITIONS = "encoder.sentence_encoder.embed_positions.weight"
 OUTPUT_EMBEDDING = "encoder.lm_head.weight"
 OUTPUT_BIAS = "encoder.lm_head.bias"
@@ -29,9 +30,12 @@ _HUGGING_FACE = {
 }
 
 
-def expected_names(layers: int) -> list[str]:
-    """The name of every tensor of an encoder with a masked-LM head, in the order in which they are written."""
-    names = []
+def expected_names(layers: int, factorized: bool = False) -> list[str]:
+    """The name of every tensor of an encoder with a masked-LM head, in the order in which they are written.
+
+    ``factorized``: whether the embedding is, see ``EncoderConfig.factors``.
+    """
+    names = [PROJECTION] if factorized else []
     for name in _HUGGING_FACE.values():
         whole = (
             [name]
@@ -42,10 +46,15 @@ def expected_names(layers: int) -> list[str]:
     return names
 
 
-def expected_shape(name: str, rows: int, positions: int, width: int, feedforward: int) -> tuple[int, ...]:
-    """The shape of the tensor ``name`` in an encoder of these sizes; ``rows``: number of rows of the embedding."""
+def expected_shape(
+    name: str, embedding: tuple[int, int], positions: int, width: int, feedforward: int
+) -> tuple[int, ...]:
+    """The shape of the tensor ``name`` in an encoder of these sizes; ``embedding``: that of the embedding."""
+    rows, length = embedding
     if name in (EMBEDDING, OUTPUT_EMBEDDING):
-        return rows, width
+        return embedding
+    if name == PROJECTION:
+        return width, length
     if name in (POSITIONS, OUTPUT_BIAS):
         return (positions, width) if name == POSITIONS else (rows,)
     module, _, part = name.rpartition(".")

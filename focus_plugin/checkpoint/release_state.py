@@ -1,4 +1,4 @@
-"""The contents of a ``model.pt`` that every fairseq loads: only tensors and plain Python values."""
+"""The contents of a ``model.pt`` that fairseq loads: only tensors and plain Python values."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ def release_state(config: EncoderConfig, tensors: "Mapping[str, torch.Tensor]") 
     ``tensors``: by fairseq's names, task heads included. Loading needs neither the plugin nor an allow-list:
     ``XLMRModel.from_pretrained`` loads it from a directory that also holds ``dict.txt`` and
     ``sentencepiece.bpe.model``, ``fairseq-train --finetune-from-model`` starts from it and ``fairseq-validate
-    --path`` evaluates it.
+    --path`` evaluates it. A model with a factorized embedding, which fairseq's RoBERTa does not have, is one of our
+    plugin, so fairseq needs ``--user-dir``.
     """
     return {
         "args": None,
@@ -36,9 +37,10 @@ def _configuration(config: EncoderConfig) -> dict[str, Any]:
         "criterion": {"_name": "masked_lm"},
         "bpe": None,
         "model": {
-            "_name": "roberta",
+            "_name": "focus_roberta" if config.factors else "roberta",
             **fairseq_shape(config),
             "load_checkpoint_heads": True,
+            **({"focus_built": True} if config.factors else {}),
         },
     }
 
@@ -52,4 +54,5 @@ def fairseq_shape(config: EncoderConfig) -> dict[str, int | bool]:
         "encoder_attention_heads": config.attention_heads,
         "max_positions": config.max_positions,
         "untie_weights_roberta": config.untied,
+        **({"embedding_factors": config.factors} if config.factors else {}),
     }

@@ -38,6 +38,8 @@ class TorchModel:
 
 def load_model(directory: Path, task: TaskHead, kept: KeptHead, device: str = "cpu") -> TorchModel:
     """The model of a release, ready to predict. Raises FocusError if its tensors do not fit the task's module."""
+    import focus_plugin.models.focus_roberta  # noqa: F401  registers the architecture of factorized embeddings
+
     trust_fairseq_checkpoints()
     file = str(directory / MODEL)
     state = checkpoint_utils.load_checkpoint_to_cpu(file, {"data": str(directory)})

@@ -115,7 +115,7 @@ def conversion_forecast(work: ConversionWork, output: Path, device: str) -> Fore
 def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
     model = FLOAT * parameters(work.config, work.source)
     held = TORCH_PROCESS + model + _OF_TOKEN * work.source
-    rows = FLOAT * work.config.width * work.target * (2 if work.config.untied else 1)
+    rows = FLOAT * work.config.row_length * work.target * (2 if work.config.untied else 1)
     compared = FLOAT * (3 * work.dimension * (work.new + work.shared) + work.config.width * work.shared)
     batch = Batch(tokens=BATCH * LENGTH, length=LENGTH, predicted=int(PREDICTED * BATCH * LENGTH), rows=work.target)
 

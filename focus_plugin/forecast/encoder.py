@@ -36,7 +36,9 @@ def parameters(config: EncoderConfig, rows: int) -> int:
     """How many numbers an encoder with its masked-LM head has, for a vocabulary of ``rows`` tokens."""
     width, inner = config.width, config.feedforward
     layer = 4 * (width + 1) * width + (width + 1) * inner + (inner + 1) * width + 4 * width
-    embeddings = (rows * (2 if config.untied else 1) + config.max_positions + 2) * width + 2 * width
+    embeddings = (
+        rows * (2 if config.untied else 1) * config.row_length + (config.max_positions + 4 + config.factors) * width
+    )
     head = (width + 1) * width + 2 * width + rows
     return config.layers * layer + embeddings + head
 

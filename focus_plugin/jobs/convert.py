@@ -84,7 +84,7 @@ def convert(
                 extends=what.extend,
             )
             done = initialize(source, target, how, phase, verbose)
-            write_release(directory, source.config, done.tensors, dictionary, tokenizer_file)
+            write_release(directory, source.config.of(done.tensors), done.tensors, dictionary, tokenizer_file)
             if done.weights is not None:
                 save_matrix(directory / MATRIX, _matrix(source.vocabulary, vocabulary, done))
             found = {

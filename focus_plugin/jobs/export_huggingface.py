@@ -49,7 +49,7 @@ def export_huggingface(
         for name, content in theirs.files.items():
             (directory / name).parent.mkdir(exist_ok=True)
             write_json(directory / name, content)
-        return {"tokens": len(checkpoint.vocabulary), "head": kept.head.name}
+        return {"tokens": len(checkpoint.vocabulary), "head": kept.head.name, "factors": config.factors}
 
     def forecast() -> Forecast:
         return huggingface_forecast(export_work(model, *read()), output)

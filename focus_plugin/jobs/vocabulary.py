@@ -92,7 +92,7 @@ def shape_of(source: Path, phase: Phase = no_phase) -> ModelShape:
     checkpoint = read_checkpoint(locate(source, phase).directory)
     rows = (EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS)
     other = sum(tensor.numel() for name, tensor in checkpoint.tensors.items() if name not in rows)
-    return ModelShape(width=checkpoint.config.width, untied=checkpoint.config.untied, other=other)
+    return ModelShape(width=checkpoint.config.row_length, untied=checkpoint.config.untied, other=other)
 
 
 def _found(counts: CorpusCounts) -> dict[str, object]:

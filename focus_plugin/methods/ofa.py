@@ -3,6 +3,9 @@
 The vectors of words of many languages are in one space. The vector of a token, of the source as of the target, is the
 mean of the words that contain it (section 3.2). A target token that overlaps keeps its row. Any other is a mixture of
 the source tokens with the most similar vectors, weighted by the softmax of the cosines (section 3.3).
+
+With factors, the source's embedding is approximated by a product of two matrices, from its singular value decomposition
+(section 3.1). Rows are copied and mixed in the first, which has a column for each factor; all tokens share the second.
 """
 
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.mixing.declaration import Given, Method, MethodFile, Need
 from focus_plugin.mixing.matching import MatchingOptions, overlapping
 from focus_plugin.mixing.nearest import NearestOptions
+from focus_plugin.options import option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +23,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from focus_plugin.auxiliary.word_vectors import WordVectors
-    from focus_plugin.mixing.mixing import Mixing
+    from focus_plugin.mixing.mixing import Factors, Mixing
     from focus_plugin.vocabulary.tokenizers import Tokenizer
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 BATCH = 4096  # words that are cut at once
+GRAM_ROWS = 16_384  # rows of the embedding multiplied in float64 at once
 BOUNDARY = "$"  # for a space in the words of ColexNet+, the vectors of the paper
 
 
@@ -31,12 +36,19 @@ BOUNDARY = "$"  # for a space in the words of ColexNet+, the vectors of the pape
 class OfaOptions(MatchingOptions, NearestOptions):
     """The options of OFA."""
 
+    factors: int = option(
+        0,
+        minimum=0,
+        help="Factorize the embedding: rows of so many values, such as 100, 200 or 400, and a projection to the width "
+        "that all tokens share; 0: do not.",
+    )
+
 
 def ofa(given: Given) -> "Mixing":
     """The mixing matrix of OFA.
 
     Tokens overlap if their canonical forms are equal, or else equal without case. Tokens that are in no word are
-    filled. Raises FocusError if no source token is in a word.
+    filled. Raises FocusError if no source token is in a word, and for factors that the source cannot have.
     """
     import numpy as np
 
@@ -53,7 +65,32 @@ def ofa(given: Given) -> "Mixing":
             "No token of the source is in a word of --multilingual-vectors; has it words of its languages?"
         )
     compared = Compared(new, target[new], source[anchors])
-    return Mixing(copied, anchors, nearest(compared, given.options, given.device, given.progress))
+    blocks = nearest(compared, given.options, given.device, given.progress)
+    return Mixing(copied, anchors, blocks, factors=_factors(given) if given.options.factors else None)
+
+
+def _factors(given: Given) -> "Factors":
+    """The source's embedding as a product of rows and a projection, the best one in the least-squares sense.
+
+    From the decomposition U S V^T, rows are U S and the projection is V. The authors have U and S V^T, with the same
+    product. U is tiny if there are many tokens, so that a learning rate for embeddings would be far too large for it;
+    the rows U S have the size of the embedding's.
+    """
+    import torch
+
+    from focus_plugin.mixing.mixing import Factors
+
+    embedding, count = given.embedding, given.options.factors
+    assert embedding is not None
+    if given.output_embedding is not None:
+        raise FocusError("The source has an output embedding of its own, so its embedding cannot be factorized.")
+    if count >= embedding.shape[1]:
+        raise FocusError(
+            f"--factors {count} must be smaller than {embedding.shape[1]}, the length of the source's rows."
+        )
+    gram = sum(part.double().T @ part.double() for part in torch.split(embedding, GRAM_ROWS))
+    projection = torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :count].float()
+    return Factors(embedding @ projection, projection.contiguous())
 
 
 def _overlap(given: Given) -> "np.ndarray":
@@ -130,6 +167,6 @@ METHOD = Method(
             read=_read,
         ),
     ),
-    needs=(Need.SOURCE_TOKENIZER, Need.TARGET_TOKENIZER),
+    needs=(Need.SOURCE_TOKENIZER, Need.TARGET_TOKENIZER, Need.EMBEDDING, Need.OUTPUT_EMBEDDING),
     published={"calibrate": 0, "rank_bias": True},
 )

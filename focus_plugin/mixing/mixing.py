@@ -33,6 +33,18 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Factors:
+    """The source's input embedding, or an approximation of it, as a product.
+
+    rows: (source, factors). projection: (length of the source's rows, factors); a row of the source's embedding is one
+    of these rows times its transpose. Both float32, on the CPU.
+    """
+
+    rows: Tensor
+    projection: Tensor
+
+
+@dataclass(frozen=True)
 class Mixing:
     """A mixing matrix, in parts.
 
@@ -40,13 +52,15 @@ class Mixing:
     columns of the blocks' weights, all different. blocks: the mixed rows, by ascending target id; they can be computed
     one after the other, so that they are never in memory together. A target token that is neither copied nor in a block
     is filled. convex: whether no weight is negative and each row sums to 1. If not, the bias of the masked-LM head is
-    mixed by the absolute weights, scaled to sum to 1, because it is a log-probability and not a vector.
+    mixed by the absolute weights, scaled to sum to 1, because it is a log-probability and not a vector. factors: if
+    given, the target has a factorized embedding, whose rows are copied, mixed and filled from these.
     """
 
     copied: np.ndarray
     anchors: np.ndarray = field(default_factory=_none)
     blocks: Iterable[Block] = ()
     convex: bool = True
+    factors: Factors | None = None
 
 
 def mixing_of(

@@ -31,6 +31,7 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.finetuning.declaration import TASK_HEAD
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.models.attention import use_fast_attention
+from focus_plugin.models.factorized import factorize
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
 from focus_plugin.optimization.groups import mark_groups
 from focus_plugin.transfer.arguments import PREFIX, add_options, given, peek
@@ -85,6 +86,12 @@ class FocusRobertaModel(RobertaModel):
         named = find_method(peek("--focus-method") or DEFAULT_METHOD).declaration
         add_options(parser, (*shared_options(), *method_options(named)))
         parser.add_argument(
+            "--embedding-factors",
+            type=int,
+            metavar="N",
+            help="factorize the embedding: rows of N values and a projection to the width that all tokens share",
+        )
+        parser.add_argument(
             "--fairseq-attention",
             action="store_true",
             help="on CPUs, compute self-attention as fairseq does, which is slower",
@@ -103,6 +110,8 @@ class FocusRobertaModel(RobertaModel):
         Raises FocusError, on every rank, if the source does not fit.
         """
         model: FocusRobertaModel = super().build_model(args, task)
+        if args.embedding_factors:
+            factorize(model, args.embedding_factors)
         mark_groups(model)
         if not args.fairseq_attention:
             use_fast_attention(model)
@@ -159,6 +168,12 @@ def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | No
     target = _target(args, task.source_dictionary.symbols, source.vocabulary)
     logger.info("%s: initializing %d tokens", args.focus_source, len(target.vocabulary))
     done = initialize(source, target, how, _phase)
+    factors = source.config.of(done.tensors).factors
+    if factors != args.embedding_factors:
+        raise FocusError(
+            f"The new embedding has {factors or 'no'} factors, but the model {args.embedding_factors or 'none'}; give "
+            f"--embedding-factors {factors}."
+        )
     for note in done.notes:
         logger.info("%s", note)
     return done.tensors
@@ -221,6 +236,7 @@ def _options(args: Namespace) -> None:
     for name in ("source", "method", "vocab", "matrix"):
         setattr(args, f"focus_{name}", getattr(args, f"focus_{name}", None))
     args.focus_paper = getattr(args, "focus_paper", False)
+    args.embedding_factors = getattr(args, "embedding_factors", None) or 0
     args.fairseq_attention = getattr(args, "fairseq_attention", False)
     args.cpu_matmul_precision = getattr(args, "cpu_matmul_precision", None) or "medium"
     args.max_positions = getattr(args, "max_positions", 512)

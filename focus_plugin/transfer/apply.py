@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING, PROJECTION
 from focus_plugin.mixing.mixing import Block, Mixing, shares, sparse_parts, supports, without_small
 from focus_plugin.mixing.rows import Rows
 from focus_plugin.transfer.origins import COPIED, FILLED, LEARNED, LISTED, MIXED, Origins
@@ -41,13 +41,18 @@ def apply(
     Rows that the method did not make are filled. ``fill`` "normal": drawn from a normal distribution with the mean and
     standard deviation of each source dimension (section 3.3 of the FOCUS paper), seeded as in the authors' package;
     "mean": the mean of the source's rows. The bias of filled rows is the mean of the source's bias. ``device``: where
-    the blocks of a mixing are. The blocks are consumed.
+    the blocks of a mixing are. The blocks are consumed. If the method factorizes, ``source`` must have a tied output
+    embedding.
     """
+    if isinstance(made, Mixing) and made.factors:
+        rows, projection = made.factors.rows, made.factors.projection
+        projection = source[PROJECTION] @ projection if PROJECTION in source else projection
+        source = {**source, EMBEDDING: rows, OUTPUT_EMBEDDING: rows, PROJECTION: projection}
     matrices = {EMBEDDING: source[EMBEDDING], OUTPUT_BIAS: source[OUTPUT_BIAS][:, None]}
     if source[OUTPUT_EMBEDDING] is not source[EMBEDDING]:
         matrices[OUTPUT_EMBEDDING] = source[OUTPUT_EMBEDDING]
-    rows, kept = len(made.copied), torch.from_numpy(np.flatnonzero(made.copied >= 0))
-    target = {name: matrix.new_empty(rows, matrix.shape[1]) for name, matrix in matrices.items()}
+    count, kept = len(made.copied), torch.from_numpy(np.flatnonzero(made.copied >= 0))
+    target = {name: matrix.new_empty(count, matrix.shape[1]) for name, matrix in matrices.items()}
     for name, matrix in matrices.items():
         target[name][kept] = matrix[made.copied[kept]]
     origins = _copies(made.copied)
@@ -55,7 +60,7 @@ def apply(
         weights = _mix(matrices, made, target, origins, device)
         lacking = dict.fromkeys(matrices, origins.kind == FILLED)
     else:
-        weights = csr_matrix((rows, len(source[EMBEDDING])), dtype=np.float32)
+        weights = csr_matrix((count, len(source[EMBEDDING])), dtype=np.float32)
         lacking = _learn(made, target, origins)
     generator = torch.Generator().manual_seed(seed)
     for name, matrix in matrices.items():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from focus_plugin.errors import FocusError
-from focus_plugin.mixing.mixing import SUM_TOLERANCE, Block, Mixing, sparse_parts, supports
+from focus_plugin.mixing.mixing import SUM_TOLERANCE, Block, Factors, Mixing, sparse_parts, supports
 from focus_plugin.mixing.rows import Rows
 
 
@@ -31,7 +31,20 @@ def checked(method: str, made: object, source: int, target: int, width: int) -> 
         return made
     if not _within(made.anchors, 0, source) or len(np.unique(made.anchors)) != len(made.anchors):
         raise _fault(method, "gave an anchor that is not an id of the source, or gave one twice")
+    if made.factors:
+        _check_factors(method, made.factors, (source, width))
     return replace(made, blocks=_checked_blocks(method, made))
+
+
+def _check_factors(method: str, factors: Factors, embedding: tuple[int, int]) -> None:
+    parts = {"rows": factors.rows, "projection": factors.projection}
+    count = factors.rows.shape[-1]
+    if [part.shape for part in parts.values()] != [(length, count) for length in embedding]:
+        shapes = " and ".join(f"{name} of shape {tuple(part.shape)}" for name, part in parts.items())
+        raise _fault(method, f"gave factors with {shapes}; they do not multiply to the shape {embedding}")
+    for name, part in parts.items():
+        if part.dtype != torch.float32 or not torch.isfinite(part).all():
+            raise _fault(method, f"gave the {name} of factors as {part.dtype} or with NaN or infinity")
 
 
 def _check_rows(method: str, made: Rows, width: int) -> None:

@@ -101,7 +101,7 @@ def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: P
     given = _given(source, target, language, how, phase, verbose)
     with phase(f"Making rows by {how.method.name}", len(language)) as progress:
         notes: list[str] = []
-        made = made_by(how, replace(given, progress=progress, tell=notes.append), source.config.width)
+        made = made_by(how, replace(given, progress=progress, tell=notes.append), source.config.row_length)
         if target.extends:
             made = extended(made, source.vocabulary, language, target.vocabulary)
         options = how.options

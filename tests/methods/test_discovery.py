@@ -67,7 +67,8 @@ def test_an_option_that_two_methods_share_means_the_same_in_both():
 def test_what_a_method_declares_as_published_are_options():
     for method in METHODS.shipped():
         if method.published:
-            how = initialization(find_method(method.name), {"auxiliary": Path("x")}, paper=True)
+            files = {file.name: Path("x") for file in method.files if file.required}
+            how = initialization(find_method(method.name), {"auxiliary": Path("x"), **files}, paper=True)
             values = {**vars(how.of_method), **vars(how.options), **vars(how.vectors)}
             assert {name: values[name] for name in method.published} == method.published
 
