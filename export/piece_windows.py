@@ -27,6 +27,8 @@ def piece_windows(sizes: Sequence[int], room: int) -> tuple[PieceWindow, ...]:
 
     A window begins and ends between words, unless a word has more pieces than a window.
     """
+    if sum(sizes) <= room:
+        return (PieceWindow(0, sum(sizes), 0, sum(sizes)),)
     edges = [0, *accumulate(part for size in sizes for part in _parts(size, room))]
     last, starts, ends = len(edges) - 1, [0], [_reach(edges, 0, room)]
     while ends[-1] < last:

@@ -49,17 +49,18 @@ class WordSplitter:
         return re.compile("|".join(map(_alone, words)) or r"(?!)")
 
     def _cut(self, chunk: str) -> list[Span]:
+        if chunk.isalnum():
+            return [(0, len(chunk))]
         found, done = [], 0
         for match in (*self._whole_words.finditer(chunk), None):
             start, end = match.span() if match else (len(chunk), len(chunk))
-            found += [(done + first, done + last) for first, last in self._cut_at_signs(chunk[done:start])]
+            if done < start:
+                found += [(done + first, done + last) for first, last in self._cut_at_signs(chunk[done:start])]
             found += [(start, end)] if match else []
             done = end
         return found
 
     def _cut_at_signs(self, chunk: str) -> list[Span]:
-        if not chunk or chunk.isalnum():
-            return [(0, len(chunk))] if chunk else []
         places = sign_places(chunk)
         alone = [is_sign(sign) and not self._is_joined(sign, place) for sign, place in zip(chunk, places, strict=True)]
         cuts = [

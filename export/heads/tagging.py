@@ -168,10 +168,11 @@ class TaggingHead(ServingHead):
         """The tag of each word, and the entities."""
         words: WordPieces = encoded.context
         text, scores = words.text, self._word_scores(words, outputs)
-        best = scores.argmax(1).tolist()
         tokens = tuple(
-            TaggedWord(text[start:end], start, end, self.tags[tag], float(row[tag]))
-            for (start, end), tag, row in zip(words.spans, best, scores, strict=True)
+            TaggedWord(text[start:end], start, end, self.tags[tag], score)
+            for (start, end), tag, score in zip(
+                words.spans, scores.argmax(1).tolist(), scores.max(1).tolist(), strict=True
+            )
         )
         return Tagging(tokens, self._entities(text, tokens))
 
@@ -216,8 +217,24 @@ class TaggingHead(ServingHead):
         return {name: [entry._asdict() for entry in getattr(result, name)] for name in self.columns}
 
     def lines(self) -> dict[str, Callable[[Tagging], str]]:
-        """``.conll``: a line for each word with its tag, separated by a tab, and a blank line after each text."""
-        return {"conll": lambda result: "".join(f"{token.text}\t{token.tag}\n" for token in result.tokens) + "\n"}
+        """``.conll``: a line for each word with its tag, separated by a tab, and a blank line after each text.
+
+        ``.conllu``: CoNLL-U, with plain tags as UPOS and those of entities in MISC.
+        """
+        return {
+            "conll": lambda result: "".join(f"{token.text}\t{token.tag}\n" for token in result.tokens) + "\n",
+            "conllu": self._conllu,
+        }
+
+    def _conllu(self, result: Tagging) -> str:
+        lines = []
+        starts = [*(token.start for token in result.tokens[1:]), None]
+        for number, (token, after) in enumerate(zip(result.tokens, starts, strict=True), 1):
+            upos, misc = ("_", [f"NER={token.tag}"]) if "entities" in self.columns else (token.tag, [])
+            misc += ["SpaceAfter=No"] if after == token.end else []
+            columns = [str(number), token.text, "_", upos, *5 * "_", "|".join(misc) or "_"]
+            lines.append("\t".join(columns) + "\n")
+        return "".join(lines) + "\n"
 
     def parquet(self, arrow: Any, width: int) -> Any:
         """Lists of structs with the fields in JSON Lines."""

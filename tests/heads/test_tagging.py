@@ -1,8 +1,11 @@
 """Tagging, from tables to predictions, with the tensors and seqeval as references."""
 
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +15,19 @@ import pandas
 import pyarrow.parquet
 import pytest
 import torch
+import triton_python_backend_utils
 from click.testing import CliRunner
 from fairseq_models import make_world
 from focus_cli.main import main
-from focus_export.heads.tagging import TaggingHead
+from focus_export.heads.tagging import TaggedWord, Tagging, TaggingHead
 from focus_export.runtime import Predictor
+from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import f1_score
 from seqeval.scheme import IOB2
 from transformers import AutoModelForTokenClassification, AutoTokenizer
+from triton_schema import message_types, read_configuration
 
 from focus_plugin.checkpoint.forward import hidden_states
 from focus_plugin.checkpoint.read import read_checkpoint
@@ -280,11 +286,70 @@ def test_fields_that_are_no_head(fields: dict[str, object], message: str) -> Non
 def test_plain_tags(tagged: Tagged, tmp_path: Path) -> None:
     """Parts of speech are judged by their accuracy; a feature of CoNLL-U is another plain tag."""
     lines = ["1\tBa\t_\tNOUN\t_\tCase=Nom\t0\t_\t_\tSpaceAfter=No", "2\t.\t_\tPUNCT\t_\t_\t0\t_\t_\t_", ""]
-    (tmp_path / "t.conllu").write_text("\n".join(lines * 3))
+    (tmp_path / "t.conllu").write_text("\n".join(lines * 60))
     tables = ("--train", tmp_path / "t.conllu", "--valid", tmp_path / "t.conllu", "--test", tmp_path / "t.conllu")
     base = ("finetune", "tagging", "--model", tagged.root / "source", *tables, "--cpu", "--tag-column", "Case")
-    said = focus(*base, "--epochs", 20, "--lr", "1e-2", "--output", tmp_path / "out")
-    assert "accuracy 1.000, raw-words 1.000, raw-accuracy 1.000 on 3 validation samples" in said
+    said = focus(*base, "--epochs", 2, "--lr", "1e-2", "--batch-size", 4, "--output", tmp_path / "out")
+    assert "accuracy 1.000, raw-words 1.000, raw-accuracy 1.000 on 60 validation samples" in said
     assert counts_of(tmp_path / "out")["tags"] == ["Nom", "_"]
     assert TaggingHead(("Nom", "_"), ("",) * 4, ()).columns == ("tokens",)
     assert '"valid_accuracy"' in (tmp_path / "out" / "train.log").read_text()
+
+
+TRITON = """
+import asyncio, importlib, json, sys
+from pathlib import Path
+import numpy as np
+repository, texts, configuration = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
+sys.path.insert(0, repository + "/onnx")
+import triton_python_backend_utils as triton
+triton.repository = Path(repository)
+model = importlib.import_module("1.model").TritonPythonModel()
+model.initialize({"model_config": configuration, "model_name": "onnx"})
+given = triton.Tensor("text", np.array([[text.encode()] for text in texts], object))
+[response] = asyncio.run(model.execute([triton.InferenceRequest([given])]))
+print(json.dumps([json.loads(row[0]) for row in response.output_tensors[0].array]))
+ours = [module.__file__ for name, module in sys.modules.items() if name.startswith("focus_")]
+assert len(ours) > 8 and all(file.startswith(repository) for file in ours), ours
+"""
+
+
+def test_triton_has_copies_of_all_that_the_head_imports(tagged: Tagged, tmp_path: Path) -> None:
+    focus("export", "--triton", "--model", tagged.onnx, "--output", tmp_path / "models")
+    texts = ["Badi, gofe.", "", "ba " * LONG]
+    configuration = read_configuration(message_types(), tmp_path / "models" / "onnx")
+    written = json_format.MessageToJson(configuration, preserving_proto_field_name=True)
+    command = [sys.executable, "-c", TRITON, str(tmp_path / "models"), json.dumps(texts), written]
+    support = {"PYTHONPATH": str(Path(triton_python_backend_utils.__file__).parent)}
+    done = subprocess.run(command, env={**os.environ, **support}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    predictor = Predictor(tagged.onnx)
+    for record, result in zip(json.loads(done.stdout), predictor.predict(texts), strict=True):
+        assert [token["text"] for token in record["tokens"]] == [token.text for token in result.tokens]
+        assert [entity["type"] for entity in record["entities"]] == [entity.type for entity in result.entities]
+
+
+def test_reduced_precision_is_judged_by_f1(tagged: Tagged, tmp_path: Path) -> None:
+    valid = tagged.root / "valid.conll"
+    base = ("export", "--onnx", "--model", tagged.model, "--precision", "int8", "--valid", valid, "--max-loss", 1)
+    said = focus(*base, "--output", tmp_path / "int8")
+    (loss,) = re.findall(r"\nf1 as int8 (\S+) \(fp32: (\S+)\)", said)
+    assert loss[1] == f"{counts_of(tagged.model)['valid_f1']:.3f}"
+    assert f"f1 {loss[0]}, " in focus("evaluate", "--model", tmp_path / "int8", "--table", valid, "--cpu")
+
+
+def test_conllu_is_read_again(tagged: Tagged, tmp_path: Path) -> None:
+    """The tags of entities are in MISC, and plain tags are UPOS."""
+    [result] = Predictor(tagged.onnx).predict(["Badi, gofe"])
+    tags = [token.tag for token in result.tokens]
+    lines = Predictor(tagged.onnx).head.lines()["conllu"](result).splitlines()
+    assert [line.split("\t")[-1] for line in lines[:3]] == [
+        f"NER={tags[0]}|SpaceAfter=No",
+        f"NER={tags[1]}",
+        f"NER={tags[2]}",
+    ]
+    head = TaggingHead(("X", "Y"), ("",) * 4, ())
+    words = tuple(TaggedWord("Badi, gofe"[start:end], start, end, "X", 1) for start, end in ((0, 4), (4, 5), (6, 10)))
+    (tmp_path / "t.conllu").write_text(head.lines()["conllu"](Tagging(words, ())))
+    (example,) = examples(tmp_path / "t.conllu", TagColumns(), silent)
+    assert (example.expected.text, example.expected.tags) == ("Badi, gofe", ("X", "X", "X"))
