@@ -1,8 +1,6 @@
 """Results that are no rows of numbers, samples of several texts, and numbers that are not finite."""
 
-import asyncio
 import gzip
-import importlib
 import json
 import shutil
 import sys
@@ -16,7 +14,6 @@ import pandas
 import pyarrow.parquet
 import pytest
 import torch
-import triton_python_backend_utils as triton
 from export_models import (
     ENCODER,
     export_config,
@@ -36,10 +33,10 @@ from focus_export.pipeline import Pipeline
 from focus_export.predict_file import predict_file
 from focus_export.runtime import Predictor
 from focus_export.tokenizer import SentencePieceTokenizer
-from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from piece_kinds import OVERLAP, PieceKinds
+from text_model import text_model_output
 from triton_schema import message_types, read_configuration
 
 from focus_plugin.errors import FocusError
@@ -193,26 +190,14 @@ def test_tables_get_columns_of_lists(kinds: Kinds) -> None:
     assert Predictor(kinds.directory)({"text": []})["pieces"].shape == (0,)
 
 
-def test_triton_gives_each_result_as_json(kinds: Kinds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_triton_gives_each_result_as_json(kinds: Kinds, tmp_path: Path) -> None:
     export_triton(kinds.directory, tmp_path / "models")
     schema = message_types()
     configuration = read_configuration(schema, tmp_path / "models" / "kinds")
     [output] = configuration.output
     assert (output.name, output.data_type, list(output.dims)) == ("result", schema.TYPE_STRING, [1])
-    written = json_format.MessageToJson(configuration, preserving_proto_field_name=True)
-    monkeypatch.setattr(triton, "repository", tmp_path / "models")
-    monkeypatch.setattr(triton, "batches", [])
-    monkeypatch.syspath_prepend(tmp_path / "models" / "kinds")
-    for name in ("1", "1.model", "1.served_head"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    model = importlib.import_module("1.model").TritonPythonModel()
-    model.initialize({"model_config": written, "model_name": "kinds"})
-    texts = np.array([[text.encode()] for text in TEXTS], object)
-    [response] = asyncio.run(model.execute([triton.InferenceRequest([triton.Tensor("text", texts)])]))
-    for name in ("1", "1.model", "1.served_head"):
-        sys.modules.pop(name, None)
-    [tensor] = response.output_tensors
-    assert [json.loads(row[0])["pieces"] for row in tensor.array] == [expected(kinds, text) for text in TEXTS]
+    rows = text_model_output(tmp_path / "models", configuration, {"text": TEXTS})
+    assert [json.loads(row[0])["pieces"] for row in rows] == [expected(kinds, text) for text in TEXTS]
 
 
 @dataclass(frozen=True)
