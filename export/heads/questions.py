@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SPECIALS = 4  # tokens of a window besides those of question and context
 LONGEST_ANSWER, N_BEST = 30, 5
+_SHOWN = 40  # characters of a question in a message
 _INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # categories of white space, control and format characters
 
 
@@ -144,8 +145,8 @@ class QuestionsHead(ServingHead):
         asked, pieces = tokenizer.ids(question), tokenizer.pieces(context)
         if len(asked) > self.longest_question and not truncate:
             raise FocusError(
-                f"the question has {len(asked)} tokens, and the model takes at most {self.longest_question} of a "
-                "question; shorten it, or allow it to be truncated."
+                f"the question {question[:_SHOWN]!r} has {len(asked)} tokens, and the model takes at most "
+                f"{self.longest_question} of a question; shorten it, or allow it to be truncated."
             )
         left_out, asked = max(0, len(asked) - self.longest_question), asked[: self.longest_question]
         begin = np.array([tokenizer.bos, *asked, tokenizer.eos, tokenizer.eos], np.int32)

@@ -139,7 +139,8 @@ class _Table:
         spans = [answer_pieces(encoded.context, answer) for answer in answers]
         misplaced = [answer for answer, span in zip(answers, spans, strict=True) if span is None]
         if misplaced and self.strict:
-            raise FocusError(f"{place}: {_misplaced(misplaced[0], asked.context)}.")
+            named = "" if asked.id is None else f", id {asked.id!r}"
+            raise FocusError(f"{place}{named}: {_misplaced(misplaced[0], asked.context)}.")
         self.left_out.extend(_listed(self.split, asked, answer) for answer in misplaced)
         fitting = [span for span in spans if span]
         self.counts.update(questions=1, without_answer=not answers, left_out=bool(answers) and not fitting)
@@ -150,11 +151,13 @@ class _Table:
         """A sentence about the answers that do not fit, None if all do."""
         if not self.left_out:
             return None
-        return (
-            f"{self.split}: {len(self.left_out):,} answers are not at their place in the context, so "
-            f"{self.counts['left_out']:,} of {self.counts['questions']:,} questions are not used for training; "
-            f"{LEFT_OUT} in the output lists these answers."
+        listed = (
+            f"{len(self.left_out):,} answers are not at their place in the context; {LEFT_OUT} in the output has them"
         )
+        left_out = (
+            f", and {self.counts['left_out']:,} of {self.counts['questions']:,} questions are left out of training"
+        )
+        return f"{self.split}: {listed}{'' if self.split == 'test' else left_out}."
 
 
 def window_samples(encoded: "Encoded", span: tuple[int, int] | None) -> "Iterator[TrainingSample]":
@@ -190,6 +193,8 @@ def answer_pieces(read: ReadContext, answer: GivenAnswer) -> tuple[int, int] | N
 def _misplaced(answer: GivenAnswer, context: str) -> str:
     if answer.start is None:
         return f"the answer {answer.text!r} has no 'answer_start'"
+    if answer.fits(context):
+        return f"the answer {answer.text!r} has no visible characters"
     there = context[max(0, answer.start) :][: len(answer.text)]
     return f"the context has {there!r} at character {answer.start}, not the answer {answer.text!r}"
 
@@ -270,12 +275,14 @@ def adjust(
     from focus_plugin.question_answering.scores import answer_scores, no_answer_threshold
 
     wanted = list(map(_texts, expected))
-    answerable = _answerable(wanted)
-    if answerable.all():
+    if _answerable(wanted).all():
         return head
     best = [result.n_best[0].text if result.n_best else "" for result in results]
-    scores = [answer_scores(texts, answer)[0] for texts, answer in zip(wanted, best, strict=True)]
-    threshold = no_answer_threshold(scores, [result.no_answer_score for result in results], answerable.tolist())
+    gains = [
+        answer_scores(texts, answer)[0] - answer_scores(texts, "")[0]
+        for texts, answer in zip(wanted, best, strict=True)
+    ]
+    threshold = no_answer_threshold(gains, [result.no_answer_score for result in results])
     return replace(head, no_answer_threshold=threshold)
 
 

@@ -38,21 +38,17 @@ def _token_f1(expected: str, found: str) -> float:
     return 2 * shared / (len(words) + len(given))
 
 
-def no_answer_threshold(
-    scores: Sequence[float], no_answer_scores: Sequence[float], answerable: Sequence[bool]
-) -> float | None:
+def no_answer_threshold(gains: Sequence[float], no_answer_scores: Sequence[float]) -> float | None:
     """The threshold with the highest mean score, if questions with a larger no-answer score are not answered.
 
-    ``scores``: of the answer to each question. A question that has no answer scores 1 if it is not answered. Returns
-    None if it is best to answer every question. The threshold is half-way between two questions; of several that are
-    equally good, the lowest (``find_best_thresh`` of the official script).
+    ``gains``: for each question, the score of its answer minus that of no answer. Returns None if it is best to answer
+    every question. The threshold is half-way between two questions; of several that are equally good, the lowest, as in
+    ``find_best_thresh`` of the official script.
     """
-    gains = np.where(answerable, scores, -1.0)  # of answering a question
     order = np.argsort(no_answer_scores, kind="stable")
     ordered = np.asarray(no_answer_scores, float)[order]
-    totals = np.concatenate([[0.0], np.cumsum(gains[order])])  # of answering the first ones
-    equal = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
-    totals[equal] = -np.inf  # no threshold separates these
+    totals = np.concatenate([[0.0], np.cumsum(np.asarray(gains, float)[order])])  # of answering the first ones
+    totals[1:-1][ordered[1:] == ordered[:-1]] = -np.inf  # no threshold separates these
     answered = int(totals.argmax())
     if answered == len(ordered):
         return None

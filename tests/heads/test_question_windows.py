@@ -15,6 +15,7 @@ from focus_export.heads.questions import AnsweredQuestion, QuestionsHead, visibl
 from focus_export.tokenizer import TextTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizer_kinds import byte_level
 from vocabularies import train_on
 
 from focus_plugin.binary_data import Encoder
@@ -22,7 +23,9 @@ from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.heads.questions import answer_pieces, window_samples
 from focus_plugin.question_answering.files import GivenAnswer
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.huggingface import hugging_face_unigram
+from focus_plugin.vocabulary.importing import import_vocabulary
 
 HEAD = QuestionsHead(window=24, stride=5, longest_answer=4, n_best=3)
 ODD = ["\t", "\r\n", "\u00a0", "\u3000", "\u200b", "\ufeff", "\0", "ﬁ", "①½", "㎏", "ﷺ", "漢字", "😀", "👩\u200d🚀"]
@@ -41,6 +44,18 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> tuple[TextTokenizer, En
     train_on(root / "text.txt", 120, directory)
     encoder = Encoder.load(directory)
     return release_tokenizer(directory, encoder, 40), encoder, directory
+
+
+@pytest.fixture(scope="module")
+def tokenizers(
+    release: tuple[TextTokenizer, Encoder, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, TextTokenizer]:
+    """That of the release, and one of which several pieces can be parts of one character."""
+    root, text = tmp_path_factory.mktemp("bytes"), release[2].with_name("text.txt")
+    byte_level(text.read_text(encoding="utf-8").splitlines(), 300).save(str(root / "tokenizer.json"))
+    (directory := root / "vocab").mkdir()
+    import_vocabulary(Text.of(text), root / "tokenizer.json", directory)
+    return {"sentencepiece": release[0], "byte-level": release_tokenizer(directory, Encoder.load(directory), 40)}
 
 
 def test_windows_are_those_of_transformers(release: tuple[TextTokenizer, Encoder, Path]) -> None:
@@ -71,7 +86,7 @@ def test_windows_are_those_of_transformers(release: tuple[TextTokenizer, Encoder
 def test_a_question_is_refused_or_cut_if_no_context_would_be_left(release: tuple[TextTokenizer, Encoder, Path]) -> None:
     tokenizer, _, _ = release
     sample = ("ka " * 60, "ta " * 60)
-    with pytest.raises(FocusError, match=r"the question has \d+ tokens, and the model takes at most 10"):
+    with pytest.raises(FocusError, match=r"the question 'ka ka .*' has \d+ tokens, and the model takes at most 10"):
         HEAD.encode(tokenizer, sample, False)
     cut = HEAD.encode(tokenizer, sample, True)
     assert {len(row) for row in cut.rows[:-1]} == {HEAD.window}
@@ -121,13 +136,14 @@ def _every_answer(encoded: Encoded, outputs: list[dict[str, np.ndarray]], text: 
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.parametrize("kind", ["sentencepiece", "byte-level"])
+@settings(max_examples=150, deadline=None)
 @given(CONTEXTS, st.integers(0, 9), st.sampled_from([-100.0, -1.0, 0.0, 1.0, 100.0]))
 def test_answers_are_the_best_parts_of_the_context(
-    release: tuple[TextTokenizer, Encoder, Path], context: str, seed: int, threshold: float
+    tokenizers: dict[str, TextTokenizer], kind: str, context: str, seed: int, threshold: float
 ) -> None:
     """Whatever normalization does, and across windows."""
-    encoded = HEAD.encode(release[0], ("ka mi", context, "q"), False)
+    encoded = HEAD.encode(tokenizers[kind], ("ka mi", context, "q"), False)
     outputs = _outputs(encoded, seed)
     result = replace(HEAD, no_answer_threshold=threshold).result(encoded, outputs)
     every = _every_answer(encoded, outputs, context)
@@ -152,15 +168,16 @@ def test_answers_are_the_best_parts_of_the_context(
     assert json.loads(json.dumps(HEAD.record(always), allow_nan=False))["id"] == "q"
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.parametrize("kind", ["sentencepiece", "byte-level"])
+@settings(max_examples=150, deadline=None)
 @given(CONTEXTS, st.data())
 def test_training_samples_have_the_answer_where_it_is(
-    release: tuple[TextTokenizer, Encoder, Path], context: str, data: st.DataObject
+    tokenizers: dict[str, TextTokenizer], kind: str, context: str, data: st.DataObject
 ) -> None:
     """Each window that has all of an answer's pieces; together the pieces have all of the answer's characters."""
     start = data.draw(st.integers(0, len(context)))
     end = data.draw(st.integers(start, len(context)))
-    encoded = HEAD.encode(release[0], ("ka", context), False)
+    encoded = HEAD.encode(tokenizers[kind], ("ka", context), False)
     read, span = encoded.context, answer_pieces(encoded.context, GivenAnswer(text=context[start:end], start=start))
     begin, after = visible_part(context, start, end)
     if begin < after:

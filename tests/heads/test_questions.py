@@ -16,10 +16,13 @@ from click.testing import CliRunner
 from fairseq_models import make_world
 from focus_cli.main import main
 from focus_export.runtime import Predictor
+from text_model import text_model_output
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+from triton_schema import message_types, read_configuration
 
 from focus_plugin.checkpoint.forward import hidden_states
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.jobs.export_triton import export_triton
 
 NAMES = ("Wuwu", "Vovo wuwu", "Zaza")  # of which each context that has an answer has one
 SPACES = (" ", " ", " ", "\u00a0", "  ", "\r\n")
@@ -137,11 +140,12 @@ def test_answers_that_do_not_fit_are_listed_and_left_out(trained: Trained) -> No
     asked = _counts(trained.model)["questions"]
     assert [(asked[split]["questions"], asked[split]["left_out"]) for split in asked] == [(230, 1), (50, 1), (50, 0)]
     assert _counts(trained.model)["windows"]["train"] > 300
-    assert "Warning: train: 3 answers are not at their place in the context, so 1 of 230 questions" in trained.said
+    assert "Warning: train: 3 answers are not at their place in the context; left_out.jsonl in the" in trained.said
+    assert "has them, and 1 of 230 questions are left out of training.\n" in trained.said
     how = ("--model", trained.root / "source", "--valid", trained.root / "valid.jsonl", "--strict", "--cpu")
     command = ("finetune", "questions", *how, "--train", trained.root / "train.jsonl", "--window", 48)
     said = _refused(*command, "--output", trained.root / "strict")
-    assert "train.jsonl, line 4: the context has '' at character 10000, not the answer 'Wuwu'" in said
+    assert "train.jsonl, line 4, id 'q3': the context has '' at character 10000, not the answer 'Wuwu'" in said
     assert not list(trained.root.glob("strict*"))
 
 
@@ -184,6 +188,19 @@ def test_answers_are_written_with_their_places(
         assert [part["answer"] for part in row["n_best"]] == [part["answer"] for part in answer["n_best"]]
     table = {name: np.array([question[name] for question in trained.test]) for name in ("question", "context")}
     assert Predictor(onnx)(table)["answer"].tolist() == [answer["answer"] for answer in predicted]
+
+
+def test_triton_gives_the_same_answers(
+    trained: Trained, onnx: Path, predicted: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    export_triton(onnx, tmp_path / "models")
+    configuration = read_configuration(message_types(), tmp_path / "models" / "answers")
+    texts = {name: [question[name] for question in trained.test] for name in ("question", "context")}
+    rows = text_model_output(tmp_path / "models", configuration, texts)
+    for row, answer in zip(rows, predicted, strict=True):
+        found = json.loads(row[0])
+        assert {name: found[name] for name in ("answer", "start", "end")}.items() <= answer.items()
+        assert found["score"] == pytest.approx(answer["score"], abs=1e-4)
 
 
 def test_options_of_the_answers_can_be_changed_in_an_export(trained: Trained, tmp_path: Path) -> None:
@@ -242,7 +259,7 @@ def test_odd_questions_are_answered_or_refused_with_their_line(trained: Trained,
     for bad, message in (
         ('{"question": "Nani?"', "line 5: is not a JSON object"),
         ('{"question": "Nani?"}', 'line 5: has no string "context"'),
-        (json.dumps({"question": "ba " * 100, "context": "ba"}), "line 5: the question has"),
+        (json.dumps({"question": "ba " * 100, "context": "ba"}), "line 5: the question 'ba ba ba"),
         (json.dumps({"question": "ba", "context": "\ud800"}), "line 5: is not valid Unicode"),
     ):
         (tmp_path / "bad.jsonl").write_text((tmp_path / "odd.jsonl").read_text() + f"{bad}\n")
