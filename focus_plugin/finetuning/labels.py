@@ -16,13 +16,20 @@ _SHOWN = 20  # labels in a message
 
 @dataclass(frozen=True, kw_only=True)
 class LabelOptions(FinetuningOptions):
-    """class_weights: of the labels in the loss. label_smoothing: the share of what is expected that is divided equally
-    among all labels (Szegedy et al. 2016, section 7)."""
+    """class_weights: of the labels in the loss. class_sampling: how often an epoch has the examples of each label.
+    label_smoothing: the share of what is expected that is divided equally among all labels (Szegedy et al. 2016,
+    section 7)."""
 
     class_weights: str = option(
         "equal",
         choices=("equal", "balanced"),
         help="Weights of the labels in the loss; balanced: the rarer a label is in the training table, the larger.",
+    )
+    class_sampling: str = option(
+        "equal",
+        choices=("equal", "balanced"),
+        help="How often training examples are read in an epoch; balanced: those of rare labels several times, so that "
+        "all labels are about equally frequent.",
     )
     label_smoothing: float = option(
         0.0, minimum=0, maximum=0.9, help="Share of the expected probability that is divided among all labels."
@@ -40,6 +47,15 @@ class LabelOptions(FinetuningOptions):
         elif self.class_weights == "balanced":
             weights = [examples / (len(counts) * count) for count in counts.values()]
         return {"weights": weights, "smoothing": self.label_smoothing}
+
+    def copies(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+        """How many times an epoch has each example of a label. Raises FocusError if their weights are balanced too."""
+        if self.class_sampling == self.class_weights == "balanced":
+            raise FocusError("Give --class-weights balanced or --class-sampling balanced, not both.")
+        largest = max(counts.values())
+        return {
+            label: round(largest / count) if self.class_sampling == "balanced" else 1 for label, count in counts.items()
+        }
 
 
 def split_labels(cell: str, separator: str) -> tuple[str, ...]:

@@ -24,6 +24,16 @@ class FinetuningOptions:
     epochs: int = option(10, minimum=1, help="Passes over the table.")
     batch_size: int = option(32, minimum=1, help="Samples of one update, over all devices.")
     learning_rate: float = learning_rate_option(2e-5)
+    layer_decay: float = option(
+        1.0,
+        minimum=0,
+        maximum=1,
+        help="Learning rate of each layer, as a multiple of that of the layer above it; the head has --lr.",
+    )
+    freeze_layers: int | None = option(
+        None, minimum=0, help="Do not train the embeddings and as many of the first layers; 0: the embeddings only."
+    )
+    patience: int | None = option(None, minimum=1, help="Stop after as many epochs without a better checkpoint.")
     cpu: bool = cpu_option()
     seed: int = seed_option()
     extra: tuple[str, ...] = ()

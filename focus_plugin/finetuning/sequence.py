@@ -1,7 +1,9 @@
 """``SequenceHead`` in PyTorch, and its training by the task ``focus_heads``."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import repeat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from focus_plugin.errors import FocusError
@@ -70,9 +72,13 @@ def several_label_loss(given: Outputs) -> Loss:
 
 
 def write_sequences(
-    given: Preparation, head: "SequenceHead", numbers: Callable[[Any], Sequence[float]]
+    given: Preparation,
+    head: "SequenceHead",
+    numbers: Callable[[Any], Sequence[float]],
+    copies: Mapping[Any, int] = MappingProxyType({}),
 ) -> tuple[int, int]:
     """Write a training sample of each example in all tables. numbers: from an expected result to those of the loss.
+    copies: by the expected result, how many samples an example of the training table gives instead of one.
 
     Returns the number of training samples, and that of samples in all tables that were cut. Raises FocusError, with
     file and line, for a sample that is empty or too long.
@@ -88,7 +94,8 @@ def write_sequences(
         cut += encoded.left_out > 0
         if np.isin(encoded.rows[0], specials).all():
             raise FocusError(f"{given.tables[split]}, line {example.line}: the text is empty.")
-        yield TrainingSample(encoded.rows, np.array(numbers(example.expected)))
+        sample = TrainingSample(encoded.rows, np.array(numbers(example.expected)))
+        yield from repeat(sample, copies.get(example.expected, 1) if split == "train" else 1)
 
     written = [write_samples(given, split, head, partial(samples, split)) for split in given.tables]
     return written[0], cut

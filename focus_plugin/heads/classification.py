@@ -102,6 +102,8 @@ def prepare(given: Preparation) -> Prepared:
     separator = options.label_separator if options.multi_label else ""
     if options.multi_label and not separator.strip():
         raise FocusError("--label-separator must be a character that is no white space.")
+    if options.multi_label and options.class_sampling != "equal":
+        raise FocusError("--class-sampling is for texts with one label; with --multi-label, give --class-weights.")
     counts = count_labels(given, separator)
     labels = tuple(counts)
     head = ClassificationHead(labels, separator, (0.5,) * len(labels) if separator else ())
@@ -110,7 +112,8 @@ def prepare(given: Preparation) -> Prepared:
         own = split_labels(cell, separator)
         return [float(label in own) for label in labels] if separator else [labels.index(cell)]
 
-    samples, truncated = write_sequences(given, head, numbers)
+    copies = {} if separator else options.copies(counts)
+    samples, truncated = write_sequences(given, head, numbers, copies)
     return Prepared(
         head=head,
         samples=samples,

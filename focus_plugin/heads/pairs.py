@@ -87,9 +87,10 @@ def prepare(given: Preparation) -> Prepared:
     options = given.options
     assert isinstance(options, PairsOptions)
     if options.regression:
-        if options.class_weights != "equal" or options.label_smoothing:
+        if (options.class_weights, options.class_sampling, options.label_smoothing) != ("equal", "equal", 0):
             raise FocusError(
-                "--class-weights and --label-smoothing are about labels; with --regression, leave them out."
+                "--class-weights, --class-sampling and --label-smoothing are for labels; with --regression, leave them "
+                "out."
             )
         mean, deviation = _distribution(given)
         head = PairsHead(mean=mean, deviation=deviation)
@@ -97,7 +98,7 @@ def prepare(given: Preparation) -> Prepared:
         return Prepared(head=head, samples=samples, counts={"truncated": truncated})
     counts = count_labels(given)
     head = PairsHead(labels=tuple(counts))
-    samples, truncated = write_sequences(given, head, lambda cell: [head.labels.index(cell)])
+    samples, truncated = write_sequences(given, head, lambda cell: [head.labels.index(cell)], options.copies(counts))
     return Prepared(
         head=head,
         samples=samples,

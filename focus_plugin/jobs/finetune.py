@@ -85,6 +85,8 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     files = {f"model/{path.name}": path for path in (*checkpoint_files(options.model), *head_files(options.model))}
     files |= {split: existing_file(table) for split, table in options.tables.items()}
     source = read_checkpoint(options.model)
+    if options.freeze_layers is not None and options.freeze_layers > source.config.layers:
+        raise FocusError(f"--freeze-layers {options.freeze_layers}: {options.model} has {source.config.layers} layers.")
     finetuning = task.finetuning
 
     def prepare(directory: Path) -> Training:
@@ -221,7 +223,7 @@ def _training(
     updates_per_epoch = math.ceil(counts[_SAMPLES] / options.batch_size)
     schedule = Schedule(
         updates=options.epochs * updates_per_epoch,
-        recipe=Recipe(learning_rate=options.learning_rate),
+        recipe=_recipe(options),
         validate_every=updates_per_epoch,
         seed=options.seed,
     )
@@ -232,7 +234,9 @@ def _training(
         schedule=schedule,
         task=(
             *finetuning.fairseq_options(head, options),
-            *_loss_settings(counts[_LOSS_SETTINGS]),
+            *_given("--loss-settings", json.dumps(counts[_LOSS_SETTINGS]) if counts[_LOSS_SETTINGS] else None),
+            *_given("--freeze-layers", options.freeze_layers),
+            *_given("--patience", options.patience),
             *("--batch-size", str(_device_size(options))),
         ),
         cpu=options.cpu,
@@ -240,8 +244,14 @@ def _training(
     )
 
 
-def _loss_settings(settings: Mapping[str, object]) -> tuple[str, ...]:
-    return ("--loss-settings", json.dumps(settings)) if settings else ()
+def _recipe(options: FinetuningOptions) -> Recipe:
+    if options.layer_decay == 1:
+        return Recipe(learning_rate=options.learning_rate)
+    return Recipe(learning_rate=options.learning_rate, layer_decay=options.layer_decay, optimizer="focus_adam")
+
+
+def _given(option: str, value: object) -> tuple[str, ...]:
+    return () if value is None else (option, str(value))
 
 
 def _device_size(options: FinetuningOptions) -> int:

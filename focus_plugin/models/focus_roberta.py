@@ -33,7 +33,7 @@ from focus_plugin.mixing.discovery import find_method
 from focus_plugin.models.attention import use_fast_attention
 from focus_plugin.models.factorized import factorize
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
-from focus_plugin.optimization.groups import mark_groups
+from focus_plugin.optimization.groups import freeze, mark_groups
 from focus_plugin.transfer.arguments import PREFIX, add_options, given, peek
 from focus_plugin.transfer.initialize import Target, check_finite, initialize, require_device
 from focus_plugin.transfer.options import (
@@ -92,6 +92,12 @@ class FocusRobertaModel(RobertaModel):
             help="factorize the embedding: rows of N values and a projection to the width that all tokens share",
         )
         parser.add_argument(
+            "--freeze-layers",
+            type=int,
+            metavar="N",
+            help="do not train the embeddings and the first N layers; 0: the embeddings only",
+        )
+        parser.add_argument(
             "--fairseq-attention",
             action="store_true",
             help="on CPUs, compute self-attention as fairseq does, which is slower",
@@ -113,6 +119,8 @@ class FocusRobertaModel(RobertaModel):
         if args.embedding_factors:
             factorize(model, args.embedding_factors)
         mark_groups(model)
+        if args.freeze_layers is not None:
+            freeze(model, args.freeze_layers)
         if not args.fairseq_attention:
             use_fast_attention(model)
         if not getattr(args, "focus_built", False):
@@ -237,6 +245,7 @@ def _options(args: Namespace) -> None:
         setattr(args, f"focus_{name}", getattr(args, f"focus_{name}", None))
     args.focus_paper = getattr(args, "focus_paper", False)
     args.embedding_factors = getattr(args, "embedding_factors", None) or 0
+    args.freeze_layers = getattr(args, "freeze_layers", None)
     args.fairseq_attention = getattr(args, "fairseq_attention", False)
     args.cpu_matmul_precision = getattr(args, "cpu_matmul_precision", None) or "medium"
     args.max_positions = getattr(args, "max_positions", 512)

@@ -10,6 +10,8 @@ from focus_plugin.files import read_lines
 
 _STATISTICS = re.compile(r' \| INFO \| (\S+) \| (\{".*\})$')
 
+_EARLY_STOP = "early stop since valid performance hasn't improved"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingStep:
@@ -55,3 +57,8 @@ def validations(log: Path) -> tuple[TrainingStep, ...]:
     found = (step for line in read_lines(log) if (step := read_step(line, updates=0)) and step.valid)
     steps = {step.update: step for step in found}
     return tuple(steps[update] for update in sorted(steps))
+
+
+def stopped_early(log: Path) -> bool:
+    """Whether a training ended before its last update because of ``--patience``."""
+    return log.is_file() and any(_EARLY_STOP in line for line in read_lines(log))

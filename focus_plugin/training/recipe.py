@@ -28,13 +28,15 @@ class Recipe:
 
     learning_rate: of the body at its peak, after the first 6 % of the updates; it then falls linearly to zero.
     embedding_ratio: the learning rate of embeddings and output bias is as many times as high. dropout: of hidden
-    states and of attention. optimizer: ``focus_adam``, or fairseq's ``adam``, which has one learning rate.
+    states and of attention. optimizer: ``focus_adam``, or fairseq's ``adam``, which has one learning rate. layer_decay:
+    the learning rate of each layer, as a multiple of that of the layer above it.
     """
 
     learning_rate: float
     embedding_ratio: float = 1.0
     dropout: float = 0.1
     optimizer: str = "adam"
+    layer_decay: float = 1.0
 
     def options(self, updates: int, extra: Sequence[str]) -> Iterator[str]:
         """The options of fairseq-train; ``extra``, the user's own, may choose another optimizer."""
@@ -48,7 +50,7 @@ class Recipe:
             "total-num-update": updates,
         }
         if (last_setting(extra, "--optimizer", str) or self.optimizer) == "focus_adam":
-            options["embedding-lr-ratio"] = self.embedding_ratio
+            options |= {"embedding-lr-ratio": self.embedding_ratio, "layer-lr-decay": self.layer_decay}
             yield "--fp16-no-flatten-grads"  # or a training in half precision has one group of parameters
         for option, setting in options.items():
             yield from (f"--{option}", str(setting))

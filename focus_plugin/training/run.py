@@ -5,7 +5,7 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.training.checkpoints import BEST, mend_last_checkpoint, updates_done
-from focus_plugin.training.log import TrainingStep, read_step
+from focus_plugin.training.log import TrainingStep, read_step, stopped_early
 from focus_plugin.training.process import run_logged
 from focus_plugin.training.words import last_setting
 
@@ -21,7 +21,7 @@ def run_training(command: Sequence[str], log: Path, progress: Callable[[Training
     assert updates is not None
     assert save_dir is not None
     mend_last_checkpoint(save_dir)
-    if updates_done(save_dir) < updates:
+    if updates_done(save_dir) < updates and not stopped_early(log):
         try:
             for line in run_logged(command, log, *locks):
                 if step := read_step(line, updates):
@@ -29,7 +29,7 @@ def run_training(command: Sequence[str], log: Path, progress: Callable[[Training
         except FocusError:
             # fairseq's thread that reads ahead can abort the process after the training is done
             mend_last_checkpoint(save_dir)
-            if updates_done(save_dir) < updates:
+            if updates_done(save_dir) < updates and not stopped_early(log):
                 raise
     if not (save_dir / BEST).is_file():
         raise FocusError(f"{save_dir}: fairseq-train wrote no {BEST}; its log is {log}.")

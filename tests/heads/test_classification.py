@@ -109,6 +109,25 @@ def test_several_labels_are_ones_and_zeros(world: World, tmp_path: Path) -> None
     assert parsed(prepared.head, "") == ()
 
 
+def test_rare_labels_are_read_several_times(world: World, tmp_path: Path) -> None:
+    """In training only."""
+    rows = ("a\tba", "b\tbe", "a\tbi", "a\tbo", "c\tbu", "c\tba", "a\tbe", "a\tba")
+    table = _table(tmp_path / "t.tsv", "topic\ttext", *rows)
+    data, prepared = _prepare(world, tmp_path, table, table, class_sampling="balanced")
+    assert prepared.samples == 5 * 1 + 1 * 5 + 2 * 2  # 5 / 2 is rounded to the even 2
+    classes = [expected for [expected] in _samples(data)[1]]
+    assert [classes.count(label) for label in range(3)] == [5, 5, 4]
+    assert len(TrainingSamples(data, "valid", 1, seed=1)) == 8
+    (tmp_path / "other").mkdir()
+    for options, message in (
+        ({"class_weights": "balanced"}, "not both"),
+        ({"multi_label": True}, "for texts with one"),
+    ):
+        with pytest.raises(FocusError, match=message):
+            _prepare(world, tmp_path / "other", table, table, class_sampling="balanced", **options)
+        (tmp_path / "other" / "data").rmdir()
+
+
 def test_long_texts_are_refused_or_cut(world: World, tmp_path: Path) -> None:
     train = _table(tmp_path / "t.tsv", "topic\ttext", "a\tba", "b\t" + "ba be bi " * 50)
     with pytest.raises(FocusError, match=r"t\.tsv, line 3: \d+ tokens, but the model takes at most 62"):

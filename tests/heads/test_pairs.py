@@ -141,7 +141,12 @@ GOOD = (HEADER, "1\tba\tbe", "2\tbi\tbo")
         ((HEADER, "1\tba\tbe"), GOOD, {}, r"t\.tsv: every row has the label '1'; at least two"),
         (GOOD, (*GOOD, "3\tba\tbe"), {}, r"v\.tsv, line 4: the label '3' is not in .*t\.tsv, which has '1', '2'\."),
         ((*GOOD, f"1\tba\t{'be ' * 90}"), GOOD, {}, r"t\.tsv, line 4: \d+ tokens with both texts, .* at most 62"),
-        (GOOD, GOOD, {"regression": True, "label_smoothing": 0.1}, "--class-weights and --label-smoothing are about"),
+        (
+            GOOD,
+            GOOD,
+            {"regression": True, "label_smoothing": 0.1},
+            "--class-weights, --class-sampling and --label-smoothing are for",
+        ),
         ((HEADER, "1\tba\tbe"), GOOD, {"regression": True}, r"t\.tsv: every row has the score 1\.0"),
         ((*GOOD, "many\tba\tbe"), GOOD, {"regression": True}, r"t\.tsv, line 4: the score 'many' is not a finite num"),
         (GOOD, (*GOOD, "NaN\tba\tbe"), {"regression": True}, r"v\.tsv, line 4: the score 'NaN' is not a finite numb"),

@@ -15,7 +15,7 @@ from torch import nn
 
 from focus_plugin.errors import FocusError
 from focus_plugin.optimization.adam import FocusAdam, FocusAdamConfig
-from focus_plugin.optimization.groups import group_of, mark_groups
+from focus_plugin.optimization.groups import freeze, group_of, mark_groups
 from focus_plugin.trusted import trusted_globals
 
 
@@ -87,6 +87,51 @@ def test_only_rows_and_bias_of_tokens_have_the_higher_rate():
         moved = (value - before[name]).abs().max().item()
         of_tokens = name in ("embed_tokens.weight", "lm_head.weight", "lm_head.bias")
         assert moved == pytest.approx(0.07 if of_tokens else 0.01, rel=1e-3), name  # Adam's first step is the rate
+
+
+class Deep(nn.Module):
+    """Parameters with names as those of fairseq's encoder with two layers, and of a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleDict(
+            {
+                "embed_tokens": nn.Embedding(11, 6),
+                "embed_positions": nn.Embedding(11, 6),
+                "layernorm_embedding": nn.LayerNorm(6),
+                "layers": nn.ModuleList([nn.ModuleDict({"fc1": nn.Linear(6, 6)}) for _ in range(2)]),
+            }
+        )
+        self.head = nn.Linear(6, 11)
+
+    def forward(self, ids):
+        encoder = self.encoder
+        hidden = encoder["layernorm_embedding"](encoder["embed_tokens"](ids) + encoder["embed_positions"](ids))
+        for layer in encoder["layers"]:
+            hidden = layer["fc1"](hidden).tanh()
+        return self.head(hidden)
+
+
+def test_the_rate_falls_from_layer_to_layer():
+    torch.manual_seed(1)
+    model = Deep()
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    mark_groups(model)
+    chosen = config(FocusAdamConfig, embedding_lr_ratio=1.0, layer_lr_decay=0.5)
+    after = trained(FocusAdam(chosen, model.parameters()), model, 1)
+    for name, value in after.items():
+        above = 0 if name.startswith("head") else 1 if ".1." in name else 2 if ".0." in name else 3
+        moved = (value - before[name]).abs().max().item()
+        assert moved == pytest.approx(0.01 * 0.5**above, rel=1e-3), name  # Adam's first step is the rate
+
+
+@pytest.mark.parametrize(("layers", "trained"), [(0, ("layers.0.", "layers.1.", "head.")), (2, ("head.",))])
+def test_frozen_parameters_are_those_below(layers, trained):
+    model = Deep()
+    mark_groups(model)
+    freeze(model, layers)
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad == any(part in name for part in trained), name
 
 
 def test_decay_reaches_the_matrices_of_the_body_alone():
