@@ -168,6 +168,20 @@ class OtherForm:
     metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A result beside the expected one.
+
+    expected, predicted: both as text. error: 0 if the result is right, and the larger, the worse it is. classes:
+    whether the texts are of a limited number of kinds, such as labels.
+    """
+
+    expected: str
+    predicted: str
+    error: float
+    classes: bool = True
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskHead:
     """A task.
@@ -183,7 +197,8 @@ class TaskHead:
     module: makes the head's PyTorch module with new weights, for a hidden state of the given size; None if the head is
     part of fairseq's model or has no weights. forward: the head in PyTorch, its outputs by their names in the graph.
     find: the head of a model that this program did not fine-tune, or None if the model has no head of this task; it may
-    read the files ``found_in`` of the model's directory. finetuning: None for a task without training.
+    read the files ``found_in`` of the model's directory. finetuning: None for a task without training. compared: an
+    expected result and a result, for a list of errors; None if the task has no such list.
     """
 
     name: str
@@ -201,6 +216,7 @@ class TaskHead:
     find: "Callable[[Path, Checkpoint], KeptHead | None] | None" = None
     found_in: tuple[str, ...] = ()
     finetuning: Finetuning | None = None
+    compared: Callable[[Any, Any], Outcome] | None = None
 
     def samples(self, example: Example) -> tuple[Any, ...]:
         """The samples of an example, as ``ServingHead.encode`` takes them."""

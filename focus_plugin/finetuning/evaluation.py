@@ -26,18 +26,25 @@ Predict = Callable[[Iterable[Any], Name], Iterator[Any]]
 def table_metrics(
     task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path, phase: Phase
 ) -> Mapping[str, float]:
-    """The task's metrics on the examples of a table, which is named in errors. predict: the model's results.
+    """The task's metrics on the examples of a table, see :func:`evaluated`."""
+    return evaluated(task, predict, examples, table, phase)[0]
 
-    Those of the examples in another form have its name in front.
+
+def evaluated(
+    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path, phase: Phase
+) -> tuple[Mapping[str, float], Sequence[Any]]:
+    """The task's metrics on the examples of a table, which is named in errors, and the results for the examples.
+
+    predict: the model's results. The metrics of the examples in another form have its name in front.
     """
-    results = table_results(task, predict, examples, table, phase)
-    found = dict(task.metrics([example.expected for example in examples], results))
+    whole = table_results(task, predict, examples, table, phase)
+    found = dict(task.metrics([example.expected for example in examples], whole))
     for name, form in task.forms.items():
         others = [form.example(example) for example in examples]
         results = table_results(task, predict, others, table, phase)
         metrics = form.metrics([example.expected for example in others], results)
         found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
-    return found
+    return found, whole
 
 
 def table_results(

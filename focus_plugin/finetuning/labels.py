@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from focus_plugin.errors import FocusError
-from focus_plugin.finetuning.declaration import Preparation
+from focus_plugin.finetuning.declaration import Outcome, Preparation
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tables import listed
 from focus_plugin.options import option
@@ -117,6 +117,11 @@ def label_metrics(expected: Sequence[str], results: Sequence[Any]) -> Mapping[st
         "accuracy": float(accuracy_score(expected, found)),
         "macro_f1": float(f1_score(expected, found, average="macro")),
     }
+
+
+def compared_labels(expected: str, result: Any) -> Outcome:
+    """The expected and the predicted label."""
+    return Outcome(expected, result.label, float(expected != result.label))
 
 
 def label_baseline(expected: Sequence[str]) -> float:

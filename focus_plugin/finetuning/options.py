@@ -63,5 +63,11 @@ class TableEvaluation:
     model: Path
     table: Path | None = option(None, help="Instead of DATA: table of the model's task to evaluate the model on.")
     truncate: bool = option(False, help="Cut texts of --table that the model cannot read whole, instead of refusing.")
+    errors: Path | None = option(
+        None, help="Also write a table of the samples with a wrong result, or of all scores, the worst first."
+    )
+    report: Path | None = option(
+        None, help="Also write an HTML page with the metrics, the confusion of labels, and the worst errors."
+    )
     cpu: bool = False
     columns: Mapping[str, Any] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from focus_plugin.finetuning.declaration import (
     Example,
     Finetuning,
     Loss,
+    Outcome,
     Outputs,
     Preparation,
     Prepared,
@@ -20,6 +21,7 @@ from focus_plugin.finetuning.declaration import (
 )
 from focus_plugin.finetuning.labels import (
     LabelOptions,
+    compared_labels,
     count_labels,
     label_baseline,
     label_fault,
@@ -150,6 +152,14 @@ def baseline(expected: Sequence[Any]) -> float:
     return several_label_metrics(expected, [Classifications(commonest, {})] * len(expected))["micro_f1"]
 
 
+def compared(expected: Any, result: Any) -> Outcome:
+    """The labels; the error is the number of those that are expected or predicted, but not both."""
+    if isinstance(expected, str):
+        return compared_labels(expected, result)
+    different = {*expected} ^ {*result.labels}
+    return Outcome(", ".join(sorted(expected)), ", ".join(sorted(result.labels)), float(len(different)))
+
+
 def adjust(head: "ServingHead", expected: Sequence[Any], results: Sequence[Any]) -> "ServingHead":
     """The head with the thresholds that have the highest F1 of each label, if a text can have several."""
     own = _own(head)
@@ -210,6 +220,7 @@ HEAD = TaskHead(
     parsed=parsed,
     metrics=metrics,
     baseline=baseline,
+    compared=compared,
     module=sequence_module,
     forward=sequence_forward,
     find=find,

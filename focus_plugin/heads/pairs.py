@@ -12,13 +12,21 @@ from focus_plugin.finetuning.declaration import (
     Example,
     Finetuning,
     Loss,
+    Outcome,
     Outputs,
     Preparation,
     Prepared,
     TaskHead,
     focus_heads_options,
 )
-from focus_plugin.finetuning.labels import LabelOptions, count_labels, label_baseline, label_fault, label_metrics
+from focus_plugin.finetuning.labels import (
+    LabelOptions,
+    compared_labels,
+    count_labels,
+    label_baseline,
+    label_fault,
+    label_metrics,
+)
 from focus_plugin.finetuning.sequence import (
     BY_ACCURACY,
     label_loss,
@@ -133,6 +141,13 @@ def baseline(expected: Sequence[Any]) -> float:
     return label_baseline(expected) if isinstance(expected[0], str) else 0.0
 
 
+def compared(expected: Any, result: Any) -> Outcome:
+    """The labels or the scores; the error of a score is its difference."""
+    if isinstance(expected, str):
+        return compared_labels(expected, result)
+    return Outcome(f"{expected:.6g}", f"{result:.6g}", abs(expected - result), classes=False)
+
+
 def module(head: "PairsHead", width: int) -> "nn.ModuleDict":
     """New weights; those of a score are scaled to the training scores, which can have any unit."""
     import torch
@@ -197,6 +212,7 @@ HEAD = TaskHead(
     parsed=parsed,
     metrics=metrics,
     baseline=baseline,
+    compared=compared,
     module=module,
     forward=sequence_forward,
     finetuning=Finetuning(

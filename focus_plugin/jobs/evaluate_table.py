@@ -13,9 +13,11 @@ from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import checked_examples
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import Predict, table_metrics, torch_pipeline
+from focus_plugin.finetuning.evaluation import Predict, evaluated, torch_pipeline
 from focus_plugin.finetuning.kept_head import read_kept_head
+from focus_plugin.finetuning.mistakes import mistakes, write_mistakes
 from focus_plugin.finetuning.options import TableEvaluation
+from focus_plugin.finetuning.page import Evaluated, write_evaluation
 from focus_plugin.finetuning.tables import existing
 from focus_plugin.forecast.evaluation import table_forecast
 from focus_plugin.forecast.forecast import AT_ONCE, Start, begin
@@ -28,9 +30,13 @@ def evaluate_table(
 ) -> tuple[Mapping[str, float], int]:
     """The metrics by name, and the number of samples in the table.
 
-    Raises FocusError for faults of the table, for an encoder without a head, and for options of another task.
+    Also writes the files ``job.errors`` and ``job.report``. Raises FocusError for faults of the table, for an encoder
+    without a head, for options of another task, and if one of these files exists.
     """
     assert job.table
+    for path in (job.errors, job.report):
+        if path and path.exists():
+            raise FocusError(f"{path}: exists already; remove it, or choose another file.")
     model = _exported(job) if (job.model / MODEL).is_file() else _released(job)
     task = find_task(model.head.name)
     if strange := sorted(job.columns.keys() - {entry.name for entry in declared(task.columns)}):
@@ -38,9 +44,20 @@ def evaluate_table(
     examples = list(checked_examples(task, model.head, existing(job.table), build(task.columns, job.columns)))
     if any(example.expected is None for example in examples):
         raise FocusError(f"{job.table}: has no expected results for {task.name}, so there is nothing to compare with.")
+    if (job.errors or job.report) and task.compared is None:
+        raise FocusError(f"{job.model}: is a model for {task.name}, for which there is neither --errors nor --report.")
     size = sum(path.stat().st_size for path in model.files)
     begin(table_forecast(task, examples, job.table, size, model.load), start)
-    return table_metrics(task, model.load(), examples, job.table, phase), len(examples)
+    metrics, results = evaluated(task, model.load(), examples, job.table, phase)
+    if task.compared:
+        compared = list(map(task.compared, (example.expected for example in examples), results))
+        found = mistakes(examples, compared)
+        if job.errors:
+            write_mistakes(job.errors, model.head.inputs, found)
+        if job.report:
+            title = f"{job.model.name} on {job.table.name}"
+            write_evaluation(job.report, Evaluated(title, model.head.inputs, metrics, compared, found))
+    return metrics, len(examples)
 
 
 @dataclass(frozen=True)

@@ -301,6 +301,32 @@ def test_a_table_is_evaluated_in_pytorch_and_onnx(kind: str, request: pytest.Fix
         assert found == f"{model}: {said} on 100 samples.\n"
 
 
+@pytest.mark.parametrize("kind", ["labels", "scores"])
+def test_errors_are_listed(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Wrong labels in the order of the table; scores by their difference."""
+    served = request.getfixturevalue(kind)
+    files = ("--errors", tmp_path / "errors.tsv", "--report", tmp_path / "report.html")
+    command = ("evaluate", "--model", served.onnx, "--table", served.valid, "--truncate", "--cpu", *files)
+    _focus(*command)
+    header, *rows = [line.split("\t") for line in (tmp_path / "errors.tsv").read_text(encoding="utf-8").splitlines()]
+    assert header == ["line", "expected", "predicted", "first", "second"]
+    results = list(Predictor(served.onnx, truncate=True).predict(served.pairs))
+    if kind == "labels":
+        assert rows == [
+            [str(line), expected, result.label, *pair]
+            for line, ((expected, *pair), result) in enumerate(zip(served.rows, results, strict=True), 2)
+            if expected != result.label
+        ]
+        assert len(rows) == round(100 * (1 - served.counts["valid_accuracy"]))
+    else:
+        differences = [abs(float(expected) - found) for (expected, *_), found in zip(served.rows, results, strict=True)]
+        assert [int(row[0]) - 2 for row in rows] == sorted(range(100), key=lambda number: -differences[number])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("Confusion of labels" in page) == (kind == "labels")
+    assert f"{len(rows)} of {len(rows)}." in page
+    assert _refused(*command) == f"{tmp_path / 'errors.tsv'}: exists already; remove it, or choose another file."
+
+
 @pytest.mark.parametrize("name", ["out.jsonl", "out.txt", "out.npy", "out.parquet"])
 @pytest.mark.parametrize("kind", ["labels", "scores"])
 def test_pairs_are_predicted_from_lines_with_a_tab(
