@@ -90,6 +90,7 @@ def prepare(given: Preparation) -> Prepared:
         head=head,
         samples=samples["train"],
         counts={"tags": list(head.tags), "windows": samples, "repaired": repaired},
+        warnings=(f"{repaired} faults of the tables were repaired.",) if repaired else (),
     )
 
 

@@ -203,6 +203,7 @@ def test_formats_of_predictions(tagged: Tagged, tmp_path: Path) -> None:
     assert lines == "".join("".join(words) + "\n" for words in written)
     rows = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
     frame = Predictor(tagged.onnx)(pandas.DataFrame({"text": texts}))
+    assert pyarrow.types.is_struct(pyarrow.Table.from_pandas(frame)["tokens"].type.value_type)
     for row, column, record in zip(rows, frame["tokens"], records, strict=True):
         assert column == record["tokens"]
         for kind in ("tokens", "entities"):
