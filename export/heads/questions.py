@@ -73,7 +73,8 @@ class QuestionsHead(ServingHead):
     """The start and the end of the answer, each by a linear layer.
 
     A row of token ids is ``<s> question </s></s> part of the context </s>``, of at most ``window`` tokens. Consecutive
-    parts of a context share ``stride`` tokens. A model without no_answer_threshold answers every question.
+    parts of a context share ``stride`` tokens, but no more than half of a part. A model without no_answer_threshold
+    answers every question.
     """
 
     name: ClassVar[str] = "questions"
@@ -98,10 +99,10 @@ class QuestionsHead(ServingHead):
             return 'a model for questions needs whole numbers as "window", "stride", "longest_answer" and "n_best"'
         if self.stride < 0 or self.longest_answer < 1 or self.n_best < 1:
             return '"stride" must be at least 0, and "longest_answer" and "n_best" at least 1'
-        if self.longest_question < 1:
+        if self.longest_question < 1 or self.stride > (self.window - SPECIALS) // 2:
             return (
-                f"windows of {self.window} tokens that share {self.stride} have no room for a question; a window must "
-                f"have more than {SPECIALS} tokens and twice those that are shared"
+                f"windows of {self.window} tokens cannot share {self.stride}; they need {SPECIALS + 2} tokens, and "
+                f"{SPECIALS} more than twice those that are shared"
             )
         if not isinstance(self.no_answer_threshold, float | int | None):
             return '"no_answer_threshold" must be a number or null'
@@ -109,8 +110,8 @@ class QuestionsHead(ServingHead):
 
     @property
     def longest_question(self) -> int:
-        """The largest number of tokens of a question. At least half of a part of the context is then new."""
-        return self.window - SPECIALS - 2 * self.stride
+        """The largest number of tokens of a question. A quarter of a window is then left for a part of the context."""
+        return (self.window - SPECIALS) * 3 // 4
 
     def outputs(self, width: int) -> tuple[Output, ...]:
         """``spans`` (length, 2): the logits of the start and of the end."""
@@ -152,7 +153,8 @@ class QuestionsHead(ServingHead):
         begin = np.array([tokenizer.bos, *asked, tokenizer.eos, tokenizer.eos], np.int32)
         end = np.array([tokenizer.eos], np.int32)
         room = self.window - len(begin) - len(end)
-        windows = range(0, max(1, len(pieces.ids) - self.stride), room - self.stride)
+        stride = min(self.stride, room // 2)
+        windows = range(0, max(1, len(pieces.ids) - stride), room - stride)
         rows = tuple(np.concatenate([begin, pieces.ids[first : first + room], end]) for first in windows)
         visible = [
             visible_part(context, start, after)
