@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 NUMBERS = [*map(str, range(9999)), *(f"0{i}" for i in range(99))]
+ALIGNER = "model1"
 SHARE, SHARE_OF_WORD_START = 1000, 2000  # of a token's translations in those of a token without any
 
 Table = list[dict[int, int]]  # for each target token, its translations and how often it has them
@@ -43,7 +44,7 @@ class TranstokensOptions(MatchingOptions):
     """The options of trans-tokenization."""
 
     aligner: str = option(
-        "model1",
+        ALIGNER,
         choices=("model1", "eflomal", "fast_align"),
         help="How words are aligned: by IBM model 1, as the authors do, or by a program that is installed.",
     )
@@ -97,6 +98,8 @@ def _word_pairs(given: Given) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]
     target = WordCutter(given.target, given.target_tokenizer)
     named = [name for name in ("parallel", "parallel_source", "parallel_target", "alignment") if files.get(name)]
     if named == ["alignment"]:
+        if options.aligner != ALIGNER:
+            raise FocusError(f"--aligner {options.aligner} has no effect with --alignment; leave it out.")
         alignment: CountsFile = files["alignment"]
         return alignment.at_least(options.pair_count, source, target)
     if named not in (["parallel"], ["parallel_source", "parallel_target"]):

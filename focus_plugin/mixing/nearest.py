@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from focus_plugin.mixing.mixing import Block
 
+ROWS = 128  # rows compared at once at least; with fewer, the product takes longer
+
 
 @dataclass(frozen=True, kw_only=True)
 class NearestOptions:
@@ -47,7 +49,7 @@ def nearest(
     from focus_plugin.mixing.similarity import BLOCK, unit_rows
 
     basis = unit_rows(compared.anchors, device).T
-    count, size = min(options.neighbors, basis.shape[1]), max(1, BLOCK // max(basis.shape))
+    count, size = min(options.neighbors, basis.shape[1]), max(ROWS, BLOCK // max(basis.shape))
     for start in range(0, len(compared.rows), size):
         rows = compared.rows[start : start + size]
         found = (unit_rows(compared.vectors[start : start + size], device) @ basis).topk(count)
