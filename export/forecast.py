@@ -76,7 +76,7 @@ def prediction_forecast(work: PredictionWork, load: Callable[[], Predictor]) -> 
             seconds=predicting,
             memory=held + _batch_bytes(work),
             disk=size or 0,
-            less="a smaller --batch-tokens needs less",
+            less="a smaller --token-budget needs less",
         ),
     )
     if work.parquet:

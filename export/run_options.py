@@ -25,7 +25,6 @@ class RunOptions:
     threads: int | None = option(None, minimum=1, help="Number of CPU cores to use; by default all.")
     token_budget: int | None = option(
         None,
-        flag="batch-tokens",
         minimum=1,
         help="Largest number of tokens in a batch; by default 512 on a CPU, 8,192 on a GPU.",
     )

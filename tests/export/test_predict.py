@@ -273,7 +273,7 @@ def done_texts(output):
 
 def test_killed_again_and_again_no_line_is_lost_or_repeated(tmp_path, exports):
     source = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(400) * 30)
-    command = ("predict", "--model", exports["mood"][0], "--input", source, "--threads", 1, "--batch-tokens", 32)
+    command = ("predict", "--model", exports["mood"][0], "--input", source, "--threads", 1, "--token-budget", 32)
     run("focus", *command, "--output", tmp_path / "whole.jsonl")
     output = tmp_path / "out.jsonl"
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -368,7 +368,7 @@ def test_another_file_in_the_place_of_the_output_loses_no_work(tmp_path, classif
 
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path, exports):
     source = write_lines(tmp_path / "texts.txt", texts_of_mixed_lengths(800))
-    command = ("predict", "--model", exports["mood"][0], "--input", source, "--batch-tokens", 32, "--output")
+    command = ("predict", "--model", exports["mood"][0], "--input", source, "--token-budget", 32, "--output")
     run("focus", *command, tmp_path / "whole.jsonl")
     output, size = tmp_path / "out.jsonl", (tmp_path / "whole.jsonl").stat().st_size
     full = subprocess.run(
