@@ -20,7 +20,7 @@ from focus_plugin.forecast.encoder import (
     parameters,
 )
 from focus_plugin.forecast.forecast import Forecast, Step
-from focus_plugin.forecast.machine import TORCH_PROCESS, Rates
+from focus_plugin.forecast.machine import Rates, torch_process
 from focus_plugin.forecast.text import cutting_seconds
 from focus_plugin.forecast.vectors import vector_step
 from focus_plugin.masked_lm.masking import PREDICTED
@@ -114,7 +114,7 @@ def conversion_forecast(work: ConversionWork, output: Path, device: str) -> Fore
 
 def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
     model = FLOAT * parameters(work.config, work.source)
-    held = TORCH_PROCESS + model + _OF_TOKEN * work.source
+    held = torch_process() + model + _OF_TOKEN * work.source
     rows = FLOAT * work.config.row_length * work.target * (2 if work.config.untied else 1)
     compared = FLOAT * (3 * work.dimension * (work.new + work.shared) + work.config.width * work.shared)
     batch = Batch(tokens=BATCH * LENGTH, length=LENGTH, predicted=int(PREDICTED * BATCH * LENGTH), rows=work.target)

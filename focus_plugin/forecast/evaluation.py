@@ -10,7 +10,7 @@ from focus_plugin.finetuning.declaration import Example, TaskHead
 from focus_plugin.finetuning.evaluation import Predict, table_results
 from focus_plugin.forecast.encoder import FLOAT, Batch, forward_memory, forward_seconds, parameters
 from focus_plugin.forecast.forecast import Forecast, Step
-from focus_plugin.forecast.machine import FAIRSEQ_PROCESS, Rates, seconds_of
+from focus_plugin.forecast.machine import Rates, fairseq_process, seconds_of
 from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.progress import no_phase
 
@@ -40,7 +40,7 @@ class EvaluationWork:
 def evaluation_forecast(work: EvaluationWork) -> Forecast:
     """The steps of an evaluation."""
     tokens = min(work.tokens, max(work.length, work.batch_tokens))
-    held = FAIRSEQ_PROCESS + _WORKSPACE + FLOAT * parameters(work.config, work.rows) + _OF_TOKEN * work.tokens
+    held = fairseq_process() + _WORKSPACE + FLOAT * parameters(work.config, work.rows) + _OF_TOKEN * work.tokens
     timed = Batch(tokens=tokens, length=work.length, predicted=round(PREDICTED * tokens), rows=work.rows)
     stored = Batch(tokens=tokens, length=work.length, predicted=work.predictions, rows=work.rows)
     evaluating = Step(
@@ -59,7 +59,7 @@ def table_forecast(
 
     ``load`` loads the model the first time and gives its results; it is called only to measure times.
     """
-    memory = FAIRSEQ_PROCESS + _WORKSPACE + _COPIES * model
+    memory = fairseq_process() + _WORKSPACE + _COPIES * model
 
     def loading(rates: Rates) -> float:
         before = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.forecast.encoder import FLOAT, Batch, forward_memory, forward_seconds, parameters
 from focus_plugin.forecast.forecast import Forecast, Step
-from focus_plugin.forecast.machine import FAIRSEQ_PROCESS, TORCH_PROCESS, Rates
+from focus_plugin.forecast.machine import Rates, fairseq_process, torch_process
 from focus_plugin.forecast.text import cutting_seconds
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
@@ -69,7 +69,7 @@ def onnx_forecast(work: ExportWork, counted: Text | None, judging: Judging | Non
 
 def _steps(work: ExportWork, counted: Text | None, judging: Judging | None) -> Iterator[Step]:
     longest, exact = work.config.max_positions, work.served("fp32")
-    held = FAIRSEQ_PROCESS + 2 * work.model
+    held = fairseq_process() + 2 * work.model
     verified = Batch(tokens=_VERIFIED * longest, length=longest)
 
     def verifying(rates: Rates) -> float:
@@ -108,7 +108,7 @@ def _steps(work: ExportWork, counted: Text | None, judging: Judging | None) -> I
 def huggingface_forecast(work: ExportWork, output: Path) -> Forecast:
     """An export for transformers."""
     size = work.model + work.tokenizer.stat().st_size + _TOKEN * work.tokens
-    held = TORCH_PROCESS + work.model
+    held = torch_process() + work.model
     return Forecast(
         output=output,
         steps=(

@@ -9,7 +9,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.finetuning.declaration import Example
 from focus_plugin.forecast.encoder import FLOAT, Batch, forward_memory, forward_seconds, parameters
 from focus_plugin.forecast.forecast import Step
-from focus_plugin.forecast.machine import FAIRSEQ_PROCESS, seconds_of
+from focus_plugin.forecast.machine import fairseq_process, seconds_of
 from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 
@@ -87,13 +87,13 @@ def finetuning_work(
     encoding = Step(
         name="Encoding the tables",
         seconds=lambda _: sum(amount.seconds for amount in tables.values()),
-        memory=FAIRSEQ_PROCESS + model,
+        memory=fairseq_process() + model,
         disk=int(_IN_DATA * sum(amount.tokens for amount in tables.values())),
     )
     evaluating = Step(
         name="Evaluating the release",
         seconds=None if schedule.on_gpu else lambda _: forward_seconds(config, whole),
-        memory=FAIRSEQ_PROCESS + 4 * model + forward_memory(config, largest),
+        memory=fairseq_process() + 4 * model + forward_memory(config, largest),
     )
     return TrainingWork(
         config=config,

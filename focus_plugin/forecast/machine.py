@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Bytes of a process that has imported these packages, and used them once.
-PLAIN_PROCESS = 60_000_000  # NumPy, SciPy, SentencePiece, ONNX Runtime
-TORCH_PROCESS = 380_000_000
-FAIRSEQ_PROCESS = 450_000_000
+PLAIN_PROCESS = 60_000_000  # bytes of a process that has imported NumPy, SciPy, SentencePiece and ONNX Runtime
+_CUDA_LIBRARIES = 460_000_000  # bytes that PyTorch's build for CUDA takes besides, also without a GPU
 _STARTED = time.perf_counter()  # the command line imports this module first
 _SECONDS = 0.15  # for each rate
 _COPIED = 1 << 26
@@ -38,6 +36,23 @@ def measure_rates(place: Path) -> Rates:
         copy=_COPIED / seconds_of(lambda: np.copyto(target, source)),
         write=_WRITTEN / seconds_of(lambda: _write(place)),
     )
+
+
+def torch_process() -> int:
+    """Bytes of a process that has imported PyTorch and used it once."""
+    return 380_000_000 + cuda_libraries()
+
+
+def fairseq_process() -> int:
+    """Bytes of a process that has imported fairseq and used it once."""
+    return 450_000_000 + cuda_libraries()
+
+
+def cuda_libraries() -> int:
+    """Bytes of the libraries for CUDA in a process that has imported PyTorch."""
+    import torch
+
+    return _CUDA_LIBRARIES if torch.version.cuda else 0
 
 
 def seconds_of(work: Callable[[], object], enough: float = _SECONDS) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from focus_plugin.forecast.forecast import Forecast, Step
-from focus_plugin.forecast.machine import FAIRSEQ_PROCESS, seconds_of
+from focus_plugin.forecast.machine import fairseq_process, seconds_of
 from focus_plugin.forecast.text import amount, extrapolated_seconds, first_lines, text_of, utf8_bytes
 from focus_plugin.leakage import leakage, lines_of
 from focus_plugin.text import Text
@@ -30,21 +30,22 @@ def preparation_forecast(vocabulary: Path, texts: Mapping[str, Text], output: Pa
     size = sum(path.stat().st_size for path in files)
     size += int(sum(width * found.tokens + (width + _INDEXED) * found.lines for found in amounts.values()))
     tokens, lines = (sum(values) for values in zip(*((a.tokens, a.lines) for a in amounts.values()), strict=True))
+    held = fairseq_process()
     batch = min(1.0, BATCH_LINES / max(1, lines), BATCH_CHARACTERS / max(1, whole))  # of all texts
     return Forecast(
         output=output,
         steps=(
-            Step(name="Reading the input", seconds=lambda rates: rates.elapsed, memory=FAIRSEQ_PROCESS),
+            Step(name="Reading the input", seconds=lambda rates: rates.elapsed, memory=held),
             Step(
                 name="Encoding",
                 seconds=lambda _: _encoding_seconds(vocabulary, train, whole),
-                memory=FAIRSEQ_PROCESS + int(batch * (_TOKEN_HELD * tokens + _BYTE_HELD * whole) + _LINE_HELD * lines),
+                memory=held + int(batch * (_TOKEN_HELD * tokens + _BYTE_HELD * whole) + _LINE_HELD * lines),
                 disk=size,
             ),
             Step(
                 name="Comparing the texts",
                 seconds=lambda rates: _comparing_seconds(train, whole + others) + size / rates.write,
-                memory=FAIRSEQ_PROCESS + int(_LINE_COMPARED * (lines - amounts["train"].lines) + _LINE_HELD * lines),
+                memory=held + int(_LINE_COMPARED * (lines - amounts["train"].lines) + _LINE_HELD * lines),
                 disk=size,
             ),
         ),

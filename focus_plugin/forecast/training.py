@@ -14,9 +14,9 @@ from focus_plugin.forecast.encoder import (
     update_seconds,
 )
 from focus_plugin.forecast.forecast import Step
-from focus_plugin.forecast.machine import TORCH_PROCESS, Rates
+from focus_plugin.forecast.machine import Rates, cuda_libraries, torch_process
 
-_FAIRSEQ_TRAIN = 540_000_000  # bytes of fairseq-train before it has a model
+_FAIRSEQ_TRAIN = 540_000_000  # bytes of fairseq-train before it has a model, besides what it shares with this command
 _IN_CHECKPOINT = 3 * FLOAT  # bytes for each number: itself and Adam's two means
 _IN_TRAINING = 5 * FLOAT  # the gradient too, and for a time the weights it starts from
 _LOG_LINE, _LOG_BEGIN = 420, 20_000  # bytes of the log
@@ -67,8 +67,8 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
     share = left / max(1, work.updates)
     checkpoint = _IN_CHECKPOINT * work.numbers
     copies = min(work.validations, 2) + 2  # the best, the last, the one being written and the one before it
-    held = TORCH_PROCESS + FLOAT * work.numbers
-    training = held + _FAIRSEQ_TRAIN + _IN_TRAINING * work.numbers
+    held = torch_process() + FLOAT * work.numbers
+    training = held + _FAIRSEQ_TRAIN + cuda_libraries() // 4 + _IN_TRAINING * work.numbers
 
     def update(rates: Rates) -> float:  # fairseq-train starts and reads the model as this command has done
         once = work.accumulate * training_seconds(work.config, work.batch) + update_seconds(work.numbers)
