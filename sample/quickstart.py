@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 WORK = Path("quickstart")
 SOURCE = HERE / "source"
 TEXT = WORK / "text"
+LINES = ("--lines", "swa=10000", "--labelled-lines", 1000)
 TRAINING = ("--updates", 300, "--batch-tokens", 4096, "--device-tokens", 4096, "--validate-every", 100)
 
 
@@ -44,11 +45,27 @@ def loss(model: Path) -> float:
     return float(re.search(r"loss ([\d.]+) nats", told)[1])
 
 
+def finetune(task: str, name: str, tables: str, *options: object) -> None:
+    """Fine-tune the encoder from FOCUS on ``tables``, a pattern of the split, and export it."""
+    splits = [word for split in ("train", "valid") for word in (f"--{split}", TEXT / tables.format(split))]
+    job = ("--model", WORK / "focus.trained", *splits, "--epochs", 4, "--lr", "5e-4", "--output", WORK / name)
+    run("focus", "finetune", task, *job, *options)
+    run("focus", "export", "--onnx", "--model", WORK / name, "--output", WORK / f"{name}.onnx")
+
+
+def predict(name: str, texts: Path, *options: object) -> str:
+    """Predict a file of texts; the number of texts a second."""
+    output = WORK / f"{name}.jsonl"
+    output.unlink(missing_ok=True)
+    job = ("--model", WORK / f"{name}.onnx", "--input", texts, "--output", output)
+    return re.search(r"(\d+) texts a second", run("focus", "predict", *job, *options))[1]
+
+
 def main() -> None:
     """Run the job and print the table."""
     start = time.monotonic()
     if not TEXT.exists():
-        run("python", HERE / "generate.py", "--output", WORK / "text.new", "--seed", 1, "--lines", "swa=10000")
+        run("python", HERE / "generate.py", "--output", WORK / "text.new", "--seed", 1, *LINES)
         (WORK / "text.new").rename(TEXT)
     train, valid = TEXT / "swa.train.txt", TEXT / "swa.valid.txt"
     run("focus", "vocab", "--input", train, "--size", 2500, "--output", WORK / "vocab")
@@ -62,21 +79,17 @@ def main() -> None:
         trained = WORK / f"{method}.trained"
         run("focus", "train", WORK / "data", "--init", WORK / method, "--output", trained, *TRAINING)
         losses[f"{method}.trained"] = loss(trained)
-    tables = ("--train", TEXT / "topic.swa.train.tsv", "--valid", TEXT / "topic.swa.valid.tsv")
-    topic = ("--model", WORK / "focus.trained", *tables, "--epochs", 4, "--lr", "5e-4", "--output", WORK / "topic")
-    run("focus", "finetune", "classification", *topic, "--truncate")
-    run("focus", "export", "--onnx", "--model", WORK / "topic", "--output", WORK / "onnx")
-    output = WORK / "out.jsonl"
-    output.unlink(missing_ok=True)
-    told = run("focus", "predict", "--model", WORK / "onnx", "--input", train, "--truncate", "--output", output)
-    rate = re.search(r"(\d+) texts a second", told)[1]
+    finetune("classification", "topic", "topic.swa.{}.tsv", "--truncate")
+    finetune("tagging", "names", "tags.swa.{}.conll")
+    rate = predict("topic", train, "--truncate")
+    predict("names", valid)
     show(losses, rate)
     print(f"\nThis took {(time.monotonic() - start) / 60:.1f} minutes. Everything is in {WORK}/.")
 
 
 def show(losses: dict[str, float], rate: str) -> None:
     """Print the table; every figure was computed in this run or is in the manifest of what it computed."""
-    converted, topic, onnx = counts(WORK / "focus"), counts(WORK / "topic"), counts(WORK / "onnx")
+    converted, topic, names, onnx = (counts(WORK / name) for name in ("focus", "topic", "names", "topic.onnx"))
     rows = [
         ("tokens per word, before", f"{converted['source_tokens_per_word']:.2f}"),
         ("tokens per word, after", f"{converted['target_tokens_per_word']:.2f}"),
@@ -89,6 +102,7 @@ def show(losses: dict[str, float], rate: str) -> None:
         (f"  (d) random, after {TRAINING[1]} updates", f"{losses['random.trained']:.3f}"),
         ("topic classification, accuracy", f"{100 * topic['valid_accuracy']:.1f} %"),
         ("topic classification, macro-F1", f"{100 * topic['valid_macro_f1']:.1f} %"),
+        ("names of people and places, F1", f"{100 * names['valid_f1']:.1f} %"),
         ("largest difference of ONNX to PyTorch", f"{onnx['largest_difference_to_pytorch']:.1e}"),
         ("texts a second in ONNX Runtime", rate),
     ]
