@@ -52,11 +52,14 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 trust_fairseq_checkpoints()
 logger = logging.getLogger(__name__)
+CPU_PRECISIONS = ("float32", "products", "bfloat16")
 
 
 @register_model("focus_roberta")
 class FocusRobertaModel(RobertaModel):
     """RoBERTa with initial weights from an encoder with another vocabulary, and with the head of a task."""
+
+    mixed_precision = False
 
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
@@ -103,10 +106,11 @@ class FocusRobertaModel(RobertaModel):
             help="on CPUs, compute self-attention as fairseq does, which is slower",
         )
         parser.add_argument(
-            "--cpu-matmul-precision",
-            choices=("highest", "high", "medium"),
-            help="torch's float32 matmul precision when training without a GPU; medium multiplies in bfloat16 and "
-            "adds in float32 where the CPU has instructions for it, as training on a GPU does [medium]",
+            "--cpu-precision",
+            choices=CPU_PRECISIONS,
+            help="precision of a training without a GPU: bfloat16 computes products of matrices and most of what is "
+            "between them in bfloat16 where the CPU has instructions for it, and keeps weights in float32, as training "
+            "on a GPU does; products only multiplies in bfloat16 and adds in float32 [bfloat16]",
         )
 
     @classmethod
@@ -130,8 +134,14 @@ class FocusRobertaModel(RobertaModel):
                 load_on_every_rank(model, lambda: _first_weights(args, task))
                 _source.cache_clear()
             if args.cpu or not torch.cuda.is_available():
-                torch.set_float32_matmul_precision(args.cpu_matmul_precision)
+                torch.set_float32_matmul_precision("highest" if args.cpu_precision == "float32" else "medium")
+                model.mixed_precision = args.cpu_precision == "bfloat16" and has_bfloat16()
         return model
+
+    def forward(self, *given: Any, **named: Any) -> Any:
+        """See fairseq. In a training on a CPU, most is computed in bfloat16, see ``--cpu-precision``."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed_precision and self.training):
+            return super().forward(*given, **named)
 
     def attach_head(self, module: nn.Module) -> None:
         """Make a task's module a part of the model; its tensors' names begin with ``TASK_HEAD``."""
@@ -157,6 +167,11 @@ class FocusRobertaModel(RobertaModel):
             for key in theirs:
                 del state_dict[key]
             state_dict.update(ours)
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU has instructions for products in bfloat16, without which they are slower than in float32."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | None:
@@ -247,7 +262,7 @@ def _options(args: Namespace) -> None:
     args.embedding_factors = getattr(args, "embedding_factors", None) or 0
     args.freeze_layers = getattr(args, "freeze_layers", None)
     args.fairseq_attention = getattr(args, "fairseq_attention", False)
-    args.cpu_matmul_precision = getattr(args, "cpu_matmul_precision", None) or "medium"
+    args.cpu_precision = getattr(args, "cpu_precision", None) or "bfloat16"
     args.max_positions = getattr(args, "max_positions", 512)
     if getattr(args, "bf16", False):
         # with --bf16, fairseq-train would look for a TPU, and use neither a GPU nor the CPU

@@ -219,7 +219,7 @@ def test_compressed_texts_are_counted_and_standard_input_is_left_alone(exports, 
 def test_too_little_memory_is_refused_before_the_work(exports, tmp_path):
     (text := tmp_path / "text").write_text("katika msitu\n" * 10)
     command = ["focus", "predict", "--model", exports["mean"][0], "--input", text, "--output", tmp_path / "out.npy"]
-    command += ["--batch-tokens", 10**12]
+    command += ["--token-budget", 10**12]
     says = refuse(*command, says=" of memory, and ")
     assert "--skip-resource-check" in says
     assert refuse(*command, "--dry-run", says=" of memory, and ")

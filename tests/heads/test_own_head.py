@@ -211,7 +211,7 @@ def test_a_checkpoint_gives_a_model_the_head_that_fits_it(place: Path, trained: 
 def _model(data: Path, task: str) -> torch.nn.Module:
     """The model that fairseq-train builds for a task."""
     shape = fairseq_shape(CONFIG)
-    words = [str(data), "--task", task, "--arch", "focus_roberta", "--cpu", "--cpu-matmul-precision", "highest"]
+    words = [str(data), "--task", task, "--arch", "focus_roberta", "--cpu", "--cpu-precision", "float32"]
     words += [word for name, size in shape.items() if size for word in (f"--{name.replace('_', '-')}", str(size))]
     cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), words))
     return tasks.setup_task(cfg.task).build_model(cfg.model)
