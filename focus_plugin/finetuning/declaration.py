@@ -5,7 +5,7 @@ A task is one file in ``focus_plugin/heads``, or an entry point of another packa
 torch, fairseq nor numpy.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,7 +198,8 @@ class TaskHead:
     part of fairseq's model or has no weights. forward: the head in PyTorch, its outputs by their names in the graph.
     find: the head of a model that this program did not fine-tune, or None if the model has no head of this task; it may
     read the files ``found_in`` of the model's directory. finetuning: None for a task without training. compared: an
-    expected result and a result, for a list of errors; None if the task has no such list.
+    expected result and a result, for a list of errors; None if the task has no such list. parts: the parts of an
+    example, with their results, that are compared one by one, such as the words of a text.
     """
 
     name: str
@@ -217,6 +218,7 @@ class TaskHead:
     found_in: tuple[str, ...] = ()
     finetuning: Finetuning | None = None
     compared: Callable[[Any, Any], Outcome] | None = None
+    parts: Callable[[Example, Any], Iterable[tuple[Example, Any]]] = lambda example, result: ((example, result),)
 
     def samples(self, example: Example) -> tuple[Any, ...]:
         """The samples of an example, as ``ServingHead.encode`` takes them."""

@@ -13,6 +13,7 @@ from focus_plugin.finetuning.declaration import (
     Forward,
     Loss,
     OtherForm,
+    Outcome,
     Outputs,
     Preparation,
     Prepared,
@@ -24,7 +25,7 @@ from focus_plugin.tagging.sentences import TaggedSentence
 
 if TYPE_CHECKING:
     from focus_export.head import Encoded, ServingHead
-    from focus_export.heads.tagging import Tagging
+    from focus_export.heads.tagging import TaggedWord, Tagging
     from torch import Tensor, nn
 
     from focus_plugin.finetuning.options import FinetuningOptions
@@ -241,6 +242,29 @@ def raw_metrics(expected: Sequence[TaggedSentence], results: "Sequence[Tagging]"
     return {**scores, "accuracy": len(words & found) / len(words)}
 
 
+def baseline(expected: Sequence[TaggedSentence]) -> float:
+    """The F1 without any entity, which is 0, or the accuracy of always giving the commonest tag."""
+    from collections import Counter
+
+    from focus_export.entities import is_entity_tagset
+
+    counts = Counter(tag for sentence in expected for tag in sentence.tags)
+    return 0.0 if is_entity_tagset(counts) else max(counts.values()) / counts.total()
+
+
+def words_of(example: Example, result: "Tagging") -> "Iterator[tuple[Example, TaggedWord]]":
+    """Each word of a sentence with its tag; its text is the sentence with the word in brackets."""
+    sentence: TaggedSentence = example.expected
+    for number, (line, tag, token) in enumerate(zip(sentence.lines, sentence.tags, result.tokens, strict=True)):
+        before, after = sentence.words[:number], sentence.words[number + 1 :]
+        yield Example(line, " ".join((*before, f"[{token.text}]", *after)), tag), token
+
+
+def compared_tags(expected: str, found: "TaggedWord") -> Outcome:
+    """The expected and the predicted tag of a word."""
+    return Outcome(expected, found.tag, float(expected != found.tag))
+
+
 def _tags(head: "ServingHead") -> tuple[str, ...]:
     from focus_export.heads.tagging import TaggingHead
 
@@ -255,6 +279,9 @@ HEAD = TaskHead(
     examples=examples,
     fault=fault,
     metrics=metrics,
+    baseline=baseline,
+    compared=compared_tags,
+    parts=words_of,
     forms={"raw": OtherForm(example=raw_text, metrics=raw_metrics)},
     module=module,
     forward=forward,

@@ -50,8 +50,9 @@ def evaluate_table(
     begin(table_forecast(task, examples, job.table, size, model.load), start)
     metrics, results = evaluated(task, model.load(), examples, job.table, phase)
     if task.compared:
-        compared = list(map(task.compared, (example.expected for example in examples), results))
-        found = mistakes(examples, compared)
+        pairs = [part for pair in zip(examples, results, strict=True) for part in task.parts(*pair)]
+        compared = [task.compared(example.expected, result) for example, result in pairs]
+        found = mistakes([example for example, _ in pairs], compared)
         if job.errors:
             write_mistakes(job.errors, model.head.inputs, found)
         if job.report:

@@ -33,8 +33,9 @@ from focus_plugin.checkpoint.forward import hidden_states
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.files import silent
-from focus_plugin.heads.tagging import examples
+from focus_plugin.heads.tagging import baseline, examples
 from focus_plugin.tagging.columns import TagColumns
+from focus_plugin.tagging.sentences import TaggedSentence
 
 LONG = 150  # words of a sentence that is longer than the encoder reads
 
@@ -354,3 +355,33 @@ def test_conllu_is_read_again(tagged: Tagged, tmp_path: Path) -> None:
     (tmp_path / "t.conllu").write_text(head.lines()["conllu"](Tagging(words, ())))
     (example,) = examples(tmp_path / "t.conllu", TagColumns(), silent)
     assert (example.expected.text, example.expected.tags) == ("Badi, gofe", ("X", "X", "X"))
+
+
+def test_errors_are_words(tagged: Tagged, tmp_path: Path) -> None:
+    path, report, given = tmp_path / "errors.tsv", tmp_path / "report.html", tagged.root / "test.conll"
+    focus("evaluate", "--model", tagged.onnx, "--table", given, "--errors", path, "--report", report, "--cpu")
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert rows[0] == ["line", "expected", "predicted", "text"]
+    samples, expected = table(given)
+    predicted = [[token.tag for token in result.tokens] for result in Predictor(tagged.onnx).predict(samples)]
+    wrong = [
+        (one, other, word)
+        for words, tags, found in zip(samples, expected, predicted, strict=True)
+        for word, one, other in zip(words, tags, found, strict=True)
+        if one != other
+    ]
+    lines = given.read_text(encoding="utf-8").split("\n")
+    for (line, one, other, text), want in zip(rows[1:], wrong, strict=True):
+        (word,) = re.findall(r"\[(.*?)\]", text)
+        assert (one, other, lines[int(line) - 1]) == (*want[:2], f"{want[2]}\t{one}")
+        assert word == want[2]
+    assert wrong
+    page = report.read_text(encoding="utf-8")
+    assert "Confusion of labels" in page
+    assert "<td>I-PER</td>" in page
+
+
+def test_the_baseline_of_plain_tags_is_the_commonest() -> None:
+    tags = TaggedSentence(words=("a", "b", "c"), tags=("X", "Y", "X"), lines=(1, 2, 3))
+    assert baseline([tags]) == pytest.approx(2 / 3)
+    assert baseline([replace(tags, tags=("O", "B-X", "I-X"))]) == 0
