@@ -1,12 +1,13 @@
 """Memory of the commands that read text, for corpora of growing size: it should not grow with them.
 
-    python benchmarks/corpus_memory.py --text sw.train.txt --work DIR --megabytes 256 2048
+    python benchmarks/corpus_memory.py --text sw.train.txt --source DIR --work DIR --megabytes 256 2048
 
-Makes corpora of these sizes by repeating the text, each line numbered so that no two are alike. Prints seconds and peak
-memory of every command and corpus.
+`--source` is an encoder to convert. Makes corpora of these sizes by repeating the text, each line numbered so that no
+two are alike. Prints seconds and peak memory of every command and corpus.
 """
 
 import argparse
+import os
 from itertools import cycle
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def main() -> None:
     """Make the corpora and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--megabytes", type=int, nargs="+", required=True)
     arguments = parser.parse_args()
@@ -37,10 +39,21 @@ def main() -> None:
         work = arguments.work / str(megabytes)
         work.mkdir(parents=True, exist_ok=True)
         corpus, vocabulary = work / "corpus.txt", work / "vocab"
+        os.environ["FOCUS_CACHE"] = str(work / "cache")
         write_corpus(arguments.text, corpus, megabytes * 1_000_000)
         trained = ("--input", corpus, "--size", 16_000, "--sample-mb", SAMPLE_MB, "--output", vocabulary)
+        converted = (
+            "--source",
+            arguments.source,
+            "--vocab",
+            vocabulary,
+            "--corpus",
+            corpus,
+            "--output",
+            work / "focus",
+        )
         prepared = ("--vocab", vocabulary, "--train", corpus, "--valid", arguments.text, "--output", work / "data")
-        for command in (("vocab", *trained), ("prepare", *prepared)):
+        for command in (("vocab", *trained), ("convert", *converted), ("prepare", *prepared)):
             seconds, peak = run("focus", *command)
             print(f"focus {command[0]}, {megabytes} MB: {seconds:.0f} s, peak {peak / 1e9:.2f} GB", flush=True)
 

@@ -4,8 +4,9 @@
     focus prepare --vocab swa.vocab --train swa.train.txt --valid swa.valid.txt --output swa.data
     python benchmarks/training.py --data swa.data
 
-Masked LM with updates of 4,096 tokens, in full samples without padding, 15 % of the tokens predicted, no dropout. All
-multiply matrices in bfloat16 and add in float32. transformers' Trainer needs the package accelerate. The systems take
+Masked LM with updates of 4,096 tokens, in full samples without padding, 15 % of the tokens predicted, no dropout. The
+weights are in float32; products of matrices and most of what is between them are in bfloat16 (by autocast), or products
+only (torch's matmul precision "medium"). transformers' Trainer needs the package accelerate. The systems take
 turns; times are medians, ratios are those within one turn. The rate of the products is that of the feed-forward product
 alone on this machine. Prints Markdown.
 """

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -68,32 +69,40 @@ def by_fairseq(run: Run, *options: str) -> float:
     return between(moments)
 
 
-def ours(run: Run) -> float:
+def ours(run: Run, precision: str) -> float:
     """fairseq-train with the model, the task and the optimizer of `focus train`."""
     spec = find_spec("focus_plugin")  # fairseq imports its tasks only if it was not imported before
     assert spec
     assert spec.origin
     user_dir = str(Path(spec.origin).parent)
     task = ("--user-dir", user_dir, "--task", "focus_masked_lm", "--criterion", "masked_lm", "--arch", "focus_roberta")
-    return by_fairseq(run, *task, "--optimizer", "focus_adam")
+    return by_fairseq(run, *task, "--optimizer", "focus_adam", "--cpu-precision", precision)
 
 
-def fairseq(run: Run) -> float:
-    """fairseq's own model and optimizer, at the precision that ours has by default."""
-    torch.set_float32_matmul_precision("medium")
-    return by_fairseq(
-        run, "--task", "masked_lm", "--criterion", "masked_lm", "--arch", "roberta_base", "--optimizer", "adam"
-    )
+def fairseq(run: Run, autocast: bool) -> float:
+    """fairseq's own model and optimizer, with the same two precisions."""
+    from fairseq.models.roberta import RobertaModel
+
+    torch.set_float32_matmul_precision("highest" if autocast else "medium")
+    forward = RobertaModel.forward
+
+    def rounded(self: object, *given: object, **named: object) -> object:
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            return forward(self, *given, **named)
+
+    RobertaModel.forward = rounded
+    task = ("--task", "masked_lm", "--criterion", "masked_lm", "--arch", "roberta_base", "--optimizer", "adam")
+    return by_fairseq(run, *task)
 
 
-def transformers(run: Run, bf16: bool) -> float:
-    """transformers' Trainer with its fused attention and its fused AdamW; in bfloat16, or with bfloat16 products."""
+def transformers(run: Run, autocast: bool) -> float:
+    """transformers' Trainer with its fused attention and its fused AdamW; with the same two precisions."""
     from transformers import Trainer, TrainerCallback, TrainingArguments, XLMRobertaConfig, XLMRobertaForMaskedLM
 
     from focus_plugin.binary_data import read_dataset
     from focus_plugin.vocabulary.readers import read_dictionary
 
-    torch.set_float32_matmul_precision("highest" if bf16 else "medium")
+    torch.set_float32_matmul_precision("highest" if autocast else "medium")
     tokens, rows = read_dataset(run.data / "train"), len(read_dictionary(run.data / "dict.txt"))
     samples = [
         torch.from_numpy(part.astype(np.int64)) for part in np.split(tokens, range(run.length, len(tokens), run.length))
@@ -128,7 +137,7 @@ def transformers(run: Run, bf16: bool) -> float:
         output_dir="/tmp/unused",
         per_device_train_batch_size=BATCH_TOKENS // run.length,
         max_steps=run.steps + 1,
-        bf16=bf16,
+        bf16=autocast,
         use_cpu=True,
         optim="adamw_torch_fused",
         save_strategy="no",
@@ -142,10 +151,12 @@ def transformers(run: Run, bf16: bool) -> float:
 
 
 SYSTEMS: dict[str, Callable[[Run], float]] = {
-    "ours": ours,
-    "fairseq": fairseq,
-    "Trainer, bfloat16 products": lambda run: transformers(run, False),
-    "Trainer, autocast to bfloat16": lambda run: transformers(run, True),
+    "ours": partial(ours, precision="bfloat16"),
+    "fairseq": partial(fairseq, autocast=True),
+    "Trainer": partial(transformers, autocast=True),
+    "ours, bfloat16 in products only": partial(ours, precision="products"),
+    "fairseq, likewise": partial(fairseq, autocast=False),
+    "Trainer, likewise": partial(transformers, autocast=False),
 }
 
 
