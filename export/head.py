@@ -93,6 +93,15 @@ class ServingHead(ABC):
         """A description of what is wrong with the fields, or None. Fields read from a file can have any type."""
         return None
 
+    def misfit(self, width: int, layers: int) -> str | None:
+        """A description of what does not fit an encoder of this size, or None. ``width``: of a hidden state."""
+        return None
+
+    @property
+    def encoder_layers(self) -> int | None:
+        """The number of the encoder's layers that are read, from the first on; None for all."""
+        return None
+
     @property
     def first_token_only(self) -> bool:
         """Whether the nodes read only ``<s>``. The last layer is then not computed for other tokens."""

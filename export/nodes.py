@@ -96,6 +96,11 @@ class Nodes:
         lengths = self.cast("lengths", "float_lengths", np.float32)
         return self.node("Div", [total, self.node("Unsqueeze", [lengths, self._token_axis()], "counts")], output)
 
+    def narrowed(self, values: str, size: int, output: str) -> str:
+        """The first ``size`` numbers of each row of ``values`` (batch, width)."""
+        bounds = [self.constant("begin", np.array([0])), self.constant("narrowed_size", np.array([size]))]
+        return self.node("Slice", [values, *bounds, self.constant("number_axis", np.array([1]))], output)
+
     def linear(self, values: str, name: str, outputs: int, inputs: int, output: str | None = None) -> str:
         """A linear layer with the checkpoint's ``name.weight`` and ``name.bias``, in float32.
 

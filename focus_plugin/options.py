@@ -57,8 +57,9 @@ def declared(options: type) -> tuple[Option, ...]:
 
 def settings(options: Any) -> dict[str, Any]:
     """The values of an instance's options by field name, for a manifest. Paths are left out: a manifest lists input
-    files by their digests."""
-    return {entry.name: getattr(options, entry.name) for entry in declared(type(options)) if entry.kind is not Path}
+    files by their digests. Several values are a list, as they are in JSON."""
+    values = {entry.name: getattr(options, entry.name) for entry in declared(type(options)) if entry.kind is not Path}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def build(options: type, values: Mapping[str, Any]) -> Any:

@@ -111,6 +111,15 @@ def whole_embedding(tensors: Mapping[str, Tensor]) -> Tensor:
     return rows @ tensors[PROJECTION].T if PROJECTION in tensors else rows
 
 
+def first_layers(checkpoint: Checkpoint, layers: int | None) -> Checkpoint:
+    """``checkpoint`` with only its first ``layers`` layers; None for all. It must have that many."""
+    if layers is None:
+        return checkpoint
+    config = replace(checkpoint.config, layers=layers)
+    tensors = {name: checkpoint.tensors[name] for name in expected_names(layers, bool(config.factors))}
+    return replace(checkpoint, config=config, tensors=tensors)
+
+
 def count_layers(tensors: Mapping[str, Tensor]) -> int:
     """How many layers an encoder has, from the names of its tensors in fairseq."""
     return 1 + max((int(name.split(".")[3]) for name in tensors if ".sentence_encoder.layers." in name), default=-1)

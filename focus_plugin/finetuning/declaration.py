@@ -90,7 +90,7 @@ class Forward:
 
     model: fairseq's. head: as it is served. module: what ``TaskHead.module`` made, with its weights; None if the task
     has none. hidden: the last layer's hidden states (batch, length, width). lengths: (batch,), the number of tokens of
-    each row without padding.
+    each row without padding. lower: in training, the hidden states of ``Finetuning.lower_layers`` by number.
     """
 
     model: "RobertaModel"
@@ -98,6 +98,7 @@ class Forward:
     module: "nn.Module | None"
     hidden: "Tensor"
     lengths: "Tensor"
+    lower: "Mapping[int, Tensor]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,21 +141,25 @@ class Finetuning:
 
     options: FinetuningOptions, or a subclass. prepare: writes the data. fairseq_options: options of fairseq-train for
     the head and the options of the task: fairseq's task and criterion, and the metric that the best checkpoint is
-    chosen by. loss: of a batch, if fairseq's task is ``focus_heads``. tensors: the beginning of the names of the head's
-    tensors in the released checkpoint; empty if it has none. refused: options of fairseq-train that the user must not
-    give, with the reason. register: registers other tasks and criterions with fairseq; it is called in fairseq-train's
-    process. adjust: from the head, and the expected results and the results of the best checkpoint on the validation
-    table, the head with values that are chosen by them, such as thresholds.
+    chosen by. loss: of a batch, if fairseq's task is ``focus_heads``. lower_layers: from the head, the numbers of the
+    layers, from 1, whose hidden states the loss needs besides those of the last. tensors: the beginning of the names of
+    the head's tensors in the released checkpoint; empty if it has none. refused: options of fairseq-train that the user
+    must not give, with the reason. register: registers other tasks and criterions with fairseq; it is called in
+    fairseq-train's process. adjust: from the head, and the expected results and the results of the best checkpoint on
+    the validation table, the head with values that are chosen by them, such as thresholds. variants: from the head,
+    others of which the best checkpoint is also evaluated, by a name that their metrics begin with.
     """
 
     options: type[FinetuningOptions] = FinetuningOptions
     prepare: Callable[[Preparation], Prepared]
     fairseq_options: "Callable[[ServingHead, Any], tuple[str, ...]]" = focus_heads_options
     loss: Callable[[Outputs], Loss] | None = None
+    lower_layers: "Callable[[Any], tuple[int, ...]]" = lambda head: ()
     tensors: str = f"{TASK_HEAD}."
     refused: Mapping[str, str] = field(default_factory=dict)
     register: Callable[[], object] | None = None
     adjust: "Callable[[Any, Sequence[Any], Sequence[Any]], ServingHead] | None" = None
+    variants: "Callable[[Any], Mapping[str, ServingHead]]" = lambda head: {}
 
 
 @dataclass(frozen=True, kw_only=True)

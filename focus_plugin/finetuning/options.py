@@ -39,6 +39,11 @@ class FinetuningOptions:
     extra: tuple[str, ...] = ()
 
     @property
+    def at_once(self) -> int:
+        """The number of samples whose activations are in memory at once, at most."""
+        return self.batch_size
+
+    @property
     def tables(self) -> dict[str, Path]:
         """The tables by the names of their splits, ``train`` first."""
         return {"train": self.train, "valid": self.valid, **({"test": self.test} if self.test else {})}

@@ -19,20 +19,25 @@ from focus_plugin.trusted import trust_fairseq_checkpoints
 
 @dataclass(frozen=True, kw_only=True)
 class TorchModel:
-    """model: fairseq's. head: as it is served. module: the head's, if the task declares one."""
+    """model: fairseq's. head: as it is served. module: the head's, if the task declares one. lower_layers: the numbers
+    of layers besides the last whose hidden states the head gets."""
 
     model: RobertaModel
     task: TaskHead
     head: ServingHead
     module: nn.Module | None
+    lower_layers: tuple[int, ...] = ()
 
     def __call__(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The hidden states of the last layer (batch, length, width), and the outputs of the head by name.
 
         ids: (batch, length), padded on the right. lengths: (batch,).
         """
-        hidden = self.model(ids, features_only=True)[0]
-        given = Forward(model=self.model, head=self.head, module=self.module, hidden=hidden, lengths=lengths)
+        hidden, more = self.model(ids, features_only=True, return_all_hiddens=bool(self.lower_layers))
+        lower = {number: more["inner_states"][number].transpose(0, 1) for number in self.lower_layers}
+        given = Forward(
+            model=self.model, head=self.head, module=self.module, hidden=hidden, lengths=lengths, lower=lower
+        )
         return hidden, self.task.forward(given)
 
 
@@ -48,6 +53,8 @@ def load_model(directory: Path, task: TaskHead, kept: KeptHead, device: str = "c
     # not strict: the tensors of a task's own module are not part of fairseq's model
     models, _, _ = checkpoint_utils.load_model_ensemble_and_task([file], strict=False, state=state)
     model: RobertaModel = models[0].eval().to(device)
+    if kept.head.encoder_layers:
+        del model.encoder.sentence_encoder.layers[kept.head.encoder_layers :]
     module = None
     if task.module:
         module = task.module(kept.head, model.args.encoder_embed_dim)

@@ -1,9 +1,9 @@
 """One vector for each text, trained on pairs of texts that mean the same, or on pairs with a score."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from focus_plugin.text import Text
 
 if TYPE_CHECKING:
     from focus_export.head import Encoded, ServingHead
+    from focus_export.heads.embedding import EmbeddingHead
     from focus_export.tokenizer import TextTokenizer
     from torch import Tensor
 
@@ -58,15 +59,30 @@ class EmbeddingOptions(FinetuningOptions):
         32, minimum=1, help="Samples that the encoder reads at once; a larger batch is computed twice, to save memory."
     )
     pooling: str = option("mean", choices=("mean", "first"), help="Embedding: the mean of all tokens, or the first.")
+    nested_dimensions: tuple[int, ...] = option(
+        (), minimum=1, help="Train the first values, this many, as an embedding, too; may be given several times."
+    )
+    nested_layers: tuple[int, ...] = option(
+        (), minimum=1, help="Train the first layers, this many, as an encoder, too; may be given several times."
+    )
+
+    @property
+    def at_once(self) -> int:
+        """A mini-batch."""
+        return min(self.batch_size, self.mini_batch_size)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What a row of a table says: two texts, and their similarity if it has a score."""
+    """What a row of a table says: two texts, and their similarity if it has a score.
+
+    dimensions: numbers of first values of which the metrics are also computed.
+    """
 
     first: str
     second: str
     score: float | None
+    dimensions: tuple[int, ...] = ()
 
 
 def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
@@ -150,12 +166,19 @@ def prepare(given: Preparation) -> Prepared:
 
     options = given.options
     assert isinstance(options, EmbeddingOptions)
-    head = EmbeddingHead(options.pooling)
+    head = EmbeddingHead(
+        pooling=options.pooling, nested_dimensions=options.nested_dimensions, nested_layers=options.nested_layers
+    )
+    if fault := head.fault():
+        raise FocusError(f"{fault}.")
     written = {split: _write(given, split, head) for split in given.tables}
     left_out = {split: _left_out(given, split) for split in ("train", "valid")} if options.loss == CONTRASTIVE else {}
     truncated = sum(cut for _, cut in written.values())
     return Prepared(
-        head=head, samples=written["train"][0], counts={"left_out_of_an_epoch": left_out, "truncated": truncated}
+        head=head,
+        samples=written["train"][0],
+        counts={"left_out_of_an_epoch": left_out, "truncated": truncated},
+        loss_settings={"loss": options.loss, "scale": options.scale},
     )
 
 
@@ -211,29 +234,60 @@ def fairseq_options(head: "ServingHead", options: EmbeddingOptions) -> tuple[str
     """The options of fairseq's task and criterion. The checkpoint with the lowest loss is chosen."""
     return (
         *focus_heads_options(head, options),
-        *("--loss-settings", json.dumps({"loss": options.loss, "scale": options.scale})),
         *("--mini-batch-size", str(options.mini_batch_size)),
         *(("--distinct-rows",) if options.loss == CONTRASTIVE else ()),
     )
 
 
 def loss(given: Outputs) -> Loss:
-    """The loss that the settings name, times the number of pairs."""
+    """The loss that the settings name, also of nested dimensions and layers, times the number of pairs."""
+    from focus_export.heads.embedding import EmbeddingHead
+
     from focus_plugin.embeddings.contrastive import contrastive
+    from focus_plugin.embeddings.nested import nested_dimensions, with_layers
     from focus_plugin.embeddings.scored import cosent, squared_error
 
+    assert isinstance(given.head, EmbeddingHead)
     name, scale, scores = given.settings["loss"], given.settings["scale"], given.expected[:, 0]
     losses = {
         CONTRASTIVE: lambda embeddings: contrastive(embeddings, scale),
         COSENT: lambda embeddings: cosent(embeddings[0], embeddings[1], scores, scale),
         COSINE: lambda embeddings: squared_error(embeddings[0], embeddings[1], scores),
     }
-    mean = losses[name]([outputs["embedding"] for outputs in given.outputs])
+    last, *lower = (
+        [outputs[embedding] for outputs in given.outputs]
+        for embedding in ("embedding", *map(_lower, given.head.nested_layers))
+    )
+    mean = with_layers(nested_dimensions(losses[name], given.head.nested_dimensions), last, lower)
     return Loss(total=mean * len(scores), count=len(scores))
 
 
+def _lower(layer: int) -> str:
+    """The name of the embeddings of a lower layer."""
+    return f"embedding_{layer}"
+
+
+def variants(head: "EmbeddingHead") -> "Mapping[str, ServingHead]":
+    """The nested layers."""
+    return {f"{layers}_layers": replace(head, layers=layers) for layers in head.nested_layers}
+
+
+def parsed(head: "ServingHead", pair: Pair | None) -> Pair | None:
+    """A pair with the nested dimensions that the head has."""
+    from focus_export.heads.embedding import EmbeddingHead
+
+    assert isinstance(head, EmbeddingHead)
+    if pair is None:
+        return None
+    sizes = tuple(size for size in head.nested_dimensions if head.dimensions is None or size < head.dimensions)
+    return replace(pair, dimensions=sizes)
+
+
 def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
-    """Of pairs with a score, the correlations; of other pairs, the accuracy of retrieval; of texts, the mean cosine."""
+    """Of pairs with a score, the correlations; of other pairs, the accuracy of retrieval; of texts, the mean cosine.
+
+    Of nested dimensions, the first of these.
+    """
     import numpy as np
 
     from focus_plugin.embeddings.quality import correlations, mean_cosine_of_rows, retrieval_accuracy
@@ -243,20 +297,37 @@ def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, flo
         return {"cosine": mean_cosine_of_rows(np.array([vectors[0] for vectors in expected]), first)}
     second = np.array([vectors[1] for vectors in results])
     if expected[0].score is None:
-        return retrieval_accuracy(first, second, [(pair.first, pair.second) for pair in expected])
-    return correlations(first, second, [pair.score for pair in expected])
+        measure = partial(retrieval_accuracy, texts=[(pair.first, pair.second) for pair in expected])
+    else:
+        measure = partial(correlations, scores=[pair.score for pair in expected])
+    found = dict(measure(first, second))
+    name = next(iter(found))
+    for size in expected[0].dimensions:
+        found[f"{name}_of_{size}_dimensions"] = measure(first[:, :size], second[:, :size])[name]
+    return found
 
 
 def forward(given: Forward) -> "dict[str, Tensor]":
-    """The mean of the hidden states of a row without padding, or the hidden state of the first token."""
-    import torch
+    """The embeddings of the last layer and, in training, of nested layers."""
     from focus_export.heads.embedding import EmbeddingHead
 
     assert isinstance(given.head, EmbeddingHead)
-    if given.head.pooling == "first":
-        return {"embedding": given.hidden[:, 0]}
-    real = torch.arange(given.hidden.shape[1], device=given.hidden.device) < given.lengths[:, None]
-    return {"embedding": (given.hidden * real[:, :, None]).sum(1) / real.sum(1, keepdim=True)}
+    states = {"embedding": given.hidden, **{_lower(layer): hidden for layer, hidden in given.lower.items()}}
+    pool = _first if given.head.pooling == "first" else _mean
+    return {name: pool(hidden, given.lengths)[:, : given.head.dimensions] for name, hidden in states.items()}
+
+
+def _first(hidden: "Tensor", lengths: "Tensor") -> "Tensor":
+    """The hidden state of the first token of each row."""
+    return hidden[:, 0]
+
+
+def _mean(hidden: "Tensor", lengths: "Tensor") -> "Tensor":
+    """The mean of the hidden states of each row without padding."""
+    import torch
+
+    real = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
+    return (hidden * real[:, :, None]).sum(1) / real.sum(1, keepdim=True)
 
 
 HEAD = TaskHead(
@@ -265,6 +336,7 @@ HEAD = TaskHead(
     columns=PairColumns,
     examples=examples,
     texts_apart=True,
+    parsed=parsed,
     metrics=metrics,
     forward=forward,
     finetuning=Finetuning(
@@ -272,7 +344,9 @@ HEAD = TaskHead(
         prepare=prepare,
         fairseq_options=fairseq_options,
         loss=loss,
+        lower_layers=lambda head: head.nested_layers,
         tensors="",
         refused={"--max-tokens": "a batch is a number of pairs, see --batch-size and --mini-batch-size"},
+        variants=variants,
     ),
 )

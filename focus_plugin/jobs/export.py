@@ -76,7 +76,7 @@ def _describe(job: OnnxExport) -> Manifest:
 
 
 def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast:
-    kept = model_head(job.model, checkpoint, job.head)
+    checkpoint, kept = model_head(job.model, checkpoint, job.head)
     work = export_work(job.model, checkpoint, kept)
     judging = None
     if job.valid:
@@ -95,7 +95,7 @@ def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast
 
 def _exported(job: OnnxExport, checkpoint: Checkpoint, scratch: Path, phase: Phase) -> tuple[Path, dict[str, object]]:
     """The export directory that becomes the output, inside ``scratch``, and the counts for the manifest."""
-    kept = model_head(job.model, checkpoint, job.head)
+    checkpoint, kept = model_head(job.model, checkpoint, job.head)
     task = find_task(kept.head.name)
     _, tokenizer = vocabulary_files(job.model)
     examples = []

@@ -38,8 +38,7 @@ def export_huggingface(
 
     @cache
     def read() -> tuple[Checkpoint, KeptHead]:
-        checkpoint = read_checkpoint(model)
-        return checkpoint, model_head(model, checkpoint, given or {})
+        return model_head(model, read_checkpoint(model), given or {})
 
     def build(directory: Path) -> dict[str, object]:
         checkpoint, kept = read()

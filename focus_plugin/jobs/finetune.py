@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from focus_export.pipeline import Pipeline
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
@@ -92,7 +93,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     def prepare(directory: Path) -> Training:
         data = directory / "data"
         if not data.exists():
-            _write_data(task, finetuning, job, source.config.max_positions, data)
+            _write_data(task, finetuning, job, source.config, data)
         return _training(finetuning, options, data, _init(options.model, source, directory), source)
 
     def release(trained: Trained, directory: Path) -> Mapping[str, object]:
@@ -108,8 +109,12 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
         for name in counts.pop(_FILES):
             shutil.copyfile(data / name, directory / name)
         own = kept_head(head, prefix, read_checkpoint(directory))
-        pipeline = torch_pipeline(directory, task, own, truncate=options.truncate, cpu=options.cpu)
-        adjusted, evaluated = _evaluate(task, job, pipeline, watcher.phase)
+
+        def pipeline(head: ServingHead) -> Pipeline:
+            chosen = replace(own, head=head)
+            return torch_pipeline(directory, task, chosen, truncate=options.truncate, cpu=options.cpu)
+
+        adjusted, evaluated = _evaluate(task, job, head, pipeline, watcher.phase)
         write_head(directory / HEAD_FILE, adjusted, prefix)
         return {**counts, **evaluated}
 
@@ -134,10 +139,11 @@ def _work(task: TaskHead, job: FinetuningJob, source: Checkpoint) -> TrainingWor
     }
     device_size = last_setting(options.extra, "--batch-size", int) or _device_size(options)
     accumulate = last_setting(options.extra, "--update-freq", int) or 1
+    at_once = min(device_size, options.at_once)
     schedule = FinetuningSchedule(
         batch_size=device_size * accumulate * devices(options.cpu),
-        device_size=device_size,
-        accumulate=accumulate,
+        device_size=at_once,
+        accumulate=accumulate * math.ceil(device_size / at_once),
         epochs=last_setting(options.extra, "--max-epoch", int) or options.epochs,
         updates=last_setting(options.extra, "--max-update", int),
         on_gpu=on_gpu(options.cpu),
@@ -147,19 +153,28 @@ def _work(task: TaskHead, job: FinetuningJob, source: Checkpoint) -> TrainingWor
 
 
 def _evaluate(
-    task: TaskHead, job: FinetuningJob, pipeline: Pipeline, phase: Phase
+    task: TaskHead,
+    job: FinetuningJob,
+    head: ServingHead,
+    pipeline_of: Callable[[ServingHead], Pipeline],
+    phase: Phase,
 ) -> tuple[ServingHead, dict[str, object]]:
     """The head after ``Finetuning.adjust``, and the metrics on the validation and test tables."""
+    assert task.finetuning
+    pipeline = pipeline_of(head)
     counts: dict[str, object] = {}
     for split, table in job.options.tables.items():
         if split == "train":
             continue
         examples = list(checked_examples(task, pipeline.head, table, job.columns))
-        if split == "valid" and task.finetuning and task.finetuning.adjust:
+        if split == "valid" and task.finetuning.adjust:
             results = table_results(task, pipeline.results, examples, table, phase)
             head = task.finetuning.adjust(pipeline.head, [example.expected for example in examples], results)
             pipeline = replace(pipeline, head=head)
-        metrics = table_metrics(task, pipeline.results, examples, table, phase)
+        metrics = dict(table_metrics(task, pipeline.results, examples, table, phase))
+        for name, other in task.finetuning.variants(pipeline.head).items():
+            found = table_metrics(task, pipeline_of(other).results, examples, table, phase)
+            metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
         counts |= {f"{split}_{name}": value for name, value in {**metrics, "samples": len(examples)}.items()}
     return pipeline.head, counts
 
@@ -168,7 +183,7 @@ def _released(name: str, source: Checkpoint, prefix: str) -> bool:
     return name in source.tensors or (bool(prefix) and name.startswith(prefix))
 
 
-def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_positions: int, data: Path) -> None:
+def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, config: EncoderConfig, data: Path) -> None:
     """Write the data of the training, the head and the counts."""
     options = job.options
     with whole_directory(data) as directory:
@@ -178,13 +193,15 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, max_
                 directory=directory,
                 model=options.model,
                 encoder=encoder,
-                tokenizer=release_tokenizer(options.model, encoder, max_positions),
-                max_positions=max_positions,
+                tokenizer=release_tokenizer(options.model, encoder, config.max_positions),
+                max_positions=config.max_positions,
                 tables=options.tables,
                 examples=partial(_examples, task, job.columns),
                 options=options,
             )
         )
+        if fault := prepared.head.misfit(config.width, config.layers):
+            raise FocusError(f"{options.model}: {fault}.")
         write_head(directory / HEAD_FILE, prepared.head, finetuning.tensors)
         samples = {name: partial(_samples, task, job.columns, table) for name, table in options.tables.items()}
         found = as_counts(leakage(samples.pop("train"), samples))

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from focus_plugin.checkpoint.checkpoint import Checkpoint
+from focus_plugin.checkpoint.checkpoint import Checkpoint, first_layers
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import KeptHead, head_for_encoders, read_kept_head
@@ -14,10 +14,11 @@ from focus_plugin.options import declared
 from focus_plugin.vocabulary.files import vocabulary_files
 
 
-def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) -> KeptHead:
-    """The head of a model, or the one for encoders without a head, with its options among ``given``.
+def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) -> tuple[Checkpoint, KeptHead]:
+    """What is exported of a model: its encoder, with the layers that its head reads, and the head.
 
-    Raises FocusError as :func:`read_kept_head`, and for options of other tasks.
+    If the model has none, it is the head for encoders. The head has its options among ``given``. Raises FocusError as
+    :func:`read_kept_head`, and for options of other tasks or that do not fit the encoder.
     """
     kept = read_kept_head(model, checkpoint) or KeptHead(head_for_encoders()())
     kind = type(kept.head)
@@ -30,9 +31,9 @@ def model_head(model: Path, checkpoint: Checkpoint, given: Mapping[str, Any]) ->
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # its classes are dataclasses
     head: Any = kept.head
     chosen = replace(head, **{name: value for name, value in given.items() if name in own & known})
-    if fault := chosen.fault():
+    if fault := chosen.fault() or chosen.misfit(checkpoint.config.width, checkpoint.config.layers):
         raise FocusError(f"{model}: {fault}.")
-    return replace(kept, head=chosen)
+    return first_layers(checkpoint, chosen.encoder_layers), replace(kept, head=chosen)
 
 
 def export_work(model: Path, checkpoint: Checkpoint, kept: KeptHead) -> ExportWork:

@@ -93,7 +93,8 @@ class FocusHeadsTask(FairseqTask):
         finetuning, module = self.declared.finetuning, getattr(model, TASK_HEAD, None)
         assert finetuning
         assert finetuning.loss
-        whole = TorchModel(model=model, task=self.declared, head=self.head, module=module)
+        lower = finetuning.lower_layers(self.head)
+        whole = TorchModel(model=model, task=self.declared, head=self.head, module=module, lower_layers=lower)
 
         def run(ids: Tensor, lengths: Tensor) -> dict[str, Tensor]:
             return {name: tensor.float() for name, tensor in whole(ids, lengths)[1].items()}

@@ -185,8 +185,7 @@ def test_int8_ranges_hold_the_hidden_states_that_are_given(classifier, lines, ta
     ids, products = first_products(model, last, lines[:40], outputs=True)
     activations = torch.nn.functional.gelu(products)
     assert activations[ids != 0].max() > 5 * activations[ids == 0].max()
-    checkpoint = read_checkpoint(model)
-    kept = model_head(model, checkpoint, {})
+    checkpoint, kept = model_head(model, read_checkpoint(model), {})
     for hidden_states, tokens in ((True, ids >= 0), (False, ids == 0)):
         served = served_model(checkpoint, model / "sentencepiece.bpe.model", kept, hidden_states, None, no_phase)
         ranges = activation_ranges(served, Text.of(text), tmp_path)

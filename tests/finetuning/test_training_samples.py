@@ -24,7 +24,7 @@ NUMBERS = st.lists(st.floats(allow_nan=False), min_size=1, max_size=4)
 class Numbers:
     """A head that encodes nothing; a long sample is too long."""
 
-    inputs = ("text",)
+    inputs, more_inputs = ("text",), ()
 
     def encode(self, tokenizer: object, sample: str, truncate: bool) -> Encoded:
         if len(sample) > 3 and not truncate:

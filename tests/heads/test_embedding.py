@@ -3,7 +3,7 @@
 import json
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +132,9 @@ def theirs(world: World) -> SentenceTransformer:
     return SentenceTransformer(str(world.root / "hf"), device="cpu").eval()
 
 
-def _gradients(world: World, data: Path, options: EmbeddingOptions) -> tuple[list[int], Tensor, dict[str, Tensor]]:
+def _gradients(
+    world: World, data: Path, options: EmbeddingOptions, settings: Mapping[str, object]
+) -> tuple[list[int], Tensor, dict[str, Tensor]]:
     """The numbers of the samples of a batch, its mean loss, and the gradients by fairseq's names, as fairseq-train has
     them."""
     from fairseq import options as fairseq
@@ -143,7 +145,7 @@ def _gradients(world: World, data: Path, options: EmbeddingOptions) -> tuple[lis
 
     shape = [f"--{name.replace('_', '-')}={size}" for name, size in fairseq_shape(CONFIG).items() if size]
     words = [str(data), *fairseq_options(EmbeddingHead(), options), "--arch", "focus_roberta", *shape, "--cpu"]
-    words += ["--cpu-matmul-precision", "highest", "--batch-size", str(options.batch_size)]
+    words += ["--cpu-matmul-precision", "highest", "--loss-settings", json.dumps(settings)]
     cfg = convert_namespace_to_omegaconf(fairseq.parse_args_and_arch(fairseq.get_training_parser(), words))
     task = tasks.setup_task(cfg.task)
     model, criterion = task.build_model(cfg.model).eval(), task.build_criterion(cfg.criterion)
@@ -161,9 +163,9 @@ def _same_as_theirs(world: World, directory: Path, table: Rows, theirs: torch.nn
     """Fail unless fairseq-train's loss and gradients are those of a loss of sentence-transformers on the same batch."""
     options |= {"batch_size": 8}
     train = _table(directory / "t.tsv", *table)
-    _prepare(world, directory, train, train, **options)
+    prepared = _prepare(world, directory, train, train, **options)
     given = EmbeddingOptions(model=world.source, train=train, valid=train, **options)
-    chosen, ours, gradients = _gradients(world, directory / "data", given)
+    chosen, ours, gradients = _gradients(world, directory / "data", given, prepared.loss_settings)
     header, *rows = table
     assert len(chosen) > 5
     columns = [list(column) for column in zip(*(rows[number] for number in chosen), strict=True)]
@@ -203,6 +205,18 @@ def test_training_on_scores_is_theirs(
     _same_as_theirs(world, tmp_path, [SCORED, *rows], loss(theirs), loss=name, mini_batch_size=3)
 
 
+@pytest.mark.parametrize("mini_batch_size", [3, 8])
+def test_nested_training_is_theirs(
+    world: World, theirs: SentenceTransformer, tmp_path: Path, mini_batch_size: int
+) -> None:
+    """They draw one of the lower layers, here the first and not what it reads, which is no encoder."""
+    loss = losses.MultipleNegativesRankingLoss(theirs)
+    nested = losses.Matryoshka2dLoss(theirs, loss, [CONFIG.width, 16, 5], n_dims_per_step=-1)
+    random.seed(next(seed for seed in range(9) if random.Random(seed).sample(range(CONFIG.layers), 1) == [1]))
+    options = {"nested_dimensions": (16, 5), "nested_layers": (1,), "mini_batch_size": mini_batch_size}
+    _same_as_theirs(world, tmp_path, [PAIR, *_random_pairs(20)], nested, **options)
+
+
 def _focus(*words: object) -> str:
     """What a command prints."""
     done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
@@ -220,8 +234,10 @@ def trained(world: World) -> Path:
     _table(world.root / "test.tsv", SCORED, *shuffled)
     tables = [word for split in ("train", "valid", "test") for word in (f"--{split}", world.root / f"{split}.tsv")]
     how = ("--epochs", 1, "--batch-size", 32, "--mini-batch-size", 20, "--lr", "3e-3", "--cpu")
+    how += ("--nested-dimensions", 4, "--nested-dimensions", 16, "--nested-layers", 1)
     said = _focus("finetune", "embedding", "--model", world.source, *tables, *how, "--output", world.root / "model")
     assert "model: retrieval-accuracy " in said
+    assert ", retrieval-accuracy-of-4-dimensions " in said
     assert "on 60 validation samples." in said
     assert "model: spearman " in said
     return world.root / "model"
@@ -271,3 +287,74 @@ def test_the_release_has_no_tensors_of_a_head(world: World, trained: Path) -> No
     assert tensors[0].keys() == tensors[1].keys()
     assert HEAD.module is None
     assert json.loads((trained / "head.json").read_text())["tensors"] == ""
+
+
+CUTS = [{"dimensions": 16}, {"layers": 1}, {"dimensions": 4, "layers": 1}]
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_what_is_cut_is_what_was_measured_and_what_sentence_transformers_computes(
+    world: World, trained: Path, tmp_path: Path, cut: Mapping[str, int]
+) -> None:
+    words = [word for name, value in cut.items() for word in (f"--{name}", value)]
+    _focus("export", "--onnx", "--model", trained, *words, "--output", tmp_path / "onnx")
+    _focus("export", "--hf", "--model", trained, *words, "--output", tmp_path / "hf")
+    counts = json.loads((trained / "focus.json").read_text())["counts"]
+    name = f"valid_{'1_layers_' if 'layers' in cut else ''}retrieval_accuracy"
+    name += f"_of_{cut['dimensions']}_dimensions" if "dimensions" in cut else ""
+    said = _focus("evaluate", "--model", tmp_path / "onnx", "--table", world.root / "valid.tsv", "--cpu")
+    assert f": retrieval-accuracy {counts[name]:.3f}, first" in said
+    assert ("of-4-dimensions" in said) == (cut.get("dimensions") != 4)
+    texts = [line.split("\t")[0] for line in (world.root / "valid.tsv").read_text().splitlines()]
+    found = _vectors(tmp_path / "onnx", texts)
+    assert found.shape == (len(texts), cut.get("dimensions", CONFIG.width))
+    model = SentenceTransformer(str(tmp_path / "hf"), device="cpu")
+    np.testing.assert_allclose(model.encode(texts), found, atol=1e-5, rtol=0)
+    assert len(model[0].auto_model.encoder.layer) == cut.get("layers", CONFIG.layers)
+
+
+def test_nested_embeddings_are_good(trained: Path) -> None:
+    counts = json.loads((trained / "focus.json").read_text())["counts"]
+    found = {name: value for name, value in counts.items() if name.startswith("valid_") and "accuracy" in name}
+    assert len(found) == 2 * 3
+    assert min(found.values()) > 0.4, found
+    assert counts["test_1_layers_spearman_of_16_dimensions"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("export", "--onnx", "--dimensions", CONFIG.width + 1), "has 32 dimensions, not 33."),
+        (("export", "--hf", "--layers", CONFIG.layers + 1), "has 2 layers, not 3."),
+        (("finetune", "embedding", "--nested-dimensions", 32), "has 32 dimensions; those nested in it must be fewer"),
+        (("finetune", "embedding", "--nested-layers", 2), "has 2 layers; those nested in it must be fewer, not 2."),
+        (("finetune", "embedding", *["--nested-layers", 1] * 2), '"nested_layers" is (1, 1), not different numbers'),
+    ],
+)
+def test_cuts_that_do_not_fit(world: World, tmp_path: Path, words: Sequence[object], message: str) -> None:
+    table = _table(tmp_path / "t.tsv", *GOOD)
+    tables = ("--train", table, "--valid", table, "--cpu") if words[0] == "finetune" else ()
+    command = [*words, "--model", world.source, *tables, "--output", tmp_path / "output"]
+    done = CliRunner().invoke(main, [str(word) for word in command])
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["t.tsv"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pooling": "last"},
+        {"dimensions": 0},
+        {"layers": True},
+        {"dimensions": "4"},
+        {"nested_layers": (1, -1)},
+        {"nested_dimensions": 4},
+        {"nested_dimensions": (4, 4)},
+    ],
+    ids=str,
+)
+def test_fields_of_a_damaged_file_are_refused(fields: Mapping[str, object]) -> None:
+    (name,) = fields
+    assert f'"{name}" is' in str(EmbeddingHead(**fields).fault())
+    assert EmbeddingHead("first", 4, 1, (2,), (1,)).fault() is None
