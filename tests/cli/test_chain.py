@@ -289,7 +289,7 @@ def test_faults_of_tables_and_texts_are_told(chain, trained, exported, tmp_path)
         ("label\ttext\nnonsense\tMaji.\n", "0.tsv, line 2: the label 'nonsense'"),
         ("topic\ttext\nhealth\tMaji.\n", "no column 'label'"),
         ("label\ttext\nhealth\tMaji.\textra\n", "2.tsv, line 2: 3 columns"),
-        ("label\ttext\nhealth\t" + "maji " * 300 + "\n", "3.tsv, line 2: the text has"),
+        ("label\ttext\nhealth\t" + "maji " * 300 + "\n", "3.tsv, line 2: 302 tokens, but the model takes at most 64"),
         ("label\ttext\n", "4.tsv"),
         ("label\ttext\n\n\n", "5.tsv"),
         ("", "6.tsv"),
