@@ -20,13 +20,16 @@ from focus_plugin.options import build
 def command(output: Path, quiet: bool, **options: Any) -> None:
     """Encode text for masked-LM training with fairseq."""
     from focus_plugin.bilingual.pairs import dictionary_sentences
-    from focus_plugin.jobs.prepare import TRANSLATIONS, prepare
+    from focus_plugin.jobs.prepare import PARALLEL_TEXT, TRANSLATIONS, prepare
 
     made = prepare(build(TextPreparation, options), output, phases(quiet), starting(quiet, options))
     counts = {**made.counts}
-    warned, translations = counts.pop(LEAKAGE, {}), counts.pop(TRANSLATIONS, None)
+    warned, translations, parallel = (counts.pop(name, {}) for name in (LEAKAGE, TRANSLATIONS, PARALLEL_TEXT))
     for split, found in counts.items():
         unknown = 100 * found["unknown"] / found["tokens"]
         tell(quiet, f"{output}/{split}: {found['lines']:,} lines, {found['tokens']:,} tokens, {unknown:.2f} % unknown.")
+    if parallel:
+        both = " and ".join(f"{tokens:,}" for tokens in parallel["tokens"])
+        tell(quiet, f"Parallel text: {parallel['lines']:,} lines, {both} tokens.", *parallel["left_out"])
     tell(quiet, *(dictionary_sentences(translations) if translations else ()))
     tell(quiet, *(f"Warning: {sentence}" for sentence in leakage_warnings(warned)))

@@ -38,7 +38,7 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
             quiet,
             f"{output}: validation loss {losses[best]:.3f} nats, reached at update {best} of {list(losses)[-1]}.",
         )
-    if aligned := made.counts.get("alignment"):
+    if aligned := made.counts.get("dictionary"):
         tell(
             quiet,
             f"{aligned['pairs']:,} pairs of the dictionary: mean cosine {aligned['cosine_before']:.3f} before and "

@@ -7,12 +7,13 @@ from pathlib import Path
 from focus_plugin.bilingual.pairs import PAIRS, encode_dictionary, write_translations
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
-from focus_plugin.forecast.forecast import AT_ONCE, Start
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
 from focus_plugin.forecast.preparation import preparation_forecast
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
-from focus_plugin.masked_lm.options import TextPreparation
+from focus_plugin.masked_lm.options import SOURCE_TEXT, TextPreparation
 from focus_plugin.outputs import make_directory
+from focus_plugin.parallel.text import ParallelText, lines_file, read_pairs
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
@@ -20,7 +21,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 KIND = "masked-LM data"
-TRANSLATIONS = "translations"  # the name of the bilingual dictionary in a manifest's inputs and counts
+TRANSLATIONS, PARALLEL_TEXT = "translations", "parallel"  # names in a manifest's inputs and counts
 FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
 
 
@@ -33,28 +34,53 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, start: 
     texts = {"train": Text.of(*job.train), "valid": Text.of(*job.valid)}
     if job.test:
         texts["test"] = Text.of(*job.test)
-    dictionary_text = Text.of(*job.dictionary) if job.dictionary else None
-    size = sum(text.bytes for text in texts.values())
+    if job.source_text:
+        texts[SOURCE_TEXT] = Text.of(*job.source_text)
+    beside = _beside(job)
+    size = sum(text.bytes for text in (*texts.values(), *beside.values()))
     with phase("Reading the input", size) as progress:
         inputs = {"dictionary": sha256(dictionary), "tokenizer": sha256(tokenizer)}
         inputs |= {split: text.content(progress).digest for split, text in texts.items()}
-    options = {}
-    if dictionary_text:
-        inputs[TRANSLATIONS] = dictionary_text.content().digest
-        options["dictionary_of_tokens"] = job.dictionary_of_tokens
+        inputs |= {name: text.content(progress).digest for name, text in beside.items()}
+    options = {"dictionary_of_tokens": job.dictionary_of_tokens} if job.dictionary else {}
     manifest = describe(KIND, options, inputs, (tokenizer_package(tokenizer), "fairseq"))
 
     def build(directory: Path) -> dict[str, object]:
-        translations = _translations(dictionary_text, job, directory) if dictionary_text else {}
+        translations = _translations(beside[TRANSLATIONS], job, directory) if job.dictionary else {}
         with phase("Encoding", size) as progress:
             counts = prepare_masked_lm(job.vocabulary, texts, directory, progress)
+        parallel = _parallel(job, directory, phase) if job.parallel else {}
         shutil.copyfile(tokenizer, directory / tokenizer.name)
         with phase("Comparing the texts", texts["train"].bytes) as progress:
-            others = {split: lines_of(text) for split, text in texts.items() if split != "train"}
+            others = {split: lines_of(text) for split, text in texts.items() if split not in ("train", SOURCE_TEXT)}
             found = leakage(lines_of(texts["train"], progress), others)
-        return {**{split: asdict(count) for split, count in counts.items()}, **translations, LEAKAGE: as_counts(found)}
+        splits = {split: asdict(count) for split, count in counts.items()}
+        return {**splits, **translations, **parallel, LEAKAGE: as_counts(found)}
 
-    return make_directory(output, manifest, build, lambda: preparation_forecast(job.vocabulary, texts, output), start)
+    def forecast() -> Forecast:
+        return preparation_forecast(job.vocabulary, {**texts, **beside}, output)
+
+    return make_directory(output, manifest, build, forecast, start)
+
+
+def _beside(job: TextPreparation) -> dict[str, Text]:
+    """The dictionary and the parallel text. Raises FocusError for more than two files of parallel text."""
+    if len(job.parallel) > 2:
+        raise FocusError("--parallel is given more than twice; give one file with two columns, or two files.")
+    named = {TRANSLATIONS: job.dictionary, PARALLEL_TEXT: job.parallel}
+    return {name: Text.of(*files) for name, files in named.items() if files}
+
+
+def _parallel(job: TextPreparation, directory: Path, phase: Phase) -> dict[str, object]:
+    """Write parallel text; the figures for the manifest."""
+    from focus_plugin.masked_lm.data import prepare_parallel
+
+    text = ParallelText(tuple(map(lines_file, job.parallel)))
+    pairs = read_pairs(text, most=0, seed=1)
+    with phase("Encoding the parallel text", 2 * len(pairs.source)) as progress:
+        sides = prepare_parallel(job.vocabulary, pairs, directory, progress)
+    tokens, told = [side.tokens for side in sides], [sentence] if (sentence := pairs.left_out(text)) else []
+    return {PARALLEL_TEXT: {"lines": len(pairs.source), "tokens": tokens, "left_out": told}}
 
 
 def _translations(text: Text, job: TextPreparation, directory: Path) -> dict[str, object]:

@@ -4,19 +4,17 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from focus_plugin.bilingual.alignment import mean_cosine
-from focus_plugin.bilingual.pairs import PAIRS, Pair, chosen_pairs, pair_ids, read_translations, write_translations
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.forecast.encoder import Batch
 from focus_plugin.forecast.forecast import AT_ONCE, Start
 from focus_plugin.forecast.training import TrainingWork
+from focus_plugin.jobs.objective import MASKED_LM, objective_of, released
 from focus_plugin.jobs.prepare import KIND as DATA_KIND
-from focus_plugin.jobs.prepare import TRANSLATIONS, require_prepared
+from focus_plugin.jobs.prepare import require_prepared
 from focus_plugin.manifest import Manifest, expect_kind
 from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.masked_lm.options import Pretraining
@@ -50,29 +48,22 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
     source = read_checkpoint(job.init)
     if source.vocabulary != read_dictionary(dictionary):
         raise FocusError(f"{job.data}: was prepared with another vocabulary than that of {job.init}.")
-    pairs = _pairs(job)
-    files = _input(job)
+    objective = objective_of(job)
+    files = {**_input(job), **objective.files}
     options = {**settings(job), "validate_every": job.updates_between_validations, "extra": list(job.extra)}
 
     def release(trained: Trained, directory: Path) -> dict[str, object]:
-        tensors, _ = load_fairseq(trained.best)
-        kept = {name: tensors[name] for name in source.tensors}
-        write_release(directory, source.config, kept, dictionary, tokenizer)
+        tensors, figures = released(objective, job, source, load_fairseq(trained.best)[0], directory)
+        write_release(directory, source.config, tensors, dictionary, tokenizer)
         losses = {str(step.update): round(step.loss, 6) for step in trained.validations}
-        if not pairs:
-            return {"valid_loss_nats": losses}
-        write_translations(directory / PAIRS, pairs)
-        ids = pair_ids(pairs, source.vocabulary.ids, job.data / PAIRS)
-        before, after = (mean_cosine(embeddings[EMBEDDING], ids) for embeddings in (source.tensors, kept))
-        aligned = {"pairs": len(pairs), "cosine_before": round(before, 6), "cosine": round(after, 6)}
-        return {"valid_loss_nats": losses, "alignment": aligned}
+        return {"valid_loss_nats": losses, **figures}
 
     return train_release(
         TrainingJob(
             kind=KIND,
             options=options,
             files=files,
-            prepare=lambda _: _training(job, source.config),
+            prepare=lambda _: _training(job, source.config, objective.words),
             release=release,
             work=lambda: training_work(job, source),
         ),
@@ -80,9 +71,6 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
         watcher,
         start,
     )
-
-
-MASKED_LM = ("--task", "focus_masked_lm", "--criterion", "masked_lm")
 
 
 def masked_lm_task(
@@ -115,14 +103,12 @@ def masked_lm_task(
 def _input(job: Pretraining) -> dict[str, Path]:
     files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin"}
     files["dictionary"], _ = vocabulary_files(job.data)
-    if job.objective == "align-mlm":
-        files[TRANSLATIONS] = job.data / PAIRS
     return {**files, **{f"init/{path.name}": path for path in checkpoint_files(job.init)}}
 
 
 def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
     """The amount of work of the training, for a forecast."""
-    training = _training(job, source.config)
+    training = _training(job, source.config, objective_of(job).words)
     words = (*training.task, *job.extra)
     length, most = last_setting(words, "--tokens-per-sample", int), last_setting(words, "--max-tokens", int)
     updates = last_setting(job.extra, "--max-update", int) or job.updates
@@ -145,7 +131,7 @@ def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
     )
 
 
-def _training(job: Pretraining, config: EncoderConfig) -> Training:
+def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...]) -> Training:
     schedule = Schedule(
         updates=job.updates,
         recipe=_recipe(job, config.width),
@@ -159,29 +145,11 @@ def _training(job: Pretraining, config: EncoderConfig) -> Training:
         config=config,
         schedule=schedule,
         task=(
-            *masked_lm_task(config, job.device_tokens, job.extra, _objective(job)),
+            *masked_lm_task(config, job.device_tokens, job.extra, objective),
             *("--mask-prob", str(_PREDICTED[job.recipe])),
         ),
         cpu=job.cpu,
         extra=job.extra,
-    )
-
-
-def _pairs(job: Pretraining) -> list[Pair]:
-    """The pairs of the dictionary that the objective uses."""
-    if job.objective == "mlm":
-        return []
-    return chosen_pairs(read_translations(job.data), job.dictionary_share, job.single_pieces, job.seed)
-
-
-def _objective(job: Pretraining) -> tuple[str, ...]:
-    if job.objective == "mlm":
-        return MASKED_LM
-    return (
-        *("--task", "focus_align_mlm", "--dictionary-share", str(job.dictionary_share)),
-        *(("--single-pieces",) if job.single_pieces else ()),
-        *("--criterion", "focus_align_mlm", "--align-weight", str(job.align_weight)),
-        *("--align-distance", job.align_distance, "--align-margin", str(job.align_margin)),
     )
 
 

@@ -1,13 +1,15 @@
 """Encodes text into the binary files that fairseq's masked-LM task reads."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from focus_plugin.binary_data import Encoder, add_item, writing_dataset
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
+from focus_plugin.masked_lm.options import PARALLEL
+from focus_plugin.parallel.text import Pairs
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import batches
 from focus_plugin.vocabulary.files import DICTIONARY
@@ -42,16 +44,40 @@ def prepare_masked_lm(
     return {split: _write_text(encoder, text, output / split, progress) for split, text in texts.items()}
 
 
+def prepare_parallel(
+    vocabulary: Path, pairs: Pairs, output: Path, progress: Progress = silent
+) -> tuple[TextCounts, ...]:
+    """Encode parallel lines into the data directory ``output``; return the size of both sides.
+
+    ``progress`` is called with the number of lines done since the last call.
+    """
+    encoder = Encoder.load(vocabulary)
+    sides = zip(PARALLEL, (pairs.source, pairs.target), strict=True)
+    return tuple(_write_lines(encoder, _counted(lines, progress), output / name) for name, lines in sides)
+
+
+def _counted(lines: Iterable[str], progress: Progress) -> Iterator[str]:
+    """``lines``; ``progress`` is called with 1 for each."""
+    for line in lines:
+        yield line
+        progress(1)
+
+
 def _write_text(encoder: Encoder, text: Text, output: Path, progress: Progress) -> TextCounts:
+    counts = _write_lines(encoder, text.lines(progress), output)
+    if not counts.lines:
+        raise FocusError(f"{text}: the text is empty; it needs at least one line with words.")
+    return counts
+
+
+def _write_lines(encoder: Encoder, texts: Iterable[str], output: Path) -> TextCounts:
     unknown_id = encoder.vocabulary.ids[UNKNOWN]
     lines = tokens = unknown = 0
     with writing_dataset(output, encoder.dictionary_size) as dataset:
-        for batch in batches(text.lines(progress)):
+        for batch in batches(texts):
             for ids in encoder(batch):
                 add_item(dataset, ids, encoder.end)
                 lines += bool(len(ids))
                 tokens += len(ids)
                 unknown += int((ids == unknown_id).sum())
-    if not lines:
-        raise FocusError(f"{text}: the text is empty; it needs at least one line with words.")
     return TextCounts(lines, tokens, unknown)

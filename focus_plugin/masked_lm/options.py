@@ -4,10 +4,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from focus_plugin.bilingual.distances import DISTANCES
+from focus_plugin.bilingual.objectives import DISTANCES, OBJECTIVES
 from focus_plugin.options import option
 from focus_plugin.training.options import cpu_option, seed_option
 
+SOURCE_TEXT = "source"  # the split of the text of a second language that is trained on
+PARALLEL = ("parallel.source", "parallel.target")  # the names of the files of parallel lines
 _LONGEST_WITHOUT_VALIDATION = 1_000
 
 
@@ -41,8 +43,10 @@ class Pretraining:
     )
     objective: str = option(
         "mlm",
-        choices=("mlm", "align-mlm"),
-        help="mlm: masked LM. align-mlm: masked LM that also draws the embeddings of translations together.",
+        choices=OBJECTIVES,
+        help="mlm: masked LM. align-mlm: also draw the embeddings of translations together. dict-mlm-input: read half "
+        "of the predicted tokens as their translation. dict-mlm-output: translations are right predictions, too. tlm: "
+        "also read lines together with their translations.",
     )
     align_weight: float = option(10.0, minimum=0, help="Weight of the alignment of translations; with align-mlm.")
     align_distance: str = option(
@@ -55,7 +59,19 @@ class Pretraining:
     dictionary_share: float = option(
         1.0, minimum=0, maximum=1, help="Share of the dictionary's pairs that are used, drawn at random."
     )
-    single_pieces: bool = option(False, help="Use only pairs of the dictionary with one token on each side.")
+    single_pieces: bool = option(
+        False, help="Use only pairs of the dictionary with one token on each side, as dict-mlm-input and -output do."
+    )
+    parallel_share: float = option(
+        1.0, minimum=0, maximum=1, help="Share of the parallel lines that are used, drawn at random; with tlm."
+    )
+    language_embeddings: bool = option(
+        False,
+        help="Add an embedding of its language to each token; the output has that of --language.",
+    )
+    language: str = option(
+        "target", choices=("source", "target"), help="Language of the output; with --language-embeddings."
+    )
     batch_tokens: int = option(32_768, minimum=1, help="Tokens of one update.")
     device_tokens: int = option(8_192, minimum=1, help="Tokens in one batch on one device.")
     validate_every: int | None = option(
@@ -99,9 +115,17 @@ class TextPreparation:
     train: tuple[Path, ...] = option(help="Text to train on: a file or a pattern; may be given several times.")
     valid: tuple[Path, ...] = option(help="Text to validate on, given as --train is.")
     test: tuple[Path, ...] = option((), help="Text for focus evaluate --split test, given as --train is.")
+    source_text: tuple[Path, ...] = option(
+        (), help="Text of a second language to train on, given as --train is: the source's, beside the target's."
+    )
     dictionary: tuple[Path, ...] = option(
         (),
-        help="Bilingual dictionary for focus train --objective: a word, a tab or spaces, and its translation on each "
-        "line; may be given several times.",
+        help="Bilingual dictionary for focus train --objective: a word of the source's language, a tab or spaces, and "
+        "its translation on each line; may be given several times.",
     )
     dictionary_of_tokens: bool = option(False, help="The entries of --dictionary are tokens of --vocab, not words.")
+    parallel: tuple[Path, ...] = option(
+        (),
+        help="Parallel text for focus train --objective tlm: a file with a text, a tab and its translation on each "
+        "line; or the option twice, with the file of the source's language first.",
+    )

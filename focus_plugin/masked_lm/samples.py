@@ -84,12 +84,16 @@ class MaskedSamples(BaseWrapperDataset):
         predicted = self._predicted(original, draw)
         if self._targets:
             return torch.from_numpy(np.where(predicted, original, self._pad))
+        return torch.from_numpy(self._masked(original, predicted, draw))
+
+    def _masked(self, original: np.ndarray, predicted: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """What the encoder reads of a sample of which the tokens ``predicted`` are predicted."""
         masking, chance = self._masking, draw.random(len(original))
-        read = original.copy()
+        read: np.ndarray = original.copy()
         read[predicted & (chance >= masking.kept)] = self._mask
         replaced = np.flatnonzero(predicted & (chance >= 1 - masking.random))
         read[replaced] = self._ordinary[draw.integers(len(self._ordinary), size=len(replaced))]
-        return torch.from_numpy(read)
+        return read
 
     def _predicted(self, original: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Which tokens are predicted: the exact share, rounded up or down at random; shape (tokens,), bool."""

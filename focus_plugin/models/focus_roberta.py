@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.hub import locate
+from focus_plugin.checkpoint.languages import LANGUAGE_ROWS
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.distributed import load_on_every_rank
@@ -32,6 +33,7 @@ from focus_plugin.finetuning.declaration import TASK_HEAD
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.models.attention import use_fast_attention
 from focus_plugin.models.factorized import factorize
+from focus_plugin.models.positions import use_sample_positions
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
 from focus_plugin.optimization.groups import freeze, mark_groups
 from focus_plugin.transfer.arguments import PREFIX, add_options, given, peek
@@ -112,6 +114,16 @@ class FocusRobertaModel(RobertaModel):
             "between them in bfloat16 where the CPU has instructions for it, and keeps weights in float32, as training "
             "on a GPU does; products only multiplies in bfloat16 and adds in float32 [bfloat16]",
         )
+        parser.add_argument(
+            "--restart-positions",
+            action="store_true",
+            help="count positions anew at each <s> of a sample, as TLM does",
+        )
+        parser.add_argument(
+            "--language-embeddings",
+            action="store_true",
+            help="add an embedding of its language to each token",
+        )
 
     @classmethod
     def build_model(cls, args: Namespace, task: FairseqTask) -> "FocusRobertaModel":
@@ -122,6 +134,9 @@ class FocusRobertaModel(RobertaModel):
         model: FocusRobertaModel = super().build_model(args, task)
         if args.embedding_factors:
             factorize(model, args.embedding_factors)
+        if args.restart_positions or args.language_embeddings:
+            begin = task.source_dictionary.bos() if args.restart_positions else None
+            use_sample_positions(model.encoder.sentence_encoder.embed_positions, begin, args.language_embeddings)
         mark_groups(model)
         if args.freeze_layers is not None:
             freeze(model, args.freeze_layers)
@@ -138,10 +153,15 @@ class FocusRobertaModel(RobertaModel):
                 model.mixed_precision = args.cpu_precision == "bfloat16" and has_bfloat16()
         return model
 
-    def forward(self, *given: Any, **named: Any) -> Any:
-        """See fairseq. In a training on a CPU, most is computed in bfloat16, see ``--cpu-precision``."""
+    def forward(self, src_tokens: Tensor, *given: Any, languages: Tensor | None = None, **named: Any) -> Any:
+        """See fairseq. In a training on a CPU, most is computed in bfloat16, see ``--cpu-precision``.
+
+        ``languages``: that of each token, shape (batch, length), with ``--language-embeddings``.
+        """
+        if languages is not None:
+            self.encoder.sentence_encoder.embed_positions.languages = languages
         with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed_precision and self.training):
-            return super().forward(*given, **named)
+            return super().forward(src_tokens, *given, **named)
 
     def attach_head(self, module: nn.Module) -> None:
         """Make a task's module a part of the model; its tensors' names begin with ``TASK_HEAD``."""
@@ -159,6 +179,9 @@ class FocusRobertaModel(RobertaModel):
         fairseq does the same with its classification heads.
         """
         super().upgrade_state_dict_named(state_dict, name)
+        rows = f"{name}.{LANGUAGE_ROWS}" if name else LANGUAGE_ROWS
+        if self.args.language_embeddings and rows not in state_dict:  # an encoder without languages
+            state_dict[rows] = self.encoder.sentence_encoder.embed_positions.language_rows.weight.detach()
         prefix = f"{name}.{TASK_HEAD}." if name else f"{TASK_HEAD}."
         theirs = {key: tensor for key, tensor in state_dict.items() if key.startswith(prefix)}
         module = getattr(self, TASK_HEAD, None)
@@ -261,8 +284,9 @@ def _options(args: Namespace) -> None:
     args.focus_paper = getattr(args, "focus_paper", False)
     args.embedding_factors = getattr(args, "embedding_factors", None) or 0
     args.freeze_layers = getattr(args, "freeze_layers", None)
-    args.fairseq_attention = getattr(args, "fairseq_attention", False)
     args.cpu_precision = getattr(args, "cpu_precision", None) or "bfloat16"
+    for name in ("fairseq_attention", "restart_positions", "language_embeddings"):
+        setattr(args, name, getattr(args, name, False))
     args.max_positions = getattr(args, "max_positions", 512)
     if getattr(args, "bf16", False):
         # with --bf16, fairseq-train would look for a TPU, and use neither a GPU nor the CPU

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from fairseq import utils
 from fairseq.criterions import register_criterion
 from fairseq.criterions.masked_lm import MaskedLmConfig, MaskedLmLoss
 from fairseq.dataclass import ChoiceEnum
@@ -17,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from focus_plugin.bilingual.alignment import PairRows, alignment_loss
-from focus_plugin.bilingual.distances import DISTANCES
+from focus_plugin.bilingual.objectives import DISTANCES
 from focus_plugin.bilingual.pairs import PAIRS, Pair, chosen_pairs, pair_ids, read_translations
+from focus_plugin.masked_lm.bilingual_samples import Translations
 from focus_plugin.tasks.focus_masked_lm import FocusMaskedLMTask
 
 _LOGGED = ("align_cosine", "align_loss")
@@ -41,14 +40,18 @@ class FocusAlignMLMTask(FocusMaskedLMTask):
         self.state.add_factory("translations", self._read_translations)
 
     def _read_translations(self) -> list[list[list[str]]]:
-        data = Path(utils.split_paths(self.cfg.data)[0])
-        pairs = chosen_pairs(read_translations(data), self.cfg.dictionary_share, self.cfg.single_pieces, self.cfg.seed)
+        available = read_translations(self.data_directory)
+        pairs = chosen_pairs(available, self.cfg.dictionary_share, self.cfg.single_pieces, self.cfg.seed)
         return [[list(pair.source), list(pair.target)] for pair in pairs]
 
     def pairs(self) -> list[tuple[list[int], list[int]]]:
         """The ids of the tokens of each pair."""
         pairs = [Pair(tuple(source), tuple(target)) for source, target in self.state.translations]
         return pair_ids(pairs, self.dictionary.indices, PAIRS)
+
+    def translations(self) -> Translations:
+        """The translations of single tokens."""
+        return Translations(self.pairs(), len(self.dictionary))
 
 
 @dataclass

@@ -9,13 +9,9 @@ import subprocess
 import pytest
 import torch
 from commands import run as run_command
-from fairseq import options, tasks
-from fairseq.data import data_utils
-from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-from fairseq_models import CONFIG, USER_DIR, make_world, run, script, train_options
+from fairseq_commands import SHAPE, batches, built
+from fairseq_models import USER_DIR, make_world, run, script, train_options
 
-import focus_plugin.models.focus_roberta
-import focus_plugin.tasks.focus_align_mlm  # noqa: F401  registers what the commands name
 from focus_plugin.bilingual.pairs import read_translations
 from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
@@ -49,35 +45,8 @@ def data(world):
     return world.root / "data"
 
 
-SHAPE = [
-    *("--arch", "focus_roberta", "--encoder-layers", CONFIG.layers, "--encoder-embed-dim", CONFIG.width),
-    *("--encoder-ffn-embed-dim", CONFIG.feedforward, "--encoder-attention-heads", CONFIG.attention_heads),
-    *("--max-positions", CONFIG.max_positions, "--dropout", 0, "--attention-dropout", 0),
-    *("--user-dir", USER_DIR),
-]
-
-
-def built(data, *more):
-    """Task, model and criterion of a command of fairseq-train."""
-    words = [*map(str, (*train_options(data, data, 1), *SHAPE, *more))]
-    cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), words))
-    task = tasks.setup_task(cfg.task)
-    torch.manual_seed(1)
-    model = task.build_model(cfg.model)
-    task.load_dataset("train")
-    return task, model, task.build_criterion(cfg.criterion)
-
-
 ALIGN = ("--task", "focus_align_mlm", "--criterion", "focus_align_mlm")
 PLAIN = ("--task", "focus_masked_lm")
-
-
-def batches(task, count):
-    dataset = task.dataset("train")
-    dataset.set_epoch(1)
-    with data_utils.numpy_seed(1):
-        order = dataset.ordered_indices()
-    return [dataset.collater([dataset[i] for i in order[4 * k : 4 * k + 4]]) for k in range(count)]
 
 
 def losses(task, model, criterion, updates):
@@ -179,7 +148,7 @@ def test_focus_train_aligns(world, data, tmp_path):
     options = ("--objective", "align-mlm", "--updates", 12, "--dictionary-share", 0.5)
     done = run_command(*train, *options, "--output", tmp_path / "out", "--", "--bf16")
     manifest = json.loads((tmp_path / "out" / "focus.json").read_text())
-    pairs, aligned = read_translations(tmp_path / "out"), manifest["counts"]["alignment"]
+    pairs, aligned = read_translations(tmp_path / "out"), manifest["counts"]["dictionary"]
     assert set(pairs) < set(read_translations(data))
     assert aligned["pairs"] == len(pairs) == round(0.5 * len(read_translations(data)))
     assert aligned["cosine"] > aligned["cosine_before"] + 0.05
@@ -191,7 +160,7 @@ def test_focus_train_aligns(world, data, tmp_path):
         cosines.append(torch.cosine_similarity(source, target, 0))
     assert sum(cosines).item() / len(cosines) == pytest.approx(aligned["cosine"], abs=1e-4)
     assert f"{len(pairs)} pairs of the dictionary: mean cosine" in done.stdout
-    assert manifest["inputs"]["translations"]
+    assert manifest["inputs"]["translations.tsv"]
     assert manifest["options"]["objective"] == "align-mlm"
 
 
