@@ -22,6 +22,7 @@ from focus_plugin.finetuning.declaration import (
     Finetuning,
     Forward,
     Loss,
+    Outcome,
     Outputs,
     Preparation,
     Prepared,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from focus_plugin.finetuning.samples import TrainingSample
 
+NO_ANSWER = "(no answer)"
 LEFT_OUT = "left_out.jsonl"  # in the release: the answers that are not where the table says
 
 
@@ -268,6 +270,15 @@ def baseline(expected: Sequence[GivenQuestion]) -> float:
     return float(1 - _answerable(list(map(_texts, expected))).mean())
 
 
+def compared(expected: GivenQuestion, result: AnsweredQuestion) -> Outcome:
+    """The answers; the error is 1 minus their F1."""
+    from focus_plugin.question_answering.scores import answer_scores
+
+    texts = _texts(expected)
+    f1, _ = answer_scores(texts, result.answer.text)
+    return Outcome(" | ".join(texts) or NO_ANSWER, result.answer.text or NO_ANSWER, 1 - f1, classes=False)
+
+
 def adjust(
     head: QuestionsHead, expected: Sequence[GivenQuestion], results: Sequence[AnsweredQuestion]
 ) -> QuestionsHead:
@@ -308,6 +319,7 @@ HEAD = TaskHead(
     examples=examples,
     metrics=metrics,
     baseline=baseline,
+    compared=compared,
     module=module,
     forward=forward,
     finetuning=Finetuning(options=QuestionsFinetuning, prepare=prepare, loss=loss, adjust=adjust),

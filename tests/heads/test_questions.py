@@ -171,6 +171,23 @@ def test_pytorch_and_onnx_give_the_same_figures(trained: Trained, onnx: Path) ->
     assert f"f1 {_counts(trained.model)['test_f1']:.3f}" in told[0]
 
 
+def test_errors_are_listed(trained: Trained, predicted: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Those whose F1 is below 1, the worst first; a question or context can have several lines."""
+    files = ("--errors", tmp_path / "errors.tsv", "--report", tmp_path / "report.html")
+    _focus("evaluate", "--model", trained.model, "--table", trained.root / "test.jsonl", "--cpu", *files)
+    header, *rows = (line.split("\t") for line in (tmp_path / "errors.tsv").read_text(encoding="utf-8").splitlines())
+    assert header == ["line", "expected", "predicted", "question", "context"]
+    scores = {
+        str(number): squad_script.scores({"q": golds}, {"q": answer["answer"]})["f1"]
+        for number, (golds, answer) in enumerate(zip(trained.golds.values(), predicted, strict=True), 1)
+    }
+    assert [row[0] for row in rows] == sorted((line for line in scores if scores[line] < 1), key=scores.__getitem__)
+    for line, expected, given, *_ in rows:
+        assert given == " ".join((predicted[int(line) - 1]["answer"] or "(no answer)").split())
+        assert expected == (trained.test[int(line) - 1]["answers"]["text"] or ["(no answer)"])[0]
+    assert f"{len(rows)} of {len(rows)}" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_answers_are_written_with_their_places(
     trained: Trained, onnx: Path, predicted: list[dict[str, Any]], tmp_path: Path
 ) -> None:
