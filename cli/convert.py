@@ -39,10 +39,8 @@ class MethodCommand(click.Command):
             owners = [other.name for other in METHODS.shipped() if error.option_name in _flags(other)]
             if not owners:
                 raise
-            whose = " and ".join(owners)
-            raise click.UsageError(
-                f"{error.option_name} is an option of the method {whose}, not of {method}."
-            ) from error
+            whose = f"methods {', '.join(owners[:-1])} and {owners[-1]}" if owners[1:] else f"method {owners[0]}"
+            raise click.UsageError(f"{error.option_name} is an option of the {whose}, not of {method}.") from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own options and those of the method."""

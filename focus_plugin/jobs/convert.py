@@ -39,7 +39,11 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 KIND = "encoder checkpoint"
 MATRIX = "mixing.safetensors"
 REPORT = "report.html"
-FILLS = {"normal": "the normal distribution of the source's rows", "mean": "the mean of the source's rows"}
+FILLS = {
+    "normal": "the normal distribution of the source's rows",
+    "numpy": "the normal distribution of the source's rows, by NumPy",
+    "mean": "the mean of the source's rows",
+}
 LINES_FOR_LENGTH = 100_000  # more would hardly change the mean number of tokens per word
 
 

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnchorOptions(MatchingOptions):
+class SpecialAnchorOptions:
+    """A base class for the options of methods in which special tokens of the source can be in mixtures."""
+
+    special_anchors: bool = option(False, help="Allow special tokens in mixtures, if there are vectors of them.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorOptions(MatchingOptions, SpecialAnchorOptions):
     """A base class for the options of methods that mix anchors by auxiliary embeddings."""
 
     rare: str = option(
@@ -24,9 +31,6 @@ class AnchorOptions(MatchingOptions):
         choices=("ngrams", "fill"),
         help="Tokens that are too rare for a vector of their own: mix them by the vector of their n-grams, or fill "
         "them.",
-    )
-    special_anchors: bool = option(
-        False, help="Allow special tokens in mixtures, as far as the auxiliary embeddings have a vector of them."
     )
 
 

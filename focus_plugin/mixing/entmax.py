@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from focus_plugin.mixing.sparsemax import GROUP, MARGIN, of_candidates, sparsemax
+from focus_plugin.mixing.largest import GROUP
+from focus_plugin.mixing.sparsemax import MARGIN, of_candidates, sparsemax
 
 
 def entmax_weights(scores: Tensor, alpha: float) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from focus_plugin.mixing.largest import largest_of_rows
+
 warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
 
 BLOCK_ROWS = 4096  # rows in one block of a matrix that is given as a whole
@@ -119,7 +121,7 @@ def without_small(weights: Tensor, count: int) -> Tensor:
     if weights.layout == torch.sparse_csr or weights.shape[1] <= count:
         return weights
     sizes = weights.abs()
-    return weights.where(sizes >= sizes.topk(count).values[:, -1:], 0)
+    return weights.where(sizes >= largest_of_rows(sizes, count)[0][:, -1:], 0)
 
 
 def sparse_weights(offsets: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:

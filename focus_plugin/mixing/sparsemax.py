@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from focus_plugin.mixing.largest import GROUP
 from focus_plugin.mixing.mixing import sparse_weights
 
-GROUP = 64  # elements of a row; only the largest of them is used for the first bound
 DENSE = 1 / 8  # if more than this share of the elements are candidates, whole rows are computed
 MARGIN = 1e-6  # larger than the rounding error of a float32 threshold between -1 and 1
 

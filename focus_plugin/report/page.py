@@ -24,8 +24,8 @@ class Report:
 
     uses: shape (target,), int64, how often each target token occurs in the corpus, or, if the manifest has no corpus,
     in the text that the vocabulary was made from; None if that is unknown. manifest: the manifest of the conversion;
-    the tokens per word are in its counts. fill: how the rows that the method did not make were filled, "normal" or
-    "mean". convex: whether no weight is negative and the weights of each token sum to 1.
+    the tokens per word are in its counts. fill: how the rows that the method did not make were filled, in words.
+    convex: whether no weight is negative and the weights of each token sum to 1.
     """
 
     title: str

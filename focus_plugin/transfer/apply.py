@@ -40,9 +40,9 @@ def apply(
 
     Rows that the method did not make are filled. ``fill`` "normal": drawn from a normal distribution with the mean and
     standard deviation of each source dimension (section 3.3 of the FOCUS paper), seeded as in the authors' package;
-    "mean": the mean of the source's rows. The bias of filled rows is the mean of the source's bias. ``device``: where
-    the blocks of a mixing are. The blocks are consumed. If the method factorizes, ``source`` must have a tied output
-    embedding.
+    "numpy": likewise, as in WECHSEL's package; "mean": the mean of the source's rows. The bias of filled rows is the
+    mean of the source's bias. ``device``: where the blocks of a mixing are. The blocks are consumed. If the method
+    factorizes, ``source`` must have a tied output embedding.
     """
     if isinstance(made, Mixing) and made.factors:
         rows, projection = made.factors.rows, made.factors.projection
@@ -65,8 +65,12 @@ def apply(
     generator = torch.Generator().manual_seed(seed)
     for name, matrix in matrices.items():
         filled = torch.from_numpy(np.flatnonzero(lacking[name]))
-        drawn = fill == "normal" and name != OUTPUT_BIAS
-        target[name][filled] = normal_rows(matrix, len(filled), generator) if drawn else matrix.mean(0)
+        if fill == "mean" or name == OUTPUT_BIAS:
+            target[name][filled] = matrix.mean(0)
+        elif fill == "numpy":
+            target[name][filled] = numpy_rows(matrix, lacking[name], seed)
+        else:
+            target[name][filled] = normal_rows(matrix, len(filled), generator)
     tensors = {**source, **target, OUTPUT_BIAS: target[OUTPUT_BIAS][:, 0]}
     tensors[OUTPUT_EMBEDDING] = target.get(OUTPUT_EMBEDDING, target[EMBEDDING])
     return Transfer(tensors, origins, weights, isinstance(made, Rows) or made.convex)
@@ -81,6 +85,24 @@ def normal_rows(matrix: Tensor, count: int, generator: torch.Generator) -> Tenso
     mean, deviation = _moments(matrix)
     for row in rows:
         row.copy_(torch.normal(mean, deviation, generator=generator))
+    return rows
+
+
+def numpy_rows(matrix: Tensor, wanted: np.ndarray, seed: int) -> Tensor:
+    """A row for each id that is ``wanted``, (ids,), bool, drawn as in WECHSEL's package; (wanted ids, width).
+
+    There NumPy draws a row for every id of the target, and the deviation is that of the source's rows as a population.
+    """
+    draw = np.random.RandomState(seed)
+    mean, deviation = (moment.numpy() for moment in _moments(matrix))
+    deviation = deviation * np.sqrt((len(matrix) - 1) / len(matrix))
+    rows = matrix.new_empty(int(wanted.sum()), matrix.shape[1])
+    done = 0
+    for start in range(0, len(wanted), MOMENT_ROWS):
+        part = wanted[start : start + MOMENT_ROWS]
+        drawn = draw.normal(mean, deviation, (len(part), matrix.shape[1]))[part]
+        rows[done : done + len(drawn)] = torch.from_numpy(drawn)
+        done += len(drawn)
     return rows
 
 

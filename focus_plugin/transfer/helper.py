@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from focus_plugin.auxiliary.alignment import EXAMPLES, TokenVectors
-from focus_plugin.checkpoint.names import EMBEDDING
+from focus_plugin.checkpoint.names import EMBEDDING, PROJECTION
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -26,7 +26,8 @@ def encoder_vectors(directory: Path, target: Vocabulary, any_vocabulary: bool = 
             f"{directory}: its vocabulary lacks {len(missing):,} of the {len(target):,} tokens of the target "
             f"vocabulary, such as {examples}; give an encoder that was trained with the target vocabulary."
         )
-    vectors = encoder.tensors[EMBEDDING][np.maximum(ids, 0)].numpy()
+    rows = encoder.tensors[EMBEDDING][np.maximum(ids, 0)]
+    vectors = (rows @ encoder.tensors[PROJECTION] if PROJECTION in encoder.tensors else rows).numpy()
     vectors[ids < 0] = 0
     if not np.isfinite(vectors).all():
         raise FocusError(f"{directory}: its embeddings hold NaN or infinity; the checkpoint is damaged.")

@@ -48,9 +48,9 @@ class InitializationOptions:
     )
     fill: str = option(
         "normal",
-        choices=("normal", "mean"),
-        help="How to fill rows that the method does not make: drawn from the normal distribution of the source's rows, "
-        "or their mean.",
+        choices=("normal", "numpy", "mean"),
+        help="How to fill rows that the method does not make: drawn from the normal distribution of the source's rows "
+        "by PyTorch or, as in WECHSEL's software, by NumPy; or their mean.",
     )
     calibrate: int = option(16_384, minimum=0, help="Tokens of --corpus to fit the output bias on; 0: do not fit it.")
     rank_bias: bool = option(

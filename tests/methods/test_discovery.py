@@ -206,6 +206,8 @@ def test_an_option_of_another_method_is_a_usage_error():
     done = run("focus", "convert", "--method", "random", "--alpha", 1, check=False)
     assert done.returncode == 2
     assert "--alpha is an option of the method focus, not of random." in done.stderr
+    done = run("focus", "convert", "--method", "random", "--special-anchors", check=False)
+    assert re.search(r"--special-anchors is an option of the methods clp, .* and wechsel, not of random\.", done.stderr)
     done = run("focus", "convert", "--nonsense", check=False)
     assert done.returncode == 2
     assert "No such option" in done.stderr

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from focus_plugin.mixing.entmax import entmax_weights
-from focus_plugin.mixing.sparsemax import GROUP
+from focus_plugin.mixing.largest import GROUP
 
 WIDTHS = [1, 2, GROUP, GROUP + 1, 3000]
 ALPHAS = [1.0, 1.05, 1.25, 1.5, 1.75, 1.99, 2.0]

@@ -6,7 +6,8 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from focus_plugin.mixing.sparsemax import GROUP, sparsemax, threshold
+from focus_plugin.mixing.largest import GROUP
+from focus_plugin.mixing.sparsemax import sparsemax, threshold
 
 WIDTHS = [1, 2, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP, 3 * GROUP + 1, 3000]
 
