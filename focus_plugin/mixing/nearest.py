@@ -45,6 +45,7 @@ def nearest(
     """
     import torch
 
+    from focus_plugin.mixing.largest import largest_of_rows
     from focus_plugin.mixing.mixing import Block, sparse_weights
     from focus_plugin.mixing.similarity import BLOCK, unit_rows
 
@@ -52,10 +53,10 @@ def nearest(
     count, size = min(options.neighbors, basis.shape[1]), max(ROWS, BLOCK // max(basis.shape))
     for start in range(0, len(compared.rows), size):
         rows = compared.rows[start : start + size]
-        found = (unit_rows(compared.vectors[start : start + size], device) @ basis).topk(count)
-        columns, order = found.indices.sort(1)
-        weights = torch.softmax(found.values / options.temperature, 1).gather(1, order)
+        cosines, found = largest_of_rows(unit_rows(compared.vectors[start : start + size], device) @ basis, count)
+        columns, order = found.sort(1)
+        weights = torch.softmax(cosines / options.temperature, 1).gather(1, order)
         offsets = torch.arange(0, len(rows) * count + 1, count, device=weights.device)
         sparse = sparse_weights(offsets, columns.flatten(), weights.flatten(), basis.shape[1])
-        yield Block(rows, sparse, found.values[:, 0])
+        yield Block(rows, sparse, cosines[:, 0])
         progress(len(rows))

@@ -24,7 +24,9 @@ SMALL = "3 2\nwatu 1 2\nni 3 -4e-1\nmtu 0.5 6\n"
 @pytest.fixture(scope="module")
 def model(source_text, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("words") / "words.bin"
-    trained = fasttext.train_unsupervised(str(source_text), model="cbow", dim=6, minCount=3, epoch=1, thread=1)
+    trained = fasttext.train_unsupervised(
+        str(source_text), model="cbow", dim=16, minCount=3, lr=0.02, thread=1, verbose=0
+    )
     trained.save_model(str(path))
     return path
 
@@ -57,13 +59,13 @@ def test_a_model_and_its_text_format_have_the_same_vectors(model, tmp_path):
     trained = fasttext.load_model(str(model))
     found, text = read_word_vectors(model), read_word_vectors(as_text(tmp_path / "w.vec", trained))
     assert [*found.words] == [*text.words] == [word for word in trained.words if word != "</s>"]
-    assert found.dimension == text.dimension == 6
+    assert found.dimension == text.dimension == 16
     np.testing.assert_array_equal(
         found.counts, np.delete(trained.get_words(include_freq=True)[1], trained.get_word_id("</s>"))
     )
     order = np.random.default_rng(1).permutation(len(found.words))[:50]
     np.testing.assert_allclose(found.rows(order), text.rows(order), atol=1e-6)
-    assert found.rows(order[:0]).shape == text.rows(order[:0]).shape == (0, 6)
+    assert found.rows(order[:0]).shape == text.rows(order[:0]).shape == (0, 16)
 
 
 def test_ngrams_give_every_text_a_vector(model):
@@ -80,7 +82,7 @@ def test_tokens_are_the_weighted_mean_of_the_words_that_contain_them(kind, model
     library = kind(random.Random(1).sample(lines, 1000), 400)
     library.save(str(tmp_path / "tokenizer.json"))
     vocabulary, found = read_tokenizer_json(tmp_path / "tokenizer.json"), read_word_vectors(model)
-    want, weight = np.zeros((len(vocabulary), 6)), np.zeros(len(vocabulary))
+    want, weight = np.zeros((len(vocabulary), 16)), np.zeros(len(vocabulary))
     for word, count, row in zip(found.words, found.counts, found.rows(np.arange(len(found.words))), strict=True):
         for text in (word, f" {word}"):
             for token in set(library.encode(text, add_special_tokens=False).ids):

@@ -28,7 +28,7 @@ from focus_plugin.vocabulary.readers import read_tokenizer_json
 from focus_plugin.vocabulary.tokenizers import Tokenizer, hugging_face_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-DIMENSION = 12
+DIMENSION = 16
 NAMES = ("bos_token", "pad_token", "eos_token", "unk_token", "mask_token")
 
 
@@ -50,7 +50,7 @@ def languages(tmp_path_factory) -> tuple[Language, Language]:
     for name, seed in (("source", 1), ("target", 2)):
         text = write_text(root / f"{name}.txt", 2500, seed)
         model = fasttext.train_unsupervised(
-            str(text), model="cbow", dim=DIMENSION, minCount=2, epoch=3, bucket=50000, thread=1, verbose=0, lr=0.02
+            str(text), model="cbow", dim=DIMENSION, minCount=2, lr=0.02, thread=1, verbose=0
         )
         model.save_model(str(root / f"{name}.bin"))
         made.append(Language(text, root / f"{name}.bin"))
@@ -172,7 +172,7 @@ def test_a_rotation_is_found_again(languages, tmp_path):
     assert not any("arbitrary" in note for note in notes)
     few, notes = given_of(one, one, both, WordPairs(pairs.pairs[:5], ()), copy_overlap=True)
     assert (METHOD.make(few).copied >= 0).all()
-    assert any("fewer than the 12 dimensions" in note for note in notes)
+    assert any("fewer than the 16 dimensions" in note for note in notes)
 
 
 def test_words_that_do_not_fit_are_told(languages, tmp_path):
