@@ -1,6 +1,6 @@
 """The forward pass of an encoder as a function of its tensors, without fairseq."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_product_attention
@@ -12,23 +12,37 @@ _ENCODER = "encoder.sentence_encoder"
 _FIRST_POSITION = 2  # the row of the position table that fairseq uses for the first token
 
 
-def hidden_states(config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Tensor) -> Tensor:
-    """The last layer's states of ``ids``, shape (batch, length), without padding; shape (batch, length, width).
+def hidden_states(
+    config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Tensor, padding: Tensor | None = None
+) -> Tensor:
+    """The last layer's states; see :func:`layer_states`."""
+    for states in layer_states(config, tensors, ids, padding):  # noqa: B007
+        pass
+    return states
 
-    Post-norm Transformer as in Devlin et al. (2019), without dropout.
+
+def layer_states(
+    config: EncoderConfig, tensors: Mapping[str, Tensor], ids: Tensor, padding: Tensor | None = None
+) -> Iterator[Tensor]:
+    """The states of the embedding layer and of each layer for ``ids``, shape (batch, length).
+
+    Each has shape (batch, length, width). ``padding``: (batch, length), True for the tokens behind a text, to which no
+    token attends; None if there are none. Post-norm Transformer as in Devlin et al. (2019), without dropout.
     """
+    attended_to = None if padding is None else ~padding[:, None, None]
     positions = tensors[POSITIONS][_FIRST_POSITION : _FIRST_POSITION + ids.shape[1]]
     tokens = embedding(ids, tensors[EMBEDDING])
     if PROJECTION in tensors:
         tokens = linear(tokens, tensors[PROJECTION])
     states = _norm(tensors, f"{_ENCODER}.layernorm_embedding", tokens + positions)
+    yield states
     for i in range(config.layers):
         layer = f"{_ENCODER}.layers.{i}"
-        attended = _attention(config, tensors, f"{layer}.self_attn", states)
+        attended = _attention(config, tensors, f"{layer}.self_attn", states, attended_to)
         states = _norm(tensors, f"{layer}.self_attn_layer_norm", states + attended)
         inner = gelu(_linear(tensors, f"{layer}.fc1", states))
         states = _norm(tensors, f"{layer}.final_layer_norm", states + _linear(tensors, f"{layer}.fc2", inner))
-    return states
+        yield states
 
 
 def head_states(tensors: Mapping[str, Tensor], states: Tensor) -> Tensor:
@@ -37,14 +51,16 @@ def head_states(tensors: Mapping[str, Tensor], states: Tensor) -> Tensor:
     return states @ tensors[PROJECTION] if PROJECTION in tensors else states
 
 
-def _attention(config: EncoderConfig, tensors: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
+def _attention(
+    config: EncoderConfig, tensors: Mapping[str, Tensor], name: str, states: Tensor, attended_to: Tensor | None
+) -> Tensor:
     query, key, value = (
         _linear(tensors, f"{name}.{part}_proj", states)
         .view(*states.shape[:2], config.attention_heads, -1)
         .transpose(1, 2)
         for part in ("q", "k", "v")
     )
-    mixed = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    mixed = scaled_dot_product_attention(query, key, value, attended_to).transpose(1, 2).flatten(2)
     return _linear(tensors, f"{name}.out_proj", mixed)
 
 

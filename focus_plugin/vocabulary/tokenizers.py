@@ -3,14 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sentencepiece
+from focus_export.tokenizer import Pieces
 
 from focus_plugin.cores import available_cores
 from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.forms import WORD_START
 from focus_plugin.vocabulary.readers import in_order, load_sentencepiece, load_tokenizer_json, read_json
 from focus_plugin.vocabulary.vocabulary import UNKNOWN, Vocabulary
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 
 @dataclass(frozen=True)
@@ -19,11 +25,13 @@ class Tokenizer:
 
     tokens: the token of each id, special tokens under fairseq's names. pieces: a function from lines to the pieces of
     each line, in UTF-8; it uses one thread. ids: a function from lines to the ids of each line; it uses all cores.
+    located: as ``ids``, with the offsets of the pieces in their line.
     """
 
     tokens: tuple[str, ...]
     pieces: Callable[[list[str]], Sequence[Sequence[bytes]]]
     ids: Callable[[list[str]], Sequence[Sequence[int]]]
+    located: Callable[[list[str]], Sequence[Pieces]]
 
     def count(self, lines: list[str]) -> int:
         """The total number of tokens of all lines."""
@@ -43,10 +51,22 @@ def sentencepiece_tokenizer(path: Path) -> Tokenizer:
 def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
     """The tokenizer of a loaded SentencePiece model."""
     threads = available_cores()  # by itself, sentencepiece would not respect a container's quota
+    space = processor.piece_to_id(WORD_START)
+
+    def located(lines: list[str]) -> list[Pieces]:
+        found = []
+        for line in processor.encode(lines, return_type="offset_mapping", num_threads=threads):
+            ids, (starts, ends) = np.array(line["ids"], np.int64), _offsets(line["offsets"])
+            # SentencePiece gives a character only to the last of the pieces that are parts of it
+            parts = (starts == ends) & ((ids != space) | (space == processor.unk_id()))
+            found.append(Pieces(ids, starts, np.maximum.accumulate(ends + parts)))
+        return found
+
     return Tokenizer(
         tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
         lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
         lambda lines: processor.encode(lines, num_threads=threads),
+        located,
     )
 
 
@@ -55,13 +75,17 @@ def hugging_face_tokenizer(path: Path) -> Tokenizer:
     library = load_tokenizer_json(path)
     tokens = in_order(path, library.get_vocab(with_added_tokens=True))
 
-    def ids(lines: list[str]) -> list[list[int]]:
+    def encoded(lines: list[str], encode: Callable[..., "list[Encoding]"]) -> "list[Encoding]":
         try:
-            return [encoded.ids for encoded in library.encode_batch_fast(lines, add_special_tokens=False)]
+            return encode(lines, add_special_tokens=False)
         except Exception as error:  # the library raises bare Exception, as for unknown text without an unknown token
             raise FocusError(f"{path}: the tokenizer could not cut a line of text ({error}).") from error
 
-    return _from_ids(tokens, ids)
+    return _from_ids(
+        tokens,
+        lambda lines: [found.ids for found in encoded(lines, library.encode_batch_fast)],
+        lambda lines: _located(encoded(lines, library.encode_batch)),
+    )
 
 
 def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
@@ -73,13 +97,28 @@ def byte_level_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
     except Exception as error:  # the library raises bare Exception
         raise FocusError(f"{merges}: not the merges of {vocabulary} ({error}).") from error
     return _from_ids(
-        in_order(vocabulary, read_json(vocabulary)), lambda lines: [found.ids for found in library.encode_batch(lines)]
+        in_order(vocabulary, read_json(vocabulary)),
+        lambda lines: [found.ids for found in library.encode_batch(lines)],
+        lambda lines: _located(library.encode_batch(lines)),
     )
 
 
-def _from_ids(tokens: Sequence[str], ids: Callable[[list[str]], list[list[int]]]) -> Tokenizer:
+def _from_ids(
+    tokens: Sequence[str],
+    ids: Callable[[list[str]], list[list[int]]],
+    located: Callable[[list[str]], list[Pieces]],
+) -> Tokenizer:
     written = [token.encode() for token in tokens]
-    return Tokenizer(tuple(tokens), lambda lines: [[written[i] for i in found] for found in ids(lines)], ids)
+    return Tokenizer(tuple(tokens), lambda lines: [[written[i] for i in found] for found in ids(lines)], ids, located)
+
+
+def _located(encoded: "list[Encoding]") -> list[Pieces]:
+    return [Pieces(np.array(found.ids, np.int64), *_offsets(found.offsets)) for found in encoded]
+
+
+def _offsets(pairs: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    starts, ends = np.array(pairs, np.int64).reshape(-1, 2).T
+    return starts, ends
 
 
 def piece_ids(tokenizer: Tokenizer, vocabulary: Vocabulary) -> np.ndarray:

@@ -38,7 +38,12 @@ def _by_words(vocabulary: Vocabulary) -> Tokenizer:
     def ids(lines: list[str]) -> list[list[int]]:
         return [[vocabulary.ids[word] for word in line.split()] for line in lines]
 
-    return Tokenizer(vocabulary.tokens, lambda lines: [[word.encode() for word in line.split()] for line in lines], ids)
+    return Tokenizer(
+        vocabulary.tokens,
+        lambda lines: [[word.encode() for word in line.split()] for line in lines],
+        ids,
+        lambda lines: [],
+    )
 
 
 def _text(lines: int) -> list[str]:

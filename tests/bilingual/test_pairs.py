@@ -36,7 +36,9 @@ def cut(line: str) -> list[int]:
     return found
 
 
-TOKENIZER = Tokenizer(VOCABULARY.tokens, lambda lines: [], lambda lines: [cut(line) for line in lines])
+TOKENIZER = Tokenizer(
+    VOCABULARY.tokens, lambda lines: [], lambda lines: [cut(line) for line in lines], lambda lines: []
+)
 
 
 def text_of(path: Path, content: str, newline: str = "\n") -> Text:

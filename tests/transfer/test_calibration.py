@@ -9,13 +9,13 @@ from commands import refuse
 from transformers import XLMRobertaForMaskedLM
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
-from focus_plugin.checkpoint.forward import head_states, hidden_states
+from focus_plugin.checkpoint.forward import head_states, hidden_states, layer_states
 from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.text import Text
 from focus_plugin.transfer.calibration import Calibration, calibrated_bias, text_ids
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
-from focus_plugin.vocabulary.vocabulary import MASK
+from focus_plugin.vocabulary.vocabulary import MASK, PAD
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,20 @@ def test_the_forward_pass_is_that_of_transformers(release, hugging_face):
         logits = head_states(encoder.tensors, states) @ encoder.tensors[OUTPUT_EMBEDDING].T
     torch.testing.assert_close(states, want.hidden_states[-1], atol=1e-5, rtol=0)
     torch.testing.assert_close(logits + encoder.tensors[OUTPUT_BIAS], want.logits, atol=1e-4, rtol=0)
+
+
+def test_the_states_of_all_layers_are_those_of_transformers_with_padding(release, hugging_face):
+    encoder = read_checkpoint(release)
+    model = XLMRobertaForMaskedLM.from_pretrained(hugging_face).eval()
+    ids = torch.randint(4, len(encoder.vocabulary), (3, 17), generator=torch.Generator().manual_seed(1))
+    padding = torch.arange(17) >= torch.tensor([[17], [9], [1]])
+    ids = ids.masked_fill(padding, encoder.vocabulary.ids[PAD])
+    with torch.inference_mode():
+        want = model(ids, attention_mask=(~padding).long(), output_hidden_states=True).hidden_states
+        found = list(layer_states(encoder.config, encoder.tensors, ids, padding))
+    assert len(found) == len(want) == encoder.config.layers + 1
+    for mine, theirs in zip(found, want, strict=True):
+        torch.testing.assert_close(mine[~padding], theirs[~padding], atol=1e-5, rtol=0)
 
 
 def test_the_model_comes_to_say_each_token_as_often_as_the_text(encoder, text):

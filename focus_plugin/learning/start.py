@@ -1,0 +1,36 @@
+"""The rows from which a training starts: those of another method."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from focus_plugin.checkpoint.names import OUTPUT_BIAS
+from focus_plugin.files import silent
+from focus_plugin.learning.encoder import RowEncoder
+from focus_plugin.learning.options import RowTrainingOptions
+from focus_plugin.mixing.declaration import Given
+from focus_plugin.mixing.discovery import find_method
+from focus_plugin.transfer.apply import apply
+from focus_plugin.transfer.calibration import Calibration, calibrated_bias
+
+CALIBRATED = 16_384  # tokens that the model reads to fit the bias
+
+
+def row_encoder(given: Given, start: str, text: np.ndarray) -> RowEncoder:
+    """The source encoder with the rows of the method ``start`` and an output bias that is fitted to ``text``.
+
+    The method has its default options, but matches tokens as ``given.options`` says. ``text``: target token ids.
+    """
+    assert given.model is not None
+    method, model = find_method(start).declaration, given.model
+    own: RowTrainingOptions = given.options
+    options = method.options(match_symbols=own.match_symbols, match_fuzzy=own.match_fuzzy)
+    made = method.make(replace(given, options=options, progress=silent))
+    tensors = apply(model.tensors, made, seed=given.seed, device=given.device).tensors
+    how = Calibration(
+        tokens=CALIBRATED, kept=np.zeros(len(given.target), dtype=bool), seed=given.seed, device=given.device
+    )
+    tensors[OUTPUT_BIAS] = calibrated_bias(model.config, tensors, given.target, text, how)
+    copied = np.where(given.target.special, made.copied, -1) if own.train_overlap else made.copied
+    new = np.flatnonzero((copied < 0) & ~given.target.special)
+    return RowEncoder.of(model.config, tensors, copied, new, given.device)
