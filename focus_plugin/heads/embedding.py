@@ -323,11 +323,11 @@ def _first(hidden: "Tensor", lengths: "Tensor") -> "Tensor":
 
 
 def _mean(hidden: "Tensor", lengths: "Tensor") -> "Tensor":
-    """The mean of the hidden states of each row without padding."""
+    """The mean of the hidden states of each row without padding, in float32."""
     import torch
 
     real = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
-    return (hidden * real[:, :, None]).sum(1) / real.sum(1, keepdim=True)
+    return (hidden * real[:, :, None]).sum(1, dtype=torch.float32) / real.sum(1, keepdim=True)
 
 
 HEAD = TaskHead(

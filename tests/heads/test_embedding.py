@@ -145,7 +145,7 @@ def _gradients(
 
     shape = [f"--{name.replace('_', '-')}={size}" for name, size in fairseq_shape(CONFIG).items() if size]
     words = [str(data), *fairseq_options(EmbeddingHead(), options), "--arch", "focus_roberta", *shape, "--cpu"]
-    words += ["--cpu-matmul-precision", "highest", "--loss-settings", json.dumps(settings)]
+    words += ["--cpu-precision", "float32", "--loss-settings", json.dumps(settings)]
     cfg = convert_namespace_to_omegaconf(fairseq.parse_args_and_arch(fairseq.get_training_parser(), words))
     task = tasks.setup_task(cfg.task)
     model, criterion = task.build_model(cfg.model).eval(), task.build_criterion(cfg.criterion)
