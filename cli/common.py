@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from focus_plugin.files import Progress, silent
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.options import build
 from focus_plugin.progress import Phase, no_phase
 
@@ -54,10 +54,10 @@ def _bar(label: str, total: int) -> Iterator[Progress]:
         bar.update(max(total, 1) - bar.pos)
 
 
-def starting(quiet: bool, options: Mapping[str, Any]) -> Start:
+def launching(quiet: bool, options: Mapping[str, Any]) -> Launch:
     """How a command starts, from its options."""
-    start: Start = build(Start, options)
-    return replace(start, show=lambda line: tell(quiet, line))
+    launch: Launch = build(Launch, options)
+    return replace(launch, show=lambda line: tell(quiet, line))
 
 
 def metrics_sentence(metrics: Mapping[str, float], what: str) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 from focus_cli import convert, train
-from focus_cli.common import phases, quiet_option, starting, tell
+from focus_cli.common import launching, phases, quiet_option, tell
 from focus_cli.declared import options_of
 from focus_cli.training import watching
 
 from focus_plugin.comparison.options import ComparisonOptions
 from focus_plugin.comparison.plan import NamedRecipe, NamedStart, Plan, require_names
 from focus_plugin.errors import FocusError
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.options import build
 
@@ -66,7 +66,7 @@ def _named(flag: str, help: str, default: Sequence[tuple[str, str]] | None = Non
 @click.option(
     "--output", required=True, type=Path, help="Directory of the comparison: a new one, or an earlier one to continue."
 )
-@options_of(Start)
+@options_of(Launch)
 @quiet_option
 def command(output: Path, quiet: bool, **values: Any) -> None:
     """Compare ways of converting and training an encoder by short trainings.
@@ -85,7 +85,7 @@ def command(output: Path, quiet: bool, **values: Any) -> None:
     from focus_plugin.jobs.compare import PAGE, Display, compare
 
     display = Display(phase=phases(quiet), watch=partial(watching, quiet), say=partial(tell, quiet, err=True))
-    found = compare(plan, output, display, starting(quiet, values))
+    found = compare(plan, output, display, launching(quiet, values))
     tell(quiet, *plain(found), NOTE, recommendation(found), f"The curves are in {output / PAGE}.")
 
 

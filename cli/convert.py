@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given_options, interactive, phases, quiet_option, starting, tell
+from focus_cli.common import given_options, interactive, launching, phases, quiet_option, tell
 from focus_cli.declared import click_option, options_of
 
 from focus_plugin.auxiliary.options import ReadingOptions, VectorOptions
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.mixing.declaration import Method
 from focus_plugin.mixing.discovery import METHODS, find_method
 from focus_plugin.options import Option, build
@@ -74,7 +74,7 @@ class MethodCommand(click.Command):
     metavar="NAME|FILE",
     help="How new rows are made: a method by name, or a .py file that declares one.",
 )
-@options_of(InitializationOptions, ReadingOptions, VectorOptions, Start)
+@options_of(InitializationOptions, ReadingOptions, VectorOptions, Launch)
 @click.option(
     "--paper", is_flag=True, help="Do the same as the software of the method's authors with its default settings."
 )
@@ -85,8 +85,8 @@ def command(context: click.Context, /, output: Path, quiet: bool, **values: Any)
     what, how = build(ConversionOptions, values), chosen_initialization(context)
     from focus_plugin.jobs.convert import REPORT, convert
 
-    start = starting(quiet, values)
-    counts = convert(what, how, output, phases(quiet), interactive(quiet), start).counts
+    launch = launching(quiet, values)
+    counts = convert(what, how, output, phases(quiet), interactive(quiet), launch).counts
     tell(quiet, *counts.get("notes", ()), *_result(output, counts))
     if not (how.options.corpus or how.options.rank_bias):
         tell(

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given_options, metrics_sentence, phases, refuse, starting
+from focus_cli.common import given_options, launching, metrics_sentence, phases, refuse
 from focus_cli.declared import click_option, options_of
 
 from focus_plugin.finetuning.options import TableEvaluation
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.jobs.export_options import column_options
 from focus_plugin.masked_lm.options import Evaluation
 from focus_plugin.options import build, declared
@@ -26,7 +26,7 @@ class Evaluate(click.Command):
 
 @click.command("evaluate", cls=Evaluate)
 @click.argument("data", type=Path, required=False)
-@options_of(Evaluation, TableEvaluation, Start)
+@options_of(Evaluation, TableEvaluation, Launch)
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Measure the masked-LM loss of an encoder on prepared text, or the metrics of a fine-tuned model on a table.
@@ -48,7 +48,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     from focus_plugin.jobs.evaluate import evaluate
 
     job = build(Evaluation, options)
-    loss = evaluate(job, phases(quiet=False), starting(False, options))
+    loss = evaluate(job, phases(quiet=False), launching(False, options))
     click.echo(f"{job.model}: masked-LM loss {loss.nats:.4f} nats on {loss.predicted} predicted tokens.")
 
 
@@ -56,5 +56,5 @@ def _evaluate_table(options: dict[str, Any]) -> None:
     from focus_plugin.jobs.evaluate_table import evaluate_table
 
     job = build(TableEvaluation, options)
-    metrics, samples = evaluate_table(job, phases(quiet=False), starting(False, options))
+    metrics, samples = evaluate_table(job, phases(quiet=False), launching(False, options))
     click.echo(f"{job.model}: {metrics_sentence(metrics, f'{samples} samples')}")

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import given_options, phases, quiet_option, refuse, starting, tell
+from focus_cli.common import given_options, launching, phases, quiet_option, refuse, tell
 from focus_cli.declared import click_option, options_of
 
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.jobs.export_options import OnnxExport, column_options, head_options
 from focus_plugin.options import build, declared
 
 FORMS = ("onnx", "hf", "triton")
-OF_START = tuple(entry.name for entry in declared(Start))
+OF_LAUNCH = tuple(entry.name for entry in declared(Launch))
 OF_ONNX = tuple(entry.name for entry in declared(OnnxExport))
 
 
@@ -36,7 +36,7 @@ class Export(click.Command):
     help="Directory of an encoder, or of a model made by focus finetune. For --triton, a directory made by --onnx.",
 )
 @click.option("--output", required=True, type=Path, help="Directory to make.")
-@options_of(OnnxExport, Start)
+@options_of(OnnxExport, Launch)
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, model: Path, output: Path, quiet: bool, **options: Any) -> None:
@@ -48,15 +48,15 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
     if len(forms) != 1:
         raise click.UsageError("Give one of --onnx, --hf and --triton.")
     heads = {entry.name for entry in head_options()}
-    useless = {"onnx": (), "hf": OF_ONNX, "triton": (*OF_ONNX, *OF_START, *sorted(heads))}
+    useless = {"onnx": (), "hf": OF_ONNX, "triton": (*OF_ONNX, *OF_LAUNCH, *sorted(heads))}
     refuse(context, useless[forms[0]], f"has no effect with --{forms[0]}; leave it out.")
-    start = starting(quiet, options)
+    launch = launching(quiet, options)
     head = {name: options[name] for name in heads & given_options(context)}
     if forms == ["hf"]:
         from focus_plugin.jobs.export_huggingface import export_huggingface
 
         with phases(quiet)("Exporting", 1):
-            found = export_huggingface(model, output, head, start).counts
+            found = export_huggingface(model, output, head, launch).counts
         tell(quiet, f"{output}: {found['tokens']} tokens, for transformers.")
         if found["factors"]:
             tell(quiet, "Its factorized embedding was multiplied out, because transformers has no XLM-R with one.")
@@ -68,7 +68,7 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
         tell(quiet, f"{output}: the models {' and '.join(models)}, for Triton.")
     else:
         _check(context, **options)
-        _onnx(build(OnnxExport, {**options, "model": model, "head": head}), output, quiet, start)
+        _onnx(build(OnnxExport, {**options, "model": model, "head": head}), output, quiet, launch)
 
 
 def _check(
@@ -85,10 +85,10 @@ def _check(
         refuse(context, ["max_loss", *(entry.name for entry in column_options())], "has no effect without --valid.")
 
 
-def _onnx(job: OnnxExport, output: Path, quiet: bool, start: Start) -> None:
+def _onnx(job: OnnxExport, output: Path, quiet: bool, launch: Launch) -> None:
     from focus_plugin.jobs.export import export_onnx
 
-    found = export_onnx(job, output, phases(quiet), start).counts
+    found = export_onnx(job, output, phases(quiet), launch).counts
     lines = [f"{output}: largest difference to PyTorch {found['largest_difference_to_pytorch']:.1e}."]
     if job.keep_tokens_of:
         lines.append(f"{found['tokens']} of {found['checkpoint_tokens']} tokens are kept.")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import metrics_sentence, quiet_option, refuse, starting, tell
+from focus_cli.common import launching, metrics_sentence, quiet_option, refuse, tell
 from focus_cli.declared import options_of
 from focus_cli.training import extra_argument, watching
 
@@ -13,7 +13,7 @@ from focus_plugin.finetuning.declaration import Finetuning, TaskHead
 from focus_plugin.finetuning.discovery import TASKS, all_tasks, find_task
 from focus_plugin.finetuning.options import SeveralSeeds
 from focus_plugin.finetuning.seeds import mean_and_deviation, read_seeds
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.leakage import LEAKAGE, leakage_warnings
 from focus_plugin.options import build
 
@@ -40,7 +40,7 @@ def command() -> None:
 
 def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
     @click.command(task.name, help=_help(task))
-    @options_of(finetuning.options, task.columns, SeveralSeeds, Start)
+    @options_of(finetuning.options, task.columns, SeveralSeeds, Launch)
     @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release with head.json.")
     @quiet_option
     @extra_argument
@@ -57,12 +57,12 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
             options=build(finetuning.options, options),
             columns=build(task.columns, options),
         )
-        start = starting(quiet, options)
+        launch = launching(quiet, options)
         with watching(quiet) as watcher:
             if seeds:
-                counts = finetune_seeds(job, seeds, output, watcher, start).counts
+                counts = finetune_seeds(job, seeds, output, watcher, launch).counts
             else:
-                counts = finetune(job, output, watcher, start).counts
+                counts = finetune(job, output, watcher, launch).counts
         tell(quiet, *(f"{output}: {sentence}" for sentence in (_of_seeds(counts) if seeds else _results(counts))))
         sentences = (*counts.get(WARNINGS, ()), *leakage_warnings(counts.get(LEAKAGE, {})))
         tell(quiet, *(f"Warning: {sentence}" for sentence in sentences))

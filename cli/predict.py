@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import interactive, quiet_option, starting, tell
+from focus_cli.common import interactive, launching, quiet_option, tell
 from focus_cli.declared import options_of
 from focus_export.run_options import RunOptions
 
-from focus_plugin.forecast.forecast import Start, begin
+from focus_plugin.forecast.forecast import Launch, begin
 from focus_plugin.options import declared
 
 
@@ -34,7 +34,7 @@ from focus_plugin.options import declared
     "form",
     help="jsonl, npy, parquet, or a format of the model's task, such as txt; by default the suffix of --output.",
 )
-@options_of(RunOptions, Start)
+@options_of(RunOptions, Launch)
 @quiet_option
 def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, quiet: bool, **options: Any) -> None:
     """Run an exported model on a file of texts. A run that was killed continues when the same command is repeated."""
@@ -47,7 +47,7 @@ def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, 
     def load() -> Predictor:
         return Predictor(model, **run)
 
-    begin(forecast_file(model, RunOptions(**run), texts, output, form, load), starting(quiet, options))
+    begin(forecast_file(model, RunOptions(**run), texts, output, form, load), launching(quiet, options))
     predictor = load()
     start, count = time.perf_counter(), 0
 

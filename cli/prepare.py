@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import phases, quiet_option, starting, tell
+from focus_cli.common import launching, phases, quiet_option, tell
 from focus_cli.declared import options_of
 
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.leakage import LEAKAGE, leakage_warnings
 from focus_plugin.masked_lm.options import TextPreparation
 from focus_plugin.options import build
 
 
 @click.command("prepare")
-@options_of(TextPreparation, Start)
+@options_of(TextPreparation, Launch)
 @click.option("--output", required=True, type=Path, help="Directory to make, for fairseq-train and focus train.")
 @quiet_option
 def command(output: Path, quiet: bool, **options: Any) -> None:
@@ -22,7 +22,7 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
     from focus_plugin.bilingual.pairs import dictionary_sentences
     from focus_plugin.jobs.prepare import PARALLEL_TEXT, TRANSLATIONS, prepare
 
-    made = prepare(build(TextPreparation, options), output, phases(quiet), starting(quiet, options))
+    made = prepare(build(TextPreparation, options), output, phases(quiet), launching(quiet, options))
     counts = {**made.counts}
     warned, translations, parallel = (counts.pop(name, {}) for name in (LEAKAGE, TRANSLATIONS, PARALLEL_TEXT))
     for split, found in counts.items():

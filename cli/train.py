@@ -4,18 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from focus_cli.common import quiet_option, starting, tell
+from focus_cli.common import launching, quiet_option, tell
 from focus_cli.declared import options_of
 from focus_cli.training import extra_argument, watching
 
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.options import build
 
 
 @click.command("train")
 @click.argument("data", type=Path)
-@options_of(Pretraining, Start)
+@options_of(Pretraining, Launch)
 @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release.")
 @quiet_option
 @extra_argument
@@ -30,7 +30,7 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
     from focus_plugin.jobs.pretrain import pretrain
 
     with watching(quiet) as watcher:
-        made = pretrain(build(Pretraining, options), output, watcher, starting(quiet, options))
+        made = pretrain(build(Pretraining, options), output, watcher, launching(quiet, options))
     losses = made.counts["valid_loss_nats"]
     if losses:
         best = min(losses, key=losses.__getitem__)

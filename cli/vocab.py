@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from focus_cli.common import phases, quiet_option, refuse, starting, tell
+from focus_cli.common import launching, phases, quiet_option, refuse, tell
 from focus_cli.declared import options_of
 
-from focus_plugin.forecast.forecast import Start
+from focus_plugin.forecast.forecast import Launch
 from focus_plugin.manifest import Manifest
 from focus_plugin.options import build
 from focus_plugin.text import Text
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("vocab")
-@options_of(VocabularyOptions, UnigramTraining, Start)
+@options_of(VocabularyOptions, UnigramTraining, Launch)
 @quiet_option
 @click.pass_context
 def command(context: click.Context, /, quiet: bool, **values: Any) -> None:
@@ -31,21 +31,21 @@ def command(context: click.Context, /, quiet: bool, **values: Any) -> None:
     options, training = build(VocabularyOptions, values), build(UnigramTraining, values)
     _refuse_contradictions(context, options)
     sizes = parse_sizes(options.sizes) if options.sizes else ()
-    text, phase, start = Text.of(*options.text), phases(quiet), starting(quiet, values)
+    text, phase, launch = Text.of(*options.text), phases(quiet), launching(quiet, values)
     if options.tokenizer:
-        _tell_made(quiet, options, text, take_vocabulary(text, options.tokenizer, options.output, phase, start))
+        _tell_made(quiet, options, text, take_vocabulary(text, options.tokenizer, options.output, phase, launch))
         return
     size = options.size
     if sizes:
         shape = shape_of(options.source, phase) if options.source else ModelShape()
-        comparison = compare_vocabularies(text, sizes, training, phase, start, options.output)
+        comparison = compare_vocabularies(text, sizes, training, phase, launch, options.output)
         size = comparison.recommended
         if options.json:
             click.echo(json.dumps(_as_json(comparison, shape), indent=2))
         else:
             tell(quiet, *_table(comparison, shape))
     if options.output:
-        _tell_made(quiet, options, text, make_vocabulary(text, size, options.output, training, phase, start))
+        _tell_made(quiet, options, text, make_vocabulary(text, size, options.output, training, phase, launch))
 
 
 def _refuse_contradictions(context: click.Context, options: VocabularyOptions) -> None:

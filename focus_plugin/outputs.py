@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from focus_plugin.files import whole_directory
-from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start, already_there, begin
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch, already_there, begin
 from focus_plugin.manifest import Manifest, already_made, manifest_of, write_manifest
 
 
@@ -13,19 +13,19 @@ def make_directory(
     manifest: Manifest,
     build: Callable[[Path], Mapping[str, object]],
     forecast: Callable[[], Forecast] | None = None,
-    start: Start = AT_ONCE,
+    launch: Launch = AT_ONCE,
 ) -> Manifest:
     """Make the directory ``output`` that ``manifest`` describes, unless it already exists; return the manifest in it.
 
     ``build`` fills the directory that it is given, a temporary one beside ``output`` that is renamed to ``output`` at
-    the end. It returns the counts for the manifest. ``forecast`` says what that takes, and ``start`` how to begin, see
+    the end. It returns the counts for the manifest. ``forecast`` says what that takes, and ``launch`` how to begin, see
     ``begin``. Raises FocusError, and changes nothing, if ``output`` holds anything else or the machine is too small.
     """
     if already_made(output, manifest):
-        already_there(output, start)
+        already_there(output, launch)
     else:
         if forecast:
-            begin(forecast(), start)
+            begin(forecast(), launch)
         with whole_directory(output) as directory:
             write_manifest(directory, manifest, build(directory))
     return manifest_of(output)

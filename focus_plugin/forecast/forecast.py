@@ -47,7 +47,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class Launch:
     """How a command starts. show: prints a line of the forecast."""
 
     dry_run: bool = option(
@@ -57,33 +57,33 @@ class Start:
     show: Callable[[str], object] = lambda line: None
 
 
-AT_ONCE = Start()
+AT_ONCE = Launch()
 
 
 class EndOfDryRun(Exception):  # noqa: N818 - not an error
     """Raised at the end of a dry run, where the work would begin."""
 
 
-def begin(forecast: Forecast, start: Start) -> None:
+def begin(forecast: Forecast, launch: Launch) -> None:
     """Check that this machine has the memory and the disk for a command; called before its work.
 
     A dry run shows the forecast first. Raises FocusError if memory or disk are too small and the user has not chosen to
     skip this check, and EndOfDryRun in a dry run.
     """
-    if start.dry_run:
+    if launch.dry_run:
         place = existing_parent(forecast.output) if forecast.output else Path(tempfile.gettempdir())
         for line in described(forecast, measure_rates(place)):
-            start.show(line)
-    if not start.skip_resource_check:
+            launch.show(line)
+    if not launch.skip_resource_check:
         require_resources(forecast)
-    if start.dry_run:
+    if launch.dry_run:
         raise EndOfDryRun
 
 
-def already_there(output: Path, start: Start) -> None:
+def already_there(output: Path, launch: Launch) -> None:
     """In a dry run, say that the output exists already, and raise EndOfDryRun."""
-    if start.dry_run:
-        start.show(f"{output}: already made from this input with these options; there is nothing to do.")
+    if launch.dry_run:
+        launch.show(f"{output}: already made from this input with these options; there is nothing to do.")
         raise EndOfDryRun
 
 

@@ -11,7 +11,7 @@ from focus_plugin.auxiliary.trainers import train_vectors
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place, scratch_directory, whole_file
-from focus_plugin.forecast.forecast import AT_ONCE, Start, begin, existing_parent
+from focus_plugin.forecast.forecast import AT_ONCE, Launch, begin, existing_parent
 from focus_plugin.forecast.vectors import auxiliary_forecast
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
@@ -26,7 +26,7 @@ def make_auxiliary(
     output: Path,
     phase: Phase = no_phase,
     verbose: bool = False,
-    start: Start = AT_ONCE,
+    launch: Launch = AT_ONCE,
 ) -> tuple[int, int]:
     """Train vectors and write those of the tokens (``.safetensors``), or the whole model of fastText (``.bin``).
 
@@ -54,13 +54,13 @@ def make_auxiliary(
         verbose=verbose,
     )
     if model:
-        begin(auxiliary_forecast(job, output, model, cached=False), start)
+        begin(auxiliary_forecast(job, output, model, cached=False), launch)
         vectors = _write_model(job, output, phase)
     else:
         with phase("Reading the input", corpus.bytes) as progress:
             digest = corpus.content(progress).digest
         cached = cached_file(made_of, digest, options).is_file()
-        begin(auxiliary_forecast(job, output, model, cached), start)
+        begin(auxiliary_forecast(job, output, model, cached), launch)
         vectors = cached_vectors(made_of, digest, target, options, phase, verbose)
         save_vectors(output, vectors, target)
     return int((vectors.vectors.any(axis=1) & ~vectors.rare).sum()), len(target)

@@ -22,7 +22,7 @@ from focus_plugin.comparison.rows import Row, RowsFile, open_rows
 from focus_plugin.comparison.table import markdown
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, whole_directory, whole_file, write_json
-from focus_plugin.forecast.forecast import Start, already_there, begin
+from focus_plugin.forecast.forecast import Launch, already_there, begin
 from focus_plugin.jobs.compare_forecast import forecast_runs
 from focus_plugin.jobs.convert import convert
 from focus_plugin.jobs.evaluate import evaluate
@@ -57,7 +57,7 @@ class _Comparison:
     output: Path
     rows: RowsFile
     display: Display
-    start: Start
+    launch: Launch
     made_of: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def encoder(self, start: str) -> Path:
@@ -67,7 +67,7 @@ class _Comparison:
         return self.output / "runs" / str(run)
 
 
-def compare(plan: Plan, output: Path, display: Display, start: Start) -> list[Result]:
+def compare(plan: Plan, output: Path, display: Display, launch: Launch) -> list[Result]:
     """Do all runs of ``plan`` that have no row in ``output`` yet; return the results of all rows, the best first.
 
     The table and the page are written after every run. A comparison that was killed goes on when it is repeated, and
@@ -77,13 +77,13 @@ def compare(plan: Plan, output: Path, display: Display, start: Start) -> list[Re
     require_prepared(plan.options.data, *{"train", "valid", plan.options.split})
     manifest = _describe(plan, display.phase)
     started = already_made(output, manifest)
-    if start.dry_run:
-        _dry_run(plan, output, start)
+    if launch.dry_run:
+        _dry_run(plan, output, launch)
     if not started:
         with whole_directory(output) as directory:
             write_manifest(directory, manifest, {})
     with open_rows(output / ROWS) as rows:
-        comparison = _Comparison(plan=plan, output=output, rows=rows, display=display, start=start)
+        comparison = _Comparison(plan=plan, output=output, rows=rows, display=display, launch=launch)
         for recipe in plan.recipes:
             rows.require_same("recipe", recipe.name, plan.recipe_settings(recipe.name))
         for named in plan.starts:
@@ -104,14 +104,14 @@ def _describe(plan: Plan, phase: Phase) -> Manifest:
     return describe(KIND, plan.shared_settings(), {**inputs, **of_data}, ("torch", "fairseq"))
 
 
-def _dry_run(plan: Plan, output: Path, start: Start) -> None:
+def _dry_run(plan: Plan, output: Path, launch: Launch) -> None:
     left = set(plan.runs())
     if (output / ROWS).exists():
         with open_rows(output / ROWS) as file:
             left -= {row.run for row in file.rows}
     if not left:
-        already_there(output, start)
-    begin(forecast_runs(plan, output / STARTS, left), start)
+        already_there(output, launch)
+    begin(forecast_runs(plan, output / STARTS, left), launch)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def _convert(comparison: _Comparison, named: NamedStart) -> None:
         comparison.display.say(f"--start {named.name}: converting")
     began = time.monotonic()
     with _no_cached_vectors(encoder) if plan.options.seconds else nullcontext():
-        made = convert(plan.conversion(), named.how, encoder, comparison.display.phase, start=comparison.start)
+        made = convert(plan.conversion(), named.how, encoder, comparison.display.phase, launch=comparison.launch)
     if new:
         with whole_file(_time_file(encoder)) as path:
             write_json(path, {"seconds": round(time.monotonic() - began, 2)})
@@ -199,7 +199,7 @@ def _row(comparison: _Comparison, run: Run) -> Row:
     updates = plan.options.updates or _affordable_updates(comparison, run)
     with comparison.display.watch() as watcher:
         job = plan.training(run.recipe, encoder, updates, run.seed)
-        made = pretrain(job, output, replace(watcher, command=lambda _: None), comparison.start)
+        made = pretrain(job, output, replace(watcher, command=lambda _: None), comparison.launch)
     after = _evaluated(comparison, output)
     sums, predictions = blocks(after.sums, after.predictions)
     trained = pace(output / LOG)
@@ -227,7 +227,7 @@ def _row(comparison: _Comparison, run: Run) -> Row:
 
 
 def _evaluated(comparison: _Comparison, model: Path) -> MaskedLMLoss:
-    return evaluate(comparison.plan.evaluation(model), comparison.display.phase, comparison.start)
+    return evaluate(comparison.plan.evaluation(model), comparison.display.phase, comparison.launch)
 
 
 def _affordable_updates(comparison: _Comparison, run: Run) -> int:
@@ -253,7 +253,7 @@ def _seconds_per_update(comparison: _Comparison, run: Run) -> float:
     if noted is None:
         comparison.display.say(f"--recipe {run.recipe}: measuring the seconds of an update")
         job = comparison.plan.training(run.recipe, comparison.encoder(run.start), _PROBE_UPDATES, run.seed)
-        pretrain(replace(job, validate_every=_PROBE_UPDATES), probe, Watcher(), comparison.start)
+        pretrain(replace(job, validate_every=_PROBE_UPDATES), probe, Watcher(), comparison.launch)
         noted = pace(probe / LOG).seconds
         with whole_file(_time_file(probe)) as path:
             write_json(path, {"seconds": noted})

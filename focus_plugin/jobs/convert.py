@@ -16,7 +16,7 @@ from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_che
 from focus_plugin.checkpoint.release import MODEL, write_release
 from focus_plugin.files import existing_file, sha256
 from focus_plugin.forecast.conversion import conversion_forecast, conversion_work
-from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.manifest import Manifest, describe, read_manifest
 from focus_plugin.mixing.matrix import MixingMatrix, load_matrix, save_matrix
 from focus_plugin.options import settings
@@ -53,7 +53,7 @@ def convert(
     output: Path,
     phase: Phase = no_phase,
     verbose: bool = False,
-    start: Start = AT_ONCE,
+    launch: Launch = AT_ONCE,
 ) -> Manifest:
     """Write the converted checkpoint, a fairseq release directory, unless ``output`` already holds it.
 
@@ -115,7 +115,7 @@ def convert(
             write_report(directory / REPORT, report)
             return found
 
-    return make_directory(output, manifest, build, forecast, start)
+    return make_directory(output, manifest, build, forecast, launch)
 
 
 @contextmanager

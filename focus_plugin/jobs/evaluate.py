@@ -6,7 +6,7 @@ from focus_plugin.binary_data import read_dataset
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.forecast.evaluation import EvaluationWork, evaluation_forecast
-from focus_plugin.forecast.forecast import AT_ONCE, Start, begin
+from focus_plugin.forecast.forecast import AT_ONCE, Launch, begin
 from focus_plugin.jobs.prepare import KIND, require_prepared
 from focus_plugin.manifest import expect_kind
 from focus_plugin.masked_lm.loss import PREDICTIONS, MaskedLMLoss, masked_lm_loss
@@ -19,7 +19,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 _BATCH_TOKENS = 4096
 
 
-def evaluate(job: Evaluation, phase: Phase = no_phase, start: Start = AT_ONCE) -> MaskedLMLoss:
+def evaluate(job: Evaluation, phase: Phase = no_phase, launch: Launch = AT_ONCE) -> MaskedLMLoss:
     """Measure the loss; see ``mask_text`` and ``masked_lm_loss``.
 
     ``job.model`` may be any directory that ``read_checkpoint`` reads. Raises FocusError if model and data have
@@ -42,7 +42,7 @@ def evaluate(job: Evaluation, phase: Phase = no_phase, start: Start = AT_ONCE) -
         predictions=PREDICTIONS,
         on_gpu=on_gpu,
     )
-    begin(evaluation_forecast(work), start)
+    begin(evaluation_forecast(work), launch)
     text = mask_text(read_dataset(job.data / job.split), vocabulary, job.seed)
     if not text.predicted.any():
         raise FocusError(f"{job.data}: its {job.split} text has no tokens to predict, since all of them are <unk>.")

@@ -20,13 +20,13 @@ from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.finetuning.page import Evaluated, write_evaluation
 from focus_plugin.finetuning.tables import existing
 from focus_plugin.forecast.evaluation import table_forecast
-from focus_plugin.forecast.forecast import AT_ONCE, Start, begin
+from focus_plugin.forecast.forecast import AT_ONCE, Launch, begin
 from focus_plugin.options import build, declared
 from focus_plugin.progress import Phase, no_phase
 
 
 def evaluate_table(
-    job: TableEvaluation, phase: Phase = no_phase, start: Start = AT_ONCE
+    job: TableEvaluation, phase: Phase = no_phase, launch: Launch = AT_ONCE
 ) -> tuple[Mapping[str, float], int]:
     """The metrics by name, and the number of samples in the table.
 
@@ -47,7 +47,7 @@ def evaluate_table(
     if (job.errors or job.report) and task.compared is None:
         raise FocusError(f"{job.model}: is a model for {task.name}, for which there is neither --errors nor --report.")
     size = sum(path.stat().st_size for path in model.files)
-    begin(table_forecast(task, examples, job.table, size, model.load), start)
+    begin(table_forecast(task, examples, job.table, size, model.load), launch)
     metrics, results = evaluated(task, model.load(), examples, job.table, phase)
     if task.compared:
         pairs = [part for pair in zip(examples, results, strict=True) for part in task.parts(*pair)]

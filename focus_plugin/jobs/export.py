@@ -21,7 +21,7 @@ from focus_plugin.finetuning.kept_head import KeptHead, head_files
 from focus_plugin.finetuning.torch_model import TorchModel, load_model
 from focus_plugin.forecast.export import Judging, onnx_forecast
 from focus_plugin.forecast.finetuning import table_amount
-from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.jobs.model_head import export_work, model_head
 from focus_plugin.jobs.reduction import Reduction, write_reduced
@@ -37,7 +37,7 @@ from focus_plugin.vocabulary.tokenizers import load_tokenizer
 KIND = "ONNX model"
 
 
-def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, start: Start = AT_ONCE) -> Manifest:
+def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, launch: Launch = AT_ONCE) -> Manifest:
     """Write the export directory unless ``output`` already holds it.
 
     The float32 graph is run in ONNX Runtime on batches of every padding pattern and compared with fairseq's model in
@@ -57,7 +57,7 @@ def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, start: S
                 path.rename(directory / path.name)
         return {**found, "bytes": _size(directory)}
 
-    return make_directory(output, _describe(job), build_export, lambda: _forecast(job, checkpoint(), output), start)
+    return make_directory(output, _describe(job), build_export, lambda: _forecast(job, checkpoint(), output), launch)
 
 
 def _describe(job: OnnxExport) -> Manifest:

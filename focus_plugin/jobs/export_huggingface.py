@@ -12,7 +12,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, write_json
 from focus_plugin.finetuning.kept_head import KeptHead, head_files
 from focus_plugin.forecast.export import huggingface_forecast
-from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.jobs.model_head import export_work, model_head
 from focus_plugin.manifest import Manifest, describe
 from focus_plugin.outputs import make_directory
@@ -22,7 +22,7 @@ KIND = "Hugging Face model"
 
 
 def export_huggingface(
-    model: Path, output: Path, given: Mapping[str, Any] | None = None, start: Start = AT_ONCE
+    model: Path, output: Path, given: Mapping[str, Any] | None = None, launch: Launch = AT_ONCE
 ) -> Manifest:
     """Write the directory, of a model for the task of ``model``'s head, unless ``output`` holds it.
 
@@ -53,4 +53,4 @@ def export_huggingface(
     def forecast() -> Forecast:
         return huggingface_forecast(export_work(model, *read()), output)
 
-    return make_directory(output, manifest, build, forecast, start)
+    return make_directory(output, manifest, build, forecast, launch)

@@ -33,7 +33,7 @@ from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, 
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.forecast.finetuning import FinetuningSchedule, finetuning_work, table_amount
-from focus_plugin.forecast.forecast import AT_ONCE, Start
+from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
@@ -64,7 +64,7 @@ class FinetuningJob:
     columns: Any
 
 
-def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
+def finetune(job: FinetuningJob, output: Path, watcher: Watcher, launch: Launch = AT_ONCE) -> Manifest:
     """Fine-tune, and write the best checkpoint as a release with the task's head and ``head.json``; see
     ``train_release``.
 
@@ -72,7 +72,7 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher, start: Start = 
     table as ``test_METRIC``, and has the task's warnings about the tables under ``WARNINGS``. Raises FocusError for
     faults of the tables.
     """
-    return train_release(finetuning_training(job, watcher), output, watcher, start)
+    return train_release(finetuning_training(job, watcher), output, watcher, launch)
 
 
 def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:

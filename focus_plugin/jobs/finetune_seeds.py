@@ -10,7 +10,7 @@ from focus_plugin.finetuning.declaration import checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import HEAD_FILE, read_head_file
 from focus_plugin.finetuning.seeds import collapsed
-from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start, already_there, begin
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch, already_there, begin
 from focus_plugin.forecast.training import training_steps
 from focus_plugin.jobs.finetune import FinetuningJob, finetune, finetuning_training
 from focus_plugin.manifest import FILE, Manifest, already_made, manifest_of
@@ -23,7 +23,7 @@ _SPLITS = ("valid_", "test_")
 
 
 def finetune_seeds(
-    job: FinetuningJob, seeds: tuple[int, ...], output: Path, watcher: Watcher, start: Start = AT_ONCE
+    job: FinetuningJob, seeds: tuple[int, ...], output: Path, watcher: Watcher, launch: Launch = AT_ONCE
 ) -> Manifest:
     """Fine-tune with each seed and write the best model, unless it already exists; return its manifest.
 
@@ -37,14 +37,14 @@ def finetune_seeds(
     manifest = replace(described, options={**options, SEEDS: list(seeds)})
     others = output.with_name(f"{output.name}.seeds")
     if already_made(output, manifest):
-        already_there(output, start)
+        already_there(output, launch)
         shutil.rmtree(others, ignore_errors=True)
         return manifest_of(output)
-    begin(_forecast(training, len(seeds), output), start)
+    begin(_forecast(training, len(seeds), output), launch)
     made = {}
     for seed in seeds:
         own = replace(job, options=replace(job.options, seed=seed))
-        made[seed] = finetune(own, others / str(seed), watcher, replace(start, dry_run=False)).counts
+        made[seed] = finetune(own, others / str(seed), watcher, replace(launch, dry_run=False)).counts
     decisive = {seed: next(iter(_metrics(counts).values())) for seed, counts in made.items()}
     best = max(seeds, key=decisive.__getitem__)
 

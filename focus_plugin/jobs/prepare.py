@@ -7,7 +7,7 @@ from pathlib import Path
 from focus_plugin.bilingual.pairs import PAIRS, encode_dictionary, write_translations
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
-from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.forecast.preparation import preparation_forecast
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
@@ -25,7 +25,7 @@ TRANSLATIONS, PARALLEL_TEXT = "translations", "parallel"  # names in a manifest'
 FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
 
 
-def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, start: Start = AT_ONCE) -> Manifest:
+def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch: Launch = AT_ONCE) -> Manifest:
     """Write the data directory unless ``output`` already holds it; see ``prepare_masked_lm``."""
     from focus_plugin.masked_lm.data import prepare_masked_lm
 
@@ -60,7 +60,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, start: 
     def forecast() -> Forecast:
         return preparation_forecast(job.vocabulary, {**texts, **beside}, output)
 
-    return make_directory(output, manifest, build, forecast, start)
+    return make_directory(output, manifest, build, forecast, launch)
 
 
 def _beside(job: TextPreparation) -> dict[str, Text]:

@@ -10,7 +10,7 @@ from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, requ
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.forecast.encoder import Batch
-from focus_plugin.forecast.forecast import AT_ONCE, Start
+from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.jobs.objective import MASKED_LM, objective_of, released
 from focus_plugin.jobs.prepare import KIND as DATA_KIND
@@ -36,7 +36,7 @@ _NOT_WITH_ADAPT = dict.fromkeys(
 _PLAIN_RATE = 5e-5
 
 
-def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
+def pretrain(job: Pretraining, output: Path, watcher: Watcher, launch: Launch = AT_ONCE) -> Manifest:
     """Train, and write the checkpoint with the lowest validation loss as a release; see ``train_release``.
 
     Raises FocusError if data and encoder have different vocabularies, or for options that cannot work.
@@ -69,7 +69,7 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, start: Start = AT
         ),
         output,
         watcher,
-        start,
+        launch,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from focus_plugin.files import existing_file, require_place, sha256
-from focus_plugin.forecast.forecast import AT_ONCE, Start, begin
+from focus_plugin.forecast.forecast import AT_ONCE, Launch, begin
 from focus_plugin.forecast.vocabulary import taking_forecast, training_forecast
 from focus_plugin.manifest import Manifest, describe
 from focus_plugin.options import settings
@@ -29,7 +29,7 @@ def make_vocabulary(
     output: Path,
     options: UnigramTraining = DEFAULT,
     phase: Phase = no_phase,
-    start: Start = AT_ONCE,
+    launch: Launch = AT_ONCE,
 ) -> Manifest:
     """Train a vocabulary of ``size`` pieces into ``output`` unless it is already there; see ``train_vocabulary``."""
     with phase("Reading the text", text.bytes) as progress:
@@ -40,11 +40,11 @@ def make_vocabulary(
         with phase("Training SentencePiece", 2 * text.bytes) as progress:
             return _found(train_vocabulary(text, content, size, options, directory, progress))
 
-    return make_directory(output, manifest, build, lambda: training_forecast(text, (size,), options, output), start)
+    return make_directory(output, manifest, build, lambda: training_forecast(text, (size,), options, output), launch)
 
 
 def take_vocabulary(
-    text: Text, tokenizer: Path, output: Path, phase: Phase = no_phase, start: Start = AT_ONCE
+    text: Text, tokenizer: Path, output: Path, phase: Phase = no_phase, launch: Launch = AT_ONCE
 ) -> Manifest:
     """Make a vocabulary of a published tokenizer unless ``output`` already is that; see ``import_vocabulary``."""
     inputs = {"tokenizer": sha256(existing_file(tokenizer))}
@@ -58,7 +58,7 @@ def take_vocabulary(
         return {**_found(counts), "left_out": list(left_out)}
 
     return make_directory(
-        output, manifest, build, lambda: taking_forecast(text, read_published(tokenizer), output), start
+        output, manifest, build, lambda: taking_forecast(text, read_published(tokenizer), output), launch
     )
 
 
@@ -67,7 +67,7 @@ def compare_vocabularies(
     sizes: Sequence[int],
     options: UnigramTraining = DEFAULT,
     phase: Phase = no_phase,
-    start: Start = AT_ONCE,
+    launch: Launch = AT_ONCE,
     output: Path | None = None,
 ) -> SizeComparison:
     """Train vocabularies of ``sizes`` on ``text`` and compare them; see ``compare_sizes``. Writes nothing.
@@ -79,7 +79,7 @@ def compare_vocabularies(
     if output:
         require_place(output)
     trainings = (*sizes, sizes[-1]) if output else sizes
-    begin(training_forecast(text, trainings, options, output), start)
+    begin(training_forecast(text, trainings, options, output), launch)
     return compare_sizes(text, content, sizes, options, phase)
 
 

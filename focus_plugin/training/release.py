@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from focus_plugin.files import sha256
-from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Start, already_there, begin
+from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch, already_there, begin
 from focus_plugin.forecast.training import TrainingWork, training_steps
 from focus_plugin.manifest import Manifest, already_made, describe, manifest_of
 from focus_plugin.outputs import make_directory
@@ -61,7 +61,7 @@ def describe_training(job: TrainingJob, watcher: Watcher) -> Manifest:
     return describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
 
 
-def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start = AT_ONCE) -> Manifest:
+def train_release(job: TrainingJob, output: Path, watcher: Watcher, launch: Launch = AT_ONCE) -> Manifest:
     """Train and write the release ``output``, unless it already exists; return its manifest.
 
     fairseq's checkpoints are in ``OUTPUT.unfinished`` until the release is written; after an interruption the same call
@@ -71,11 +71,11 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher, start: Start
     manifest = describe_training(job, watcher)
     directory = unfinished_directory(output)
     if already_made(output, manifest):
-        already_there(output, start)
+        already_there(output, launch)
         remove_leftovers(directory, manifest)
         return manifest_of(output)
     work = replace(job.work(), done=updates_done(directory))
-    begin(Forecast(output=output, steps=tuple(training_steps(work)), size=work.size), start)
+    begin(Forecast(output=output, steps=tuple(training_steps(work)), size=work.size), launch)
     with resumable(directory, manifest) as lock:
         command = train_command(_prepared(job, directory), directory)
         watcher.command(command)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from focus_plugin.errors import FocusError
-from focus_plugin.forecast.forecast import EndOfDryRun, Forecast, Start, Step, begin, described, duration, size
+from focus_plugin.forecast.forecast import EndOfDryRun, Forecast, Launch, Step, begin, described, duration, size
 from focus_plugin.forecast.machine import Rates, measure_rates
 
 RATES = Rates(elapsed=2.0, copy=1e9, write=1e6)
@@ -25,13 +25,13 @@ def test_too_little_memory_is_told_with_what_is_needed_and_available(tmp_path):
     large = step("Training", memory=MORE_THAN_ANY, less="a smaller --device-tokens needs less")
     made = forecast(tmp_path / "out", step(), large)
     with pytest.raises(FocusError) as caught:
-        begin(made, Start())
+        begin(made, Launch())
     assert re.fullmatch(
         rf"{tmp_path}/out: training needs about 1000000000\.0 GB of memory, and \d+\.\d GB are available; a smaller "
         r"--device-tokens needs less, or start anyway with --skip-resource-check\.",
         str(caught.value),
     )
-    begin(made, Start(skip_resource_check=True))
+    begin(made, Launch(skip_resource_check=True))
 
 
 def test_too_small_a_disk_is_told_with_what_is_needed_and_free(tmp_path):
@@ -43,26 +43,26 @@ def test_too_small_a_disk_is_told_with_what_is_needed_and_free(tmp_path):
         with pytest.raises(
             FocusError, match=rf"out: the command needs about 1000000000\.0 GB on the disk of {tmp_path}, and .* free"
         ):
-            begin(made, Start())
-        begin(made, Start(skip_resource_check=True))
+            begin(made, Launch())
+        begin(made, Launch(skip_resource_check=True))
     free = shutil.disk_usage(tmp_path).free
     half = step(disk=int(free * 0.6), elsewhere=((tmp_path, int(free * 0.6)),))
     with pytest.raises(FocusError, match="on the disk"):
-        begin(forecast(tmp_path / "out", half), Start())
-    begin(forecast(tmp_path / "out", step(disk=int(free * 0.6)), step(disk=int(free * 0.6))), Start())
+        begin(forecast(tmp_path / "out", half), Launch())
+    begin(forecast(tmp_path / "out", step(disk=int(free * 0.6)), step(disk=int(free * 0.6))), Launch())
 
 
 def test_a_dry_run_says_everything_and_begins_nothing(tmp_path):
     lines: list[str] = []
     made = forecast(tmp_path / "out", step(), step("Writing", seconds=lambda rates: 3e6 / rates.write, disk=7_000_000))
     with pytest.raises(EndOfDryRun):
-        begin(made, Start(dry_run=True, show=lines.append))
+        begin(made, Launch(dry_run=True, show=lines.append))
     assert [line.split()[0] for line in lines[:3]] == ["step", "Reading", "Writing"]
     assert lines[-1] == f"{tmp_path}/out would have 5 MB. Nothing was written."
     assert not list(tmp_path.iterdir())
     lines.clear()
     with pytest.raises(FocusError, match="of memory"):
-        begin(forecast(tmp_path / "out", step(memory=MORE_THAN_ANY)), Start(dry_run=True, show=lines.append))
+        begin(forecast(tmp_path / "out", step(memory=MORE_THAN_ANY)), Launch(dry_run=True, show=lines.append))
     assert len(lines) == 4, "the forecast comes before the refusal"
 
 
