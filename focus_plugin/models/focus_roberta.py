@@ -55,6 +55,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 trust_fairseq_checkpoints()
 logger = logging.getLogger(__name__)
 CPU_PRECISIONS = ("float32", "products", "bfloat16")
+_HALF = ("fp16", "bf16", "amp", "memory_efficient_fp16", "memory_efficient_bf16")  # fairseq's own, which come first
 
 
 @register_model("focus_roberta")
@@ -150,7 +151,9 @@ class FocusRobertaModel(RobertaModel):
                 _source.cache_clear()
             if args.cpu or not torch.cuda.is_available():
                 torch.set_float32_matmul_precision("highest" if args.cpu_precision == "float32" else "medium")
-                model.mixed_precision = args.cpu_precision == "bfloat16" and has_bfloat16()
+                model.mixed_precision = (
+                    args.cpu_precision == "bfloat16" and has_bfloat16() and not any(map(vars(args).get, _HALF))
+                )
         return model
 
     def forward(self, src_tokens: Tensor, *given: Any, languages: Tensor | None = None, **named: Any) -> Any:
