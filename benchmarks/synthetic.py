@@ -141,7 +141,7 @@ def new_encoder(arguments: argparse.Namespace, seed: int) -> Path:
         rows = len(read_dictionary(vocabulary / DICTIONARY))
         weights = {}
         for name in expected_names(config.layers):
-            shape = expected_shape(name, rows, config.max_positions + 2, width, inner)
+            shape = expected_shape(name, (rows, width), config.max_positions + 2, width, inner)
             norm = "norm" in name and name.endswith("weight")
             weights[name] = torch.ones(shape) if norm else torch.zeros(shape)
             if len(shape) > 1:

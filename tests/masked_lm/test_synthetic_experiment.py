@@ -1,17 +1,19 @@
 """What the experiment with derived languages computes from encoders and rows; its trainings are not run here."""
 
+import argparse
 import json
 
 import pytest
 import torch
 from fairseq_models import CONFIG, make_world
 from safetensors.torch import save_file
-from synthetic import PUBLISHED_SHARES, nearest_is_twin, of_language, settings, table
+from synthetic import PUBLISHED_SHARES, nearest_is_twin, new_encoder, of_language, settings, table
 
 from focus_plugin.bilingual.pairs import Pair
 from focus_plugin.checkpoint.languages import LANGUAGE_FILE, LANGUAGE_ROWS
-from focus_plugin.checkpoint.names import POSITIONS
+from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.vocabulary.readers import read_dictionary
 
 
 def test_a_twin_competes_with_all_tokens_of_its_language():
@@ -41,6 +43,17 @@ def test_another_language_is_exact(tmp_path):
     assert torch.equal(after[:2], before[:2])
     back = read_checkpoint(of_language(other, encoder, tmp_path / "back", ("source", "target")))
     torch.testing.assert_close(back.tensors[POSITIONS], before)
+
+
+def test_a_new_encoder_has_the_doubled_vocabulary(tmp_path):
+    vocabulary = make_world(tmp_path).source
+    vocabulary.rename(tmp_path / "doubled")
+    arguments = argparse.Namespace(work=tmp_path, width=32, layers=2, length=20)
+    made = read_checkpoint(new_encoder(arguments, 1))
+    assert (made.config.layers, made.config.width, made.config.max_positions) == (2, 32, 20)
+    assert made.vocabulary == read_dictionary(tmp_path / "doubled" / "dict.txt")
+    assert made.tensors[EMBEDDING].std() > 0.1
+    assert not made.tensors[POSITIONS][1].any()
 
 
 def row(setting, aligned, scores, losses):
