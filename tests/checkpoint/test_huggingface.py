@@ -264,7 +264,7 @@ def test_the_command_writes_the_same_twice_and_says_what_it_needs(exported, rele
     assert run("focus", "inspect", exported).stdout.splitlines()[0] == f"{exported}: Hugging Face model"
     done = run("focus", "export", "--model", release, "--output", tmp_path / "out", check=False)
     assert done.returncode == 2
-    assert "--onnx, --hf or --triton" in done.stderr
+    assert "--onnx, --hf and --triton" in done.stderr
     refuse("focus", "export", "--hf", "--model", exported, "--output", tmp_path / "out", says="has no model.pt")
 
 
