@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from sources import write_fairseq, write_hugging_face, write_text
 
 from focus_plugin.jobs.vocabulary import make_vocabulary
 from focus_plugin.text import Text
+
+if TYPE_CHECKING:
+    from fairseq_models import World
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"focus_plugin": "focus_plugin", "focus_cli": "cli", "focus_export": "export"}
@@ -34,6 +38,20 @@ def pytest_sessionstart() -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Tests neither see nor fill the user's cache; subprocesses inherit this."""
     os.environ["FOCUS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of tensors so small are slower on several threads."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> "World":
+    """A small source model and text, for each test module its own."""
+    from fairseq_models import make_world  # which imports fairseq
+
+    return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")

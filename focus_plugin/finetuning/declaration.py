@@ -94,7 +94,7 @@ class Forward:
     """
 
     model: "RobertaModel"
-    head: "ServingHead"
+    head: Any
     module: "nn.Module | None"
     hidden: "Tensor"
     lengths: "Tensor"
@@ -110,7 +110,7 @@ class Outputs:
     any), padded with ``IGNORED`` of ``finetuning/samples.py``. settings: the value of ``--loss-settings``.
     """
 
-    head: "ServingHead"
+    head: Any
     outputs: "Sequence[Mapping[str, Tensor]]"
     expected: "Tensor"
     settings: Mapping[str, Any]
@@ -130,7 +130,7 @@ class Loss:
     scores: "Mapping[str, Tensor]" = field(default_factory=dict)
 
 
-def focus_heads_options(head: "ServingHead", options: Any) -> tuple[str, ...]:
+def focus_heads_options(head: Any, options: Any) -> tuple[str, ...]:
     """The options of fairseq-train for a task that declares a loss."""
     return ("--task", "focus_heads", "--criterion", "focus_heads", "--best-checkpoint-metric", "loss")
 
@@ -152,7 +152,7 @@ class Finetuning:
 
     options: type[FinetuningOptions] = FinetuningOptions
     prepare: Callable[[Preparation], Prepared]
-    fairseq_options: "Callable[[ServingHead, Any], tuple[str, ...]]" = focus_heads_options
+    fairseq_options: Callable[[Any, Any], tuple[str, ...]] = focus_heads_options
     loss: Callable[[Outputs], Loss] | None = None
     lower_layers: "Callable[[Any], tuple[int, ...]]" = lambda head: ()
     tensors: str = f"{TASK_HEAD}."
@@ -212,8 +212,8 @@ class TaskHead:
     columns: type = NoColumns
     examples: Callable[[Path, Any, Progress], Iterator[Example]]
     texts_apart: bool = False
-    fault: "Callable[[ServingHead, Any], str | None]" = lambda head, expected: None
-    parsed: "Callable[[ServingHead, Any], Any]" = lambda head, expected: expected
+    fault: Callable[[Any, Any], str | None] = lambda head, expected: None
+    parsed: Callable[[Any, Any], Any] = lambda head, expected: expected
     metrics: Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
     forms: Mapping[str, OtherForm] = field(default_factory=dict)
     baseline: Callable[[Sequence[Any]], float] | None = None

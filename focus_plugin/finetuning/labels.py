@@ -15,6 +15,13 @@ _SHOWN = 20  # labels in a message
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelColumn:
+    """The column of a table with what is expected."""
+
+    label_column: str = option("label", help="Column with the labels or scores.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelOptions(FinetuningOptions):
     """class_weights: of the labels in the loss. class_sampling: how often an epoch has the examples of each label.
     label_smoothing: the share of what is expected that is divided equally among all labels (Szegedy et al. 2016,

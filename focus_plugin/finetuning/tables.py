@@ -1,11 +1,22 @@
 """Reads tab-separated tables."""
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
+from focus_plugin.options import option
 from focus_plugin.text import TextFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTextColumns:
+    """The columns of a table with the texts of pairs."""
+
+    first_column: str = option("first", help="Column with the first text of each pair.")
+    second_column: str = option("second", help="Column with the second text of each pair.")
 
 
 def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) -> Iterator[tuple[int, list[str]]]:
@@ -32,6 +43,29 @@ def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) 
             yield number, [cells[place] for place in places]
     if empty:
         raise FocusError(f"{path}: the table has a header but no rows.")
+
+
+def read_texts(
+    path: Path, texts: Sequence[str], others: Sequence[str], progress: Progress = silent
+) -> Iterator[tuple[int, tuple[str, ...], list[str]]]:
+    """The line number of each row, and the cells of the columns ``texts`` and of the columns ``others``.
+
+    Raises FocusError as :func:`read_table`, and for a text that is empty.
+    """
+    for line, cells in read_table(path, (*texts, *others), progress):
+        for name, text in zip(texts, cells, strict=False):
+            if not text.strip():
+                raise FocusError(f"{path}, line {line}: the column {name!r} is empty.")
+        yield line, tuple(cells[: len(texts)]), cells[len(texts) :]
+
+
+def score_fault(cell: str) -> str | None:
+    """A sentence if a cell is not a finite number."""
+    try:
+        finite = math.isfinite(float(cell))
+    except ValueError:
+        finite = False
+    return None if finite else f"the score {cell!r} is not a finite number"
 
 
 def table_header(path: Path) -> list[str]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from focus_export.heads.classification import ClassificationHead
+from focus_export.sequence_head import Classification, Classifications
+
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, read_lines
 from focus_plugin.finetuning.declaration import (
@@ -20,6 +23,7 @@ from focus_plugin.finetuning.declaration import (
     focus_heads_options,
 )
 from focus_plugin.finetuning.labels import (
+    LabelColumn,
     LabelOptions,
     compared_labels,
     count_labels,
@@ -43,9 +47,6 @@ from focus_plugin.finetuning.thresholds import best_threshold
 from focus_plugin.options import option
 
 if TYPE_CHECKING:
-    from focus_export.head import ServingHead
-    from focus_export.heads.classification import ClassificationHead
-
     from focus_plugin.checkpoint.checkpoint import Checkpoint
     from focus_plugin.finetuning.kept_head import KeptHead
 
@@ -55,10 +56,9 @@ _PREFIX = sequence_tensors("")[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
+class Columns(LabelColumn):
     """The columns of a table."""
 
-    label_column: str = option("label", help="Column with the labels or scores.")
     text_column: str = option(
         "text", help="Column with the texts; several, such as headline,text, are joined by a space."
     )
@@ -79,16 +79,14 @@ def examples(path: Path, columns: Columns, progress: Progress) -> Iterator[Examp
         yield Example(line, " ".join(texts), cell.strip())
 
 
-def fault(head: "ServingHead", expected: str) -> str | None:
+def fault(head: ClassificationHead, expected: str) -> str | None:
     """A sentence if the model does not have a label."""
-    own = _own(head)
-    return label_fault(own.labels, expected, own.separator)
+    return label_fault(head.labels, expected, head.separator)
 
 
-def parsed(head: "ServingHead", expected: str) -> str | tuple[str, ...]:
+def parsed(head: ClassificationHead, expected: str) -> str | tuple[str, ...]:
     """The label, or the labels."""
-    separator = _own(head).separator
-    return split_labels(expected, separator) if separator else expected
+    return split_labels(expected, head.separator) if head.separator else expected
 
 
 def prepare(given: Preparation) -> Prepared:
@@ -97,8 +95,6 @@ def prepare(given: Preparation) -> Prepared:
     Raises FocusError, with file and line, for a text that is empty or too long, and for a label that the training table
     does not have.
     """
-    from focus_export.heads.classification import ClassificationHead
-
     options = given.options
     assert isinstance(options, ClassificationOptions)
     separator = options.label_separator if options.multi_label else ""
@@ -124,28 +120,24 @@ def prepare(given: Preparation) -> Prepared:
     )
 
 
-def fairseq_options(head: "ServingHead", options: ClassificationOptions) -> tuple[str, ...]:
+def fairseq_options(head: ClassificationHead, options: ClassificationOptions) -> tuple[str, ...]:
     """The checkpoint is chosen by the accuracy, or by the loss if a text can have several labels."""
     return focus_heads_options(head, options) if options.multi_label else BY_ACCURACY
 
 
 def loss(given: Outputs) -> Loss:
     """Cross-entropy, or binary cross-entropy of each label."""
-    return several_label_loss(given) if _own(given.head).separator else label_loss(given)
+    return several_label_loss(given) if given.head.separator else label_loss(given)
 
 
 def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
     """Those of one label, or of several."""
-    from focus_export.sequence_head import Classification
-
     one = isinstance(results[0], Classification)
     return label_metrics(expected, results) if one else several_label_metrics(expected, results)
 
 
 def baseline(expected: Sequence[Any]) -> float:
     """The accuracy of the commonest label, or the micro-F1 of the commonest labels."""
-    from focus_export.sequence_head import Classifications
-
     if isinstance(expected[0], str):
         return label_baseline(expected)
     [(commonest, _)] = Counter(tuple(sorted(labels)) for labels in expected).most_common(1)
@@ -160,16 +152,15 @@ def compared(expected: Any, result: Any) -> Outcome:
     return Outcome(", ".join(sorted(expected)), ", ".join(sorted(result.labels)), float(len(different)))
 
 
-def adjust(head: "ServingHead", expected: Sequence[Any], results: Sequence[Any]) -> "ServingHead":
+def adjust(head: ClassificationHead, expected: Sequence[Any], results: Sequence[Classifications]) -> ClassificationHead:
     """The head with the thresholds that have the highest F1 of each label, if a text can have several."""
-    own = _own(head)
-    if not own.separator:
-        return own
+    if not head.separator:
+        return head
     thresholds = (
         best_threshold([result.scores[label] for result in results], [label in labels for labels in expected])
-        for label in own.labels
+        for label in head.labels
     )
-    return replace(own, thresholds=tuple(thresholds))
+    return replace(head, thresholds=tuple(thresholds))
 
 
 def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
@@ -177,8 +168,6 @@ def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
 
     Raises FocusError if the model has several heads, or if the labels do not fit.
     """
-    from focus_export.heads.classification import ClassificationHead
-
     from focus_plugin.finetuning.kept_head import kept_head
 
     names = sorted({name.split(".")[1] for name in checkpoint.task_heads if name.startswith(_PREFIX)})
@@ -202,13 +191,6 @@ def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
     if wrong := ClassificationHead(labels).fault():
         raise FocusError(f"{path}: {wrong}.")
     return kept_head(ClassificationHead(labels), prefix, checkpoint)
-
-
-def _own(head: "ServingHead") -> "ClassificationHead":
-    from focus_export.heads.classification import ClassificationHead
-
-    assert isinstance(head, ClassificationHead)
-    return head
 
 
 HEAD = TaskHead(

@@ -1,11 +1,13 @@
 """One vector for each text, trained on pairs of texts that mean the same, or on pairs with a score."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from focus_export.head import Encoded
+from focus_export.heads.embedding import POOLINGS, EmbeddingHead
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress
@@ -21,13 +23,12 @@ from focus_plugin.finetuning.declaration import (
     focus_heads_options,
 )
 from focus_plugin.finetuning.options import FinetuningOptions
-from focus_plugin.finetuning.tables import read_table, table_header
+from focus_plugin.finetuning.tables import TwoTextColumns, read_texts, score_fault, table_header
 from focus_plugin.options import option
 from focus_plugin.text import Text
 
 if TYPE_CHECKING:
-    from focus_export.head import Encoded, ServingHead
-    from focus_export.heads.embedding import EmbeddingHead
+    from focus_export.head import ServingHead
     from focus_export.tokenizer import TextTokenizer
     from torch import Tensor
 
@@ -36,11 +37,9 @@ CONTRASTIVE, COSENT, COSINE = "contrastive", "cosent", "cosine"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairColumns:
+class PairColumns(TwoTextColumns):
     """The columns of a table of pairs. The last two need not be there."""
 
-    first_column: str = option("first", help="Column with the first text of each pair.")
-    second_column: str = option("second", help="Column with the second text of each pair.")
     negative_column: str = option("negative", help="Column with a text that does not mean the same, if there is one.")
     score_column: str = option("score", help="Column with the similarity of each pair, if there is one.")
 
@@ -58,7 +57,7 @@ class EmbeddingOptions(FinetuningOptions):
     mini_batch_size: int = option(
         32, minimum=1, help="Samples that the encoder reads at once; a larger batch is computed twice, to save memory."
     )
-    pooling: str = option("mean", choices=("mean", "first"), help="Embedding: the mean of all tokens, or the first.")
+    pooling: str = option("mean", choices=POOLINGS, help="Embedding: the mean of all tokens, or the first.")
     nested_dimensions: tuple[int, ...] = option(
         (), minimum=1, help="Train the first values, this many, as an embedding, too; may be given several times."
     )
@@ -118,27 +117,16 @@ def _rows(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Exam
         )
     texts += [columns.negative_column] * negative
     scores = set()
-    for line, cells in read_table(path, [*texts, *[columns.score_column] * scored], progress):
-        for name, cell in zip(texts, cells, strict=False):
-            if not cell.strip():
-                raise FocusError(f"{path}, line {line}: the column {name!r} is empty.")
-        if negative and cells[2] in cells[:2]:
+    for line, given, cells in read_texts(path, texts, [columns.score_column] * scored, progress):
+        if given[0] in given[2:] or given[1] in given[2:]:
             raise FocusError(f"{path}, line {line}: the negative is one of the texts of the pair.")
-        score = _score(cells[-1], f"{path}, line {line}") if scored else None
+        if wrong := next(filter(None, map(score_fault, cells)), None):
+            raise FocusError(f"{path}, line {line}: {wrong}.")
+        score = float(cells[0]) if scored else None
         scores.add(score)
-        yield Example(line, tuple(cells[: len(texts)]), Pair(cells[0], cells[1], score))
+        yield Example(line, given, Pair(given[0], given[1], score))
     if scored and len(scores) < 2:
         raise FocusError(f"{path}: every pair has the score {scores.pop()}; no similarity can be learned or measured.")
-
-
-def _score(cell: str, place: str) -> float:
-    try:
-        score = float(cell)
-    except ValueError as error:
-        raise FocusError(f"{place}: the score {cell!r} is not a number.") from error
-    if not math.isfinite(score):
-        raise FocusError(f"{place}: the score {cell!r} is not a finite number.")
-    return score
 
 
 @dataclass(frozen=True)
@@ -149,9 +137,7 @@ class _TextsApart:
     inputs: tuple[str, ...] = ()  # any number of texts
     more_inputs: tuple[str, ...] = ()
 
-    def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> "Encoded":
-        from focus_export.head import Encoded
-
+    def encode(self, tokenizer: "TextTokenizer", sample: Any, truncate: bool) -> Encoded:
         parts = [self.head.encode(tokenizer, text, truncate) for text in sample]
         rows = tuple(row for part in parts for row in part.rows)
         return Encoded(rows, left_out=sum(part.left_out for part in parts))
@@ -162,8 +148,6 @@ def prepare(given: Preparation) -> Prepared:
 
     Raises FocusError for tables that do not fit the loss, and for one in which no pair has in-batch negatives.
     """
-    from focus_export.heads.embedding import EmbeddingHead
-
     options = given.options
     assert isinstance(options, EmbeddingOptions)
     head = EmbeddingHead(
@@ -191,7 +175,7 @@ def _write(given: Preparation, split: str, head: "ServingHead") -> tuple[int, in
     assert isinstance(given.options, EmbeddingOptions)
     loss, cut = None if split == "test" else given.options.loss, 0
 
-    def samples(example: Example, encoded: "Encoded") -> Iterator[TrainingSample]:
+    def samples(example: Example, encoded: Encoded) -> Iterator[TrainingSample]:
         nonlocal cut
         if fault := _misfit(example.expected, loss):
             raise FocusError(f"{given.tables[split]}: {fault}")
@@ -241,13 +225,10 @@ def fairseq_options(head: "ServingHead", options: EmbeddingOptions) -> tuple[str
 
 def loss(given: Outputs) -> Loss:
     """The loss that the settings name, also of nested dimensions and layers, times the number of pairs."""
-    from focus_export.heads.embedding import EmbeddingHead
-
     from focus_plugin.embeddings.contrastive import contrastive
     from focus_plugin.embeddings.nested import nested_dimensions, with_layers
     from focus_plugin.embeddings.scored import cosent, squared_error
 
-    assert isinstance(given.head, EmbeddingHead)
     name, scale, scores = given.settings["loss"], given.settings["scale"], given.expected[:, 0]
     losses = {
         CONTRASTIVE: lambda embeddings: contrastive(embeddings, scale),
@@ -267,16 +248,13 @@ def _lower(layer: int) -> str:
     return f"embedding_{layer}"
 
 
-def variants(head: "EmbeddingHead") -> "Mapping[str, ServingHead]":
+def variants(head: EmbeddingHead) -> "Mapping[str, ServingHead]":
     """The nested layers."""
     return {f"{layers}_layers": replace(head, layers=layers) for layers in head.nested_layers}
 
 
-def parsed(head: "ServingHead", pair: Pair | None) -> Pair | None:
+def parsed(head: EmbeddingHead, pair: Pair | None) -> Pair | None:
     """A pair with the nested dimensions that the head has."""
-    from focus_export.heads.embedding import EmbeddingHead
-
-    assert isinstance(head, EmbeddingHead)
     if pair is None:
         return None
     sizes = tuple(size for size in head.nested_dimensions if head.dimensions is None or size < head.dimensions)
@@ -309,9 +287,6 @@ def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, flo
 
 def forward(given: Forward) -> "dict[str, Tensor]":
     """The embeddings of the last layer and, in training, of nested layers."""
-    from focus_export.heads.embedding import EmbeddingHead
-
-    assert isinstance(given.head, EmbeddingHead)
     states = {"embedding": given.hidden, **{_lower(layer): hidden for layer, hidden in given.lower.items()}}
     pool = _first if given.head.pooling == "first" else _mean
     return {name: pool(hidden, given.lengths)[:, : given.head.dimensions] for name, hidden in states.items()}

@@ -1,10 +1,11 @@
 """Pairs of texts: one of several labels for how they are related, or a score."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from focus_export.heads.pairs import PairsHead
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress
@@ -20,6 +21,7 @@ from focus_plugin.finetuning.declaration import (
     focus_heads_options,
 )
 from focus_plugin.finetuning.labels import (
+    LabelColumn,
     LabelOptions,
     compared_labels,
     count_labels,
@@ -35,22 +37,16 @@ from focus_plugin.finetuning.sequence import (
     sequence_tensors,
     write_sequences,
 )
-from focus_plugin.finetuning.tables import read_table
+from focus_plugin.finetuning.tables import TwoTextColumns, read_texts, score_fault
 from focus_plugin.options import option
 
 if TYPE_CHECKING:
-    from focus_export.head import ServingHead
-    from focus_export.heads.pairs import PairsHead
     from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairColumns:
+class PairColumns(TwoTextColumns, LabelColumn):
     """The columns of a table."""
-
-    label_column: str = option("label", help="Column with the labels or scores.")
-    first_column: str = option("first", help="Column with the first text of each pair.")
-    second_column: str = option("second", help="Column with the second text of each pair.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,23 +61,19 @@ def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[E
 
     Raises FocusError, with file and line, for a text that is empty.
     """
-    names = (columns.label_column, columns.first_column, columns.second_column)
-    for line, (label, *texts) in read_table(path, names, progress):
-        for name, text in zip(names[1:], texts, strict=True):
-            if not text.strip():
-                raise FocusError(f"{path}, line {line}: the column {name!r} is empty.")
-        yield Example(line, tuple(texts), label.strip())
+    names = (columns.first_column, columns.second_column)
+    for line, texts, (label,) in read_texts(path, names, (columns.label_column,), progress):
+        yield Example(line, texts, label.strip())
 
 
-def fault(head: "ServingHead", expected: str) -> str | None:
+def fault(head: PairsHead, expected: str) -> str | None:
     """A sentence if the model does not have the label, or if a score is not a finite number."""
-    labels = _own(head).labels
-    return label_fault(labels, expected) if labels else _score_fault(expected)
+    return label_fault(head.labels, expected) if head.labels else score_fault(expected)
 
 
-def parsed(head: "ServingHead", expected: str) -> str | float:
+def parsed(head: PairsHead, expected: str) -> str | float:
     """The label, or the score as a number."""
-    return expected if _own(head).labels else float(expected)
+    return expected if head.labels else float(expected)
 
 
 def prepare(given: Preparation) -> Prepared:
@@ -90,8 +82,6 @@ def prepare(given: Preparation) -> Prepared:
     Raises FocusError, with file and line, for a pair that is too long; for a label that the training table does not
     have, and for a score that is not a finite number; and for a training table with one label or score only.
     """
-    from focus_export.heads.pairs import PairsHead
-
     options = given.options
     assert isinstance(options, PairsOptions)
     if options.regression:
@@ -115,9 +105,9 @@ def prepare(given: Preparation) -> Prepared:
     )
 
 
-def fairseq_options(head: "ServingHead", options: PairsOptions) -> tuple[str, ...]:
+def fairseq_options(head: PairsHead, options: PairsOptions) -> tuple[str, ...]:
     """The checkpoint is chosen by the accuracy of labels, or by the squared error of scores."""
-    return BY_ACCURACY if _own(head).labels else focus_heads_options(head, options)
+    return BY_ACCURACY if head.labels else focus_heads_options(head, options)
 
 
 def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
@@ -148,7 +138,7 @@ def compared(expected: Any, result: Any) -> Outcome:
     return Outcome(f"{expected:.6g}", f"{result:.6g}", abs(expected - result), classes=False)
 
 
-def module(head: "PairsHead", width: int) -> "nn.ModuleDict":
+def module(head: PairsHead, width: int) -> "nn.ModuleDict":
     """New weights; those of a score are scaled to the training scores, which can have any unit."""
     import torch
     from torch import nn
@@ -165,18 +155,10 @@ def module(head: "PairsHead", width: int) -> "nn.ModuleDict":
 
 def loss(given: Outputs) -> Loss:
     """Cross-entropy of labels; of scores the squared error, divided by the variance of the training scores."""
-    head = _own(given.head)
-    if head.labels:
+    if given.head.labels:
         return label_loss(given)
-    errors = (given.outputs[0]["logits"][:, 0] - given.expected[:, 0]) / head.deviation
+    errors = (given.outputs[0]["logits"][:, 0] - given.expected[:, 0]) / given.head.deviation
     return Loss(total=errors.square().sum(), count=len(errors))
-
-
-def _own(head: "ServingHead") -> "PairsHead":
-    from focus_export.heads.pairs import PairsHead
-
-    assert isinstance(head, PairsHead)
-    return head
 
 
 def _distribution(given: Preparation) -> tuple[float, float]:
@@ -187,20 +169,12 @@ def _distribution(given: Preparation) -> tuple[float, float]:
     for split, table in given.tables.items():
         scores[split] = []
         for example in given.examples(table):
-            if wrong := _score_fault(example.expected):
+            if wrong := score_fault(example.expected):
                 raise FocusError(f"{table}, line {example.line}: {wrong}.")
             scores[split].append(float(example.expected))
     if len(set(scores["train"])) < 2:
         raise FocusError(f"{given.tables['train']}: every row has the score {scores['train'][0]}.")
     return float(np.mean(scores["train"])), float(np.std(scores["train"]))
-
-
-def _score_fault(cell: str) -> str | None:
-    try:
-        finite = math.isfinite(float(cell))
-    except ValueError:
-        finite = False
-    return None if finite else f"the score {cell!r} is not a finite number"
 
 
 HEAD = TaskHead(

@@ -1,9 +1,13 @@
 """A tag for each word: entities, parts of speech, or any other tags."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from focus_export.entities import entities_of, entity_tags, is_entity_tagset
+from focus_export.heads.tagging import TaggedWord, Tagging, TaggingHead
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress
@@ -24,8 +28,7 @@ from focus_plugin.tagging.columns import TagColumns
 from focus_plugin.tagging.sentences import TaggedSentence
 
 if TYPE_CHECKING:
-    from focus_export.head import Encoded, ServingHead
-    from focus_export.heads.tagging import TaggedWord, Tagging
+    from focus_export.head import Encoded
     from torch import Tensor, nn
 
     from focus_plugin.finetuning.options import FinetuningOptions
@@ -48,12 +51,11 @@ def examples(path: Path, columns: TagColumns, progress: Progress) -> Iterator[Ex
         yield Example(sentence.lines[0], sentence.words, sentence)
 
 
-def fault(head: "ServingHead", expected: TaggedSentence) -> str | None:
+def fault(head: TaggingHead, expected: TaggedSentence) -> str | None:
     """A sentence if the model does not have a tag."""
-    tags = _tags(head)
     for word, tag, line in zip(expected.words, expected.tags, expected.lines, strict=True):
-        if tag not in tags:
-            return f"the model has no tag {tag!r}, which {word!r} on line {line} has; it has {listed(tags)}"
+        if tag not in head.tags:
+            return f"the model has no tag {tag!r}, which {word!r} on line {line} has; it has {listed(head.tags)}"
     return None
 
 
@@ -70,8 +72,6 @@ def prepare(given: Preparation) -> Prepared:
 
     Raises FocusError, with file and line, if the training table has one tag only, or lacks a tag of another table.
     """
-    from focus_export.heads.tagging import TaggingHead
-
     from focus_plugin.finetuning.samples import write_samples
     from focus_plugin.tagging.splitting import fitted_splitter
 
@@ -97,15 +97,13 @@ def prepare(given: Preparation) -> Prepared:
 
 def _all_tags(sentences: Sequence[TaggedSentence]) -> tuple[str, ...]:
     """The tags of a table, sorted; of entities also those that the table does not have of its types."""
-    from focus_export.entities import entity_tags, is_entity_tagset
-
     tags = sorted({tag for sentence in sentences for tag in sentence.tags})
     if not is_entity_tagset(tags):
         return tuple(tags)
     return entity_tags(sorted({tag.partition("-")[2] for tag in tags} - {""}))
 
 
-def _samples(head: "ServingHead", table: Path, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
+def _samples(head: TaggingHead, table: Path, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
     """A sample for each window. The first piece of a word has its class in the window that the piece is kept in."""
     import numpy as np
 
@@ -113,27 +111,25 @@ def _samples(head: "ServingHead", table: Path, example: Example, encoded: "Encod
 
     if wrong := fault(head, example.expected):
         raise FocusError(f"{table}, line {example.line}: {wrong}.")
-    words, tags = encoded.context, _tags(head)
+    words = encoded.context
     for window, row in zip(words.windows, encoded.rows, strict=True):
         expected = np.full(len(row), IGNORED)
         for piece, tag in zip(words.first_pieces, example.expected.tags, strict=True):
             if window.kept_start <= piece < window.kept_end:
-                expected[1 + piece - window.start] = tags.index(tag)
+                expected[1 + piece - window.start] = head.tags.index(tag)
         yield TrainingSample([row], expected)
 
 
-def fairseq_options(head: "ServingHead", options: "FinetuningOptions") -> tuple[str, ...]:
+def fairseq_options(head: TaggingHead, options: "FinetuningOptions") -> tuple[str, ...]:
     """The options to choose the checkpoint by the F1 of entities, or by the accuracy of plain tags."""
-    from focus_export.entities import is_entity_tagset
-
-    best = "f1" if is_entity_tagset(_tags(head)) else "accuracy"
+    best = "f1" if is_entity_tagset(head.tags) else "accuracy"
     return (
         *("--task", "focus_heads", "--criterion", CRITERION),
         *("--best-checkpoint-metric", best, "--maximize-best-checkpoint-metric"),
     )
 
 
-def module(head: Any, width: int) -> "nn.Module":
+def module(head: TaggingHead, width: int) -> "nn.Module":
     """A linear layer after dropout."""
     from torch import nn
 
@@ -157,7 +153,7 @@ def loss(given: Outputs) -> Loss:
     real, best = expected != IGNORED, logits.argmax(2)
     scores = {"accuracy": (best == expected)[real].sum()}
     if not logits.requires_grad:
-        scores |= _entity_sums(_tags(given.head), expected, best, real)
+        scores |= _entity_sums(given.head.tags, expected, best, real)
     total = cross_entropy(logits.flatten(0, 1), expected.flatten(), ignore_index=IGNORED, reduction="sum")
     return Loss(total=total, count=int(real.sum()), scores=scores)
 
@@ -200,10 +196,8 @@ def _f1_of_meters(meters: Any) -> float:
     return 2 * float(right) / max(1.0, float(every))
 
 
-def metrics(expected: Sequence[TaggedSentence], results: "Sequence[Tagging]") -> Mapping[str, float]:
+def metrics(expected: Sequence[TaggedSentence], results: Sequence[Tagging]) -> Mapping[str, float]:
     """The scores of the tags of given words: F1 of entities, or accuracy of plain tags."""
-    from focus_export.entities import is_entity_tagset
-
     from focus_plugin.tagging.scores import accuracy, entity_scores
 
     wanted, found = (
@@ -215,14 +209,12 @@ def metrics(expected: Sequence[TaggedSentence], results: "Sequence[Tagging]") ->
     return {"accuracy": accuracy(wanted, found)}
 
 
-def raw_metrics(expected: Sequence[TaggedSentence], results: "Sequence[Tagging]") -> Mapping[str, float]:
+def raw_metrics(expected: Sequence[TaggedSentence], results: Sequence[Tagging]) -> Mapping[str, float]:
     """The scores for raw text, by the places of words in it.
 
     ``words``: the share of words that are found. ``f1``: of entities; or ``accuracy``: the share of words that are
     found with the expected tag.
     """
-    from focus_export.entities import entities_of, is_entity_tagset
-
     from focus_plugin.tagging.scores import f1
 
     words, found = set(), set()
@@ -244,15 +236,11 @@ def raw_metrics(expected: Sequence[TaggedSentence], results: "Sequence[Tagging]"
 
 def baseline(expected: Sequence[TaggedSentence]) -> float:
     """The F1 without any entity, which is 0, or the accuracy of always giving the commonest tag."""
-    from collections import Counter
-
-    from focus_export.entities import is_entity_tagset
-
     counts = Counter(tag for sentence in expected for tag in sentence.tags)
     return 0.0 if is_entity_tagset(counts) else max(counts.values()) / counts.total()
 
 
-def words_of(example: Example, result: "Tagging") -> "Iterator[tuple[Example, TaggedWord]]":
+def words_of(example: Example, result: Tagging) -> Iterator[tuple[Example, TaggedWord]]:
     """Each word of a sentence with its tag; its text is the sentence with the word in brackets."""
     sentence: TaggedSentence = example.expected
     for number, (line, tag, token) in enumerate(zip(sentence.lines, sentence.tags, result.tokens, strict=True)):
@@ -260,16 +248,9 @@ def words_of(example: Example, result: "Tagging") -> "Iterator[tuple[Example, Ta
         yield Example(line, " ".join((*before, f"[{token.text}]", *after)), tag), token
 
 
-def compared_tags(expected: str, found: "TaggedWord") -> Outcome:
+def compared_tags(expected: str, found: TaggedWord) -> Outcome:
     """The expected and the predicted tag of a word."""
     return Outcome(expected, found.tag, float(expected != found.tag))
-
-
-def _tags(head: "ServingHead") -> tuple[str, ...]:
-    from focus_export.heads.tagging import TaggingHead
-
-    assert isinstance(head, TaggingHead)
-    return head.tags
 
 
 HEAD = TaskHead(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from commands import run as run_command
 from fairseq_commands import SHAPE, batches, built
-from fairseq_models import USER_DIR, make_world, run, script, train_options
+from fairseq_models import USER_DIR, run, script, train_options
 
 from focus_plugin.bilingual.pairs import read_translations
 from focus_plugin.checkpoint.names import EMBEDDING
@@ -22,17 +22,9 @@ from focus_plugin.masked_lm.options import Pretraining, TextPreparation
 from focus_plugin.training.watcher import Watcher
 from focus_plugin.trusted import trusted_globals
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ENTRIES = 60
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from commands import run
-from fairseq_models import World, make_world
+from fairseq_models import World
 from focus_cli.compare import command
 from vocabularies import train_on
 
@@ -38,11 +38,6 @@ main()
 """
 MEAN = "--method random --fill mean"
 RECIPE = ("--recipe", "adapt", "--batch-tokens 512 --device-tokens 512 -- --num-workers 0")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="module")

@@ -11,24 +11,24 @@ import torch
 from commands import run
 from fairseq.data.dictionary import Dictionary
 from fairseq.models.roberta import XLMRModel
-from fairseq_models import CONFIG, World, make_world
+from fairseq_models import CONFIG, World
 from focus_export.heads.classification import ClassificationHead
 from focus_export.sequence_head import Classifications
 from hypothesis import given
 from hypothesis import strategies as st
+from prepared_tables import prepared_tables, write_table
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.errors import FocusError
-from focus_plugin.files import silent
-from focus_plugin.finetuning.declaration import Outputs, Preparation, Prepared
+from focus_plugin.finetuning.declaration import Outputs
 from focus_plugin.finetuning.labels import LabelOptions
 from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.sequence import label_loss, several_label_loss
 from focus_plugin.finetuning.thresholds import best_threshold
 from focus_plugin.finetuning.tokenizer import release_tokenizer
-from focus_plugin.heads.classification import ClassificationOptions, Columns, examples, metrics, parsed, prepare
+from focus_plugin.heads.classification import HEAD, ClassificationOptions, Columns, metrics, parsed
 from focus_plugin.jobs.finetune import FinetuningJob, finetune
 from focus_plugin.jobs.inspect import describe_directory
 from focus_plugin.manifest import Manifest
@@ -36,34 +36,6 @@ from focus_plugin.training.watcher import Watcher
 
 TOPICS = Columns(label_column="topic")
 ROOT = Path()
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-def _table(path: Path, *lines: str) -> Path:
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
-    return path
-
-
-def _prepare(
-    world: World, tmp_path: Path, train: Path, valid: Path, columns: Columns = TOPICS, **options: object
-) -> tuple[Path, Prepared]:
-    output, encoder = tmp_path / "data", Encoder.load(world.source)
-    output.mkdir()
-    given = Preparation(
-        directory=output,
-        model=world.source,
-        encoder=encoder,
-        tokenizer=release_tokenizer(world.source, encoder, CONFIG.max_positions),
-        max_positions=CONFIG.max_positions,
-        tables={"train": train, "valid": valid},
-        examples=lambda path: examples(path, columns, silent),
-        options=ClassificationOptions(model=world.source, train=train, valid=valid, **options),
-    )
-    return output, prepare(given)
 
 
 def _samples(data: Path) -> tuple[list[list[int]], list[list[float]]]:
@@ -74,9 +46,11 @@ def _samples(data: Path) -> tuple[list[list[int]], list[list[float]]]:
 
 
 def test_training_samples_are_texts_and_classes(world: World, tmp_path: Path) -> None:
-    train = _table(tmp_path / "t.tsv", "text\tid\ttopic", 'Ba "be\t1\tsport news', "bi bo\t2\t arts", "bu\t3\tarts ")
-    valid = _table(tmp_path / "v.tsv", "topic\ttext", "sport news\tba ba")
-    data, prepared = _prepare(world, tmp_path, train, valid)
+    train = write_table(
+        tmp_path / "t.tsv", "text\tid\ttopic", 'Ba "be\t1\tsport news', "bi bo\t2\t arts", "bu\t3\tarts "
+    )
+    valid = write_table(tmp_path / "v.tsv", "topic\ttext", "sport news\tba ba")
+    data, prepared = prepared_tables(HEAD, world, tmp_path, (train, valid), TOPICS)
     assert prepared.head == ClassificationHead(("arts", "sport news"))
     assert (prepared.samples, prepared.counts["truncated"]) == (3, 0)
     rows, classes = _samples(data)
@@ -89,8 +63,10 @@ def test_training_samples_are_texts_and_classes(world: World, tmp_path: Path) ->
 
 def test_several_columns_are_joined_by_a_space(world: World, tmp_path: Path) -> None:
     """In a table, in a call with several texts, and on a line with tabs."""
-    train = _table(tmp_path / "t.tsv", "head\ttopic\ttext", "Ba be\ta\tbi bo", "bu\tb\t")
-    data, prepared = _prepare(world, tmp_path, train, train, Columns(label_column="topic", text_column="head,text"))
+    train = write_table(tmp_path / "t.tsv", "head\ttopic\ttext", "Ba be\ta\tbi bo", "bu\tb\t")
+    data, prepared = prepared_tables(
+        HEAD, world, tmp_path, (train, train), Columns(label_column="topic", text_column="head,text")
+    )
     tokenizer = release_tokenizer(world.source, Encoder.load(world.source), CONFIG.max_positions)
     rows, _ = _samples(data)
     for row, texts in zip(rows, (("Ba be", "bi bo"), ("bu", "")), strict=True):
@@ -101,8 +77,10 @@ def test_several_columns_are_joined_by_a_space(world: World, tmp_path: Path) -> 
 
 
 def test_several_labels_are_ones_and_zeros(world: World, tmp_path: Path) -> None:
-    train = _table(tmp_path / "t.tsv", "topic\ttext", "b; a\tba", "\tbe", " c\tbi", "a\tbo")
-    data, prepared = _prepare(world, tmp_path, train, train, multi_label=True, label_separator=";")
+    train = write_table(tmp_path / "t.tsv", "topic\ttext", "b; a\tba", "\tbe", " c\tbi", "a\tbo")
+    data, prepared = prepared_tables(
+        HEAD, world, tmp_path, (train, train), TOPICS, multi_label=True, label_separator=";"
+    )
     assert prepared.head == ClassificationHead(("a", "b", "c"), ";", (0.5, 0.5, 0.5))
     assert _samples(data)[1] == [[1, 1, 0], [0, 0, 0], [0, 0, 1], [1, 0, 0]]
     assert parsed(prepared.head, "b; a") == ("b", "a")
@@ -112,36 +90,37 @@ def test_several_labels_are_ones_and_zeros(world: World, tmp_path: Path) -> None
 def test_rare_labels_are_read_several_times(world: World, tmp_path: Path) -> None:
     """In training only."""
     rows = ("a\tba", "b\tbe", "a\tbi", "a\tbo", "c\tbu", "c\tba", "a\tbe", "a\tba")
-    table = _table(tmp_path / "t.tsv", "topic\ttext", *rows)
-    data, prepared = _prepare(world, tmp_path, table, table, class_sampling="balanced")
+    table = write_table(tmp_path / "t.tsv", "topic\ttext", *rows)
+    data, prepared = prepared_tables(HEAD, world, tmp_path, (table, table), TOPICS, class_sampling="balanced")
     assert prepared.samples == 5 * 1 + 1 * 5 + 2 * 2  # 5 / 2 is rounded to the even 2
     classes = [expected for [expected] in _samples(data)[1]]
     assert [classes.count(label) for label in range(3)] == [5, 5, 4]
     assert len(TrainingSamples(data, "valid", 1, seed=1)) == 8
-    (tmp_path / "other").mkdir()
+    other = tmp_path / "other"
+    other.mkdir()
     for options, message in (
         ({"class_weights": "balanced"}, "not both"),
         ({"multi_label": True}, "for texts with one"),
     ):
         with pytest.raises(FocusError, match=message):
-            _prepare(world, tmp_path / "other", table, table, class_sampling="balanced", **options)
-        (tmp_path / "other" / "data").rmdir()
+            prepared_tables(HEAD, world, other, (table, table), TOPICS, class_sampling="balanced", **options)
+        (other / "data").rmdir()
 
 
 def test_long_texts_are_refused_or_cut(world: World, tmp_path: Path) -> None:
-    train = _table(tmp_path / "t.tsv", "topic\ttext", "a\tba", "b\t" + "ba be bi " * 50)
+    train = write_table(tmp_path / "t.tsv", "topic\ttext", "a\tba", "b\t" + "ba be bi " * 50)
     with pytest.raises(FocusError, match=r"t\.tsv, line 3: \d+ tokens, but the model takes at most 62"):
-        _prepare(world, tmp_path, train, train)
+        prepared_tables(HEAD, world, tmp_path, (train, train), TOPICS)
     (tmp_path / "cut").mkdir()
-    data, prepared = _prepare(world, tmp_path / "cut", train, train, truncate=True)
+    data, prepared = prepared_tables(HEAD, world, tmp_path / "cut", (train, train), TOPICS, truncate=True)
     assert prepared.counts["truncated"] == 2
     assert [len(row) for row in _samples(data)[0]][1:] == [CONFIG.max_positions]
 
 
 def test_labels_may_be_called_like_special_tokens(world: World, tmp_path: Path) -> None:
     names = ("</s>", "<pad>", "<s>", "<unk>", "a #fairseq:overwrite")
-    train = _table(tmp_path / "t.tsv", "topic\ttext", *(f"{name}\tba" for name in names))
-    data, prepared = _prepare(world, tmp_path, train, train)
+    train = write_table(tmp_path / "t.tsv", "topic\ttext", *(f"{name}\tba" for name in names))
+    data, prepared = prepared_tables(HEAD, world, tmp_path, (train, train), TOPICS)
     assert prepared.head.labels == names
     assert _samples(data)[1] == [[0], [1], [2], [3], [4]]
 
@@ -177,15 +156,16 @@ def test_wrong_tables(
     options: dict[str, object],
     message: str,
 ) -> None:
+    tables = (write_table(tmp_path / "t.tsv", *train), write_table(tmp_path / "v.tsv", *valid))
     with pytest.raises(FocusError, match=message):
-        _prepare(world, tmp_path, _table(tmp_path / "t.tsv", *train), _table(tmp_path / "v.tsv", *valid), **options)
+        prepared_tables(HEAD, world, tmp_path, tables, TOPICS, **options)
 
 
 def test_only_some_of_many_labels_are_in_a_message(world: World, tmp_path: Path) -> None:
-    train = _table(tmp_path / "t.tsv", "topic\ttext", *(f"{number:02}\tba" for number in range(30)))
-    valid = _table(tmp_path / "v.tsv", "topic\ttext", "other\tba")
+    train = write_table(tmp_path / "t.tsv", "topic\ttext", *(f"{number:02}\tba" for number in range(30)))
+    valid = write_table(tmp_path / "v.tsv", "topic\ttext", "other\tba")
     with pytest.raises(FocusError, match=r"which has '00', .*, '19' and 10 more"):
-        _prepare(world, tmp_path, train, valid)
+        prepared_tables(HEAD, world, tmp_path, (train, valid), TOPICS)
 
 
 @pytest.mark.parametrize(
@@ -291,8 +271,8 @@ def test_a_classifier_learns_and_is_what_was_evaluated(
     """The first letter tells the label, 51 % have the commoner one. The scores are those of stock fairseq."""
     lines = world.train.read_text(encoding="utf-8").splitlines()
     rows = [f"{'high' if line[0] < 'M' else 'low'}\t{line}" for line in lines]
-    train, valid = (_table(tmp_path / "t.tsv", "label\ttext", *rows[:500]), tmp_path / "v.tsv")
-    _table(valid, "label\ttext", *rows[500:])
+    train, valid = (write_table(tmp_path / "t.tsv", "label\ttext", *rows[:500]), tmp_path / "v.tsv")
+    write_table(valid, "label\ttext", *rows[500:])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # which cpu=True is to keep from being used
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
     output = tmp_path / "out"
@@ -323,7 +303,7 @@ def test_a_test_table_is_evaluated_and_compared_with_training(world: World, tmp_
     rows = [f"{'high' if line[0] < 'M' else 'low'}\t{line}" for line in lines]
     tables = {"train": rows[:40], "valid": rows[40:80], "test": [*rows[80:], rows[3]]}
     for name, part in tables.items():
-        _table(tmp_path / f"{name}.tsv", "label\ttext", *part)
+        write_table(tmp_path / f"{name}.tsv", "label\ttext", *part)
     output = tmp_path / "out"
     given = [word for name in tables for word in (f"--{name}", tmp_path / f"{name}.tsv")]
     base = ("focus", "finetune", "classification", "--model", world.source, "--output", output, "--cpu", "--truncate")
@@ -347,7 +327,7 @@ def test_a_test_table_is_evaluated_and_compared_with_training(world: World, tmp_
 
 def test_finetuning_starts_with_a_new_head(world: World, tmp_path: Path) -> None:
     """Also from a classifier of as many labels; without a learning rate the head stays as it was drawn."""
-    table = _table(tmp_path / "t.tsv", "label\ttext", "high\tBa be bi.", "low\tGo gu.")
+    table = write_table(tmp_path / "t.tsv", "label\ttext", "high\tBa be bi.", "low\tGo gu.")
     heads = []
     for seed, model in ((1, world.source), (2, tmp_path / "1")):
         output = tmp_path / str(seed)

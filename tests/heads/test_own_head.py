@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq_models import CONFIG, make_world
-from focus_cli.main import main
 from focus_export.heads.embedding import EmbeddingHead
 from focus_export.tokenizer import SentencePieceTokenizer
+from invoked import focus
 from piece_kinds import OVERLAP, PieceKinds
 
 import focus_plugin.models.focus_roberta  # registers an architecture, as the next registers a task
@@ -75,13 +74,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
-def _focus(*words: object) -> str:
-    """What a command prints."""
-    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
 def _finetune(place: Path, name: str) -> list[object]:
     tables = [word for split in ("train", "valid", "test") for word in (f"--{split}", place / f"{split}.tsv")]
     how = ("--epochs", 4, "--batch-size", 8, "--lr", "3e-3", "--cpu")
@@ -98,7 +90,7 @@ def trained(place: Path) -> Path:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    said = _focus(*_finetune(place, "killed"))
+    said = focus(*_finetune(place, "killed"))
     assert re.search(
         r"killed: accuracy 0\.9\d+ on 30 validation samples\.\n.*killed: accuracy 0\.9\d+ on 20 test", said
     )
@@ -114,7 +106,7 @@ def test_the_head_is_kept_by_a_kill_and_in_the_release(place: Path, trained: Pat
     log = (trained / "train.log").read_text()
     assert int(re.search(r"Loaded checkpoint .*checkpoint_last.pt \(epoch \d+ @ (\d+) updates\)", log)[1]) > 0
     assert len(set(re.findall(r'"valid_accuracy": "([\d.]+)"', log))) > 1
-    _focus(*_finetune(place, "whole"))
+    focus(*_finetune(place, "whole"))
     assert (trained / "model.pt").read_bytes() == (place / "whole" / "model.pt").read_bytes()
     tensors = torch.load(trained / "model.pt")["model"]
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items() if name.startswith("task_head.")} == {
@@ -157,12 +149,12 @@ def test_what_is_served_and_evaluated_is_what_the_tensors_say(place: Path, train
     assert max(map(len, want)) > CONFIG.max_positions
     assert _counts(trained)["test_accuracy"] == pytest.approx(accuracy)
     onnx, lines, output = place / "kinds.onnx", place / "texts.txt", place / "out.jsonl"
-    _focus("export", "--onnx", "--model", trained, "--output", onnx)
+    focus("export", "--onnx", "--model", trained, "--output", onnx)
     for model in (trained, onnx):
-        said = _focus("evaluate", "--model", model, "--table", place / "test.tsv", "--cpu")
+        said = focus("evaluate", "--model", model, "--table", place / "test.tsv", "--cpu")
         assert said == f"{model}: accuracy {accuracy:.3f} on 20 samples.\n"
     lines.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-    _focus("predict", "--model", onnx, "--input", lines, "--output", output)
+    focus("predict", "--model", onnx, "--input", lines, "--output", output)
     found = [json.loads(line)["pieces"] for line in output.read_text(encoding="utf-8").splitlines()]
     assert [[(piece["start"], piece["end"], piece["kind"]) for piece in pieces] for pieces in found] == want
 

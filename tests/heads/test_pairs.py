@@ -13,14 +13,14 @@ import pyarrow.parquet
 import pytest
 import torch
 import triton_python_backend_utils as triton
-from click.testing import CliRunner
-from fairseq_models import CONFIG, World, make_world
-from focus_cli.main import main
+from fairseq_models import CONFIG, World
 from focus_export.heads.pairs import PairsHead, kept_pieces
 from focus_export.runtime import Predictor
 from google.protobuf import json_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from invoked import focus, refused
+from prepared_tables import prepared_tables, write_table
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, XLMRobertaForSequenceClassification
@@ -28,36 +28,15 @@ from triton_schema import message_types, read_configuration
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.errors import FocusError
-from focus_plugin.files import silent
-from focus_plugin.finetuning.declaration import Preparation, Prepared
 from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.tokenizer import release_tokenizer
-from focus_plugin.heads.pairs import PairColumns, PairsOptions, examples, fault, metrics, prepare
+from focus_plugin.heads.pairs import HEAD, fault, metrics
 from focus_plugin.jobs.export_triton import export_triton
 from focus_plugin.vocabulary.huggingface import hugging_face_unigram
 from focus_plugin.vocabulary.readers import read_dictionary
 
 HEADER = "label\tfirst\tsecond"
 ODD = [("", ""), ("", "ba be"), (" ", "\u200b"), ("e\u0301ﬁ 😀\0", "ba\xa0\x85be")]
-
-
-def _focus(*words: object) -> str:
-    """What a command prints."""
-    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def _refused(*words: object) -> str:
-    """The sentence with which a command fails."""
-    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 1, done.output
-    return done.stderr.splitlines()[-1].removeprefix("Error: ")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture(scope="module")
@@ -106,27 +85,6 @@ def test_what_is_kept_fills_the_room_and_spares_the_shorter_text(first: int, sec
         assert other >= one - 1
 
 
-def _table(path: Path, *lines: str) -> Path:
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
-    return path
-
-
-def _prepared(world: World, tmp_path: Path, train: Path, valid: Path, **options: object) -> tuple[Path, Prepared]:
-    output, columns, encoder = tmp_path / "data", PairColumns(), Encoder.load(world.source)
-    output.mkdir()
-    given = Preparation(
-        directory=output,
-        model=world.source,
-        encoder=encoder,
-        tokenizer=release_tokenizer(world.source, encoder, CONFIG.max_positions),
-        max_positions=CONFIG.max_positions,
-        tables={"train": train, "valid": valid},
-        examples=lambda path: examples(path, columns, silent),
-        options=PairsOptions(model=world.source, train=train, valid=valid, **options),
-    )
-    return output, prepare(given)
-
-
 GOOD = (HEADER, "1\tba\tbe", "2\tbi\tbo")
 
 
@@ -162,15 +120,16 @@ def test_wrong_tables(
     options: dict[str, object],
     message: str,
 ) -> None:
+    tables = (write_table(tmp_path / "t.tsv", *train), write_table(tmp_path / "v.tsv", *valid))
     with pytest.raises(FocusError, match=message):
-        _prepared(world, tmp_path, _table(tmp_path / "t.tsv", *train), _table(tmp_path / "v.tsv", *valid), **options)
+        prepared_tables(HEAD, world, tmp_path, tables, **options)
 
 
 def test_scores_are_written_as_they_are(world: World, tmp_path: Path) -> None:
     """Also the number that pads what is expected; a table may begin with a BOM and end its lines with CRLF."""
     rows = ("-100\tba be\tbi", "2.5e2\tbo\tbu", f" 0.1\tba\t{'be ' * 90}")
-    train = _table(tmp_path / "t.tsv", f"\ufeff{HEADER}\r", *(f"{row}\r" for row in rows))
-    data, prepared = _prepared(world, tmp_path, train, train, regression=True, truncate=True)
+    train = write_table(tmp_path / "t.tsv", f"\ufeff{HEADER}\r", *(f"{row}\r" for row in rows))
+    data, prepared = prepared_tables(HEAD, world, tmp_path, (train, train), regression=True, truncate=True)
     samples = TrainingSamples(data, "train", 1, seed=1)
     assert [samples[i]["expected"].item() for i in range(3)] == [-100, 250, 0.1]
     assert (prepared.head.mean, prepared.head.deviation) == (np.mean([-100, 250, 0.1]), np.std([-100, 250, 0.1]))
@@ -234,12 +193,12 @@ class Served:
 def _served(world: World, name: str, rows: list[str], *options: object) -> Served:
     root = world.root / name
     root.mkdir()
-    train, valid = _table(root / "t.tsv", HEADER, *rows[:500]), _table(root / "v.tsv", HEADER, *rows[500:])
+    train, valid = write_table(root / "t.tsv", HEADER, *rows[:500]), write_table(root / "v.tsv", HEADER, *rows[500:])
     how = ("--epochs", 5, "--batch-size", 16, "--lr", "3e-3", "--cpu", "--truncate", "--quiet", *options)
     tables = ("--model", world.source, "--train", train, "--valid", valid)
-    _focus("finetune", "pairs", *tables, *how, "--output", root / "model")
+    focus("finetune", "pairs", *tables, *how, "--output", root / "model")
     for kind in ("onnx", "hf"):
-        _focus("export", f"--{kind}", "--model", root / "model", "--output", root / kind)
+        focus("export", f"--{kind}", "--model", root / "model", "--output", root / kind)
     parts = [row.split("\t") for row in rows[500:]]
     return Served(root / "model", parts, valid, root / "onnx", root / "hf")
 
@@ -297,7 +256,7 @@ def test_a_table_is_evaluated_in_pytorch_and_onnx(kind: str, request: pytest.Fix
     names = ("accuracy", "macro_f1") if kind == "labels" else ("spearman", "pearson")
     said = ", ".join(f"{name.replace('_', '-')} {served.counts[f'valid_{name}']:.3f}" for name in names)
     for model in (served.model, served.onnx):
-        found = _focus("evaluate", "--model", model, "--table", served.valid, "--truncate", "--cpu")
+        found = focus("evaluate", "--model", model, "--table", served.valid, "--truncate", "--cpu")
         assert found == f"{model}: {said} on 100 samples.\n"
 
 
@@ -307,7 +266,7 @@ def test_errors_are_listed(kind: str, request: pytest.FixtureRequest, tmp_path: 
     served = request.getfixturevalue(kind)
     files = ("--errors", tmp_path / "errors.tsv", "--report", tmp_path / "report.html")
     command = ("evaluate", "--model", served.onnx, "--table", served.valid, "--truncate", "--cpu", *files)
-    _focus(*command)
+    focus(*command)
     header, *rows = [line.split("\t") for line in (tmp_path / "errors.tsv").read_text(encoding="utf-8").splitlines()]
     assert header == ["line", "expected", "predicted", "first", "second"]
     results = list(Predictor(served.onnx, truncate=True).predict(served.pairs))
@@ -324,7 +283,7 @@ def test_errors_are_listed(kind: str, request: pytest.FixtureRequest, tmp_path: 
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("Confusion of labels" in page) == (kind == "labels")
     assert f"{len(rows)} of {len(rows)}." in page
-    assert _refused(*command) == f"{tmp_path / 'errors.tsv'}: exists already; remove it, or choose another file."
+    assert refused(*command) == f"{tmp_path / 'errors.tsv'}: exists already; remove it, or choose another file."
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.txt", "out.npy", "out.parquet"])
@@ -334,10 +293,10 @@ def test_pairs_are_predicted_from_lines_with_a_tab(
 ) -> None:
     served = request.getfixturevalue(kind)
     pairs = [*served.pairs, ("", ""), ("", "ba be"), ("e\u0301ﬁ 😀", "ba\xa0be")]
-    _table(tmp_path / "pairs.tsv", *map("\t".join, pairs))
+    write_table(tmp_path / "pairs.tsv", *map("\t".join, pairs))
     output = tmp_path / name
     how = ("--truncate", "--provider", "cpu")
-    _focus("predict", "--model", served.onnx, "--input", tmp_path / "pairs.tsv", *how, "--output", output)
+    focus("predict", "--model", served.onnx, "--input", tmp_path / "pairs.tsv", *how, "--output", output)
     want = list(Predictor(served.onnx, truncate=True).predict(pairs))
     if name == "out.npy":
         rows = [list(result.scores.values()) if kind == "labels" else [result] for result in want]
@@ -359,34 +318,34 @@ def test_pairs_are_predicted_from_lines_with_a_tab(
 
 def test_a_line_that_is_no_pair_is_told(labels: Served, tmp_path: Path) -> None:
     for line, what in (("ba be", "1 text"), ("ba\tbe\tbi", "3 texts"), ("", "1 text")):
-        _table(tmp_path / "pairs.tsv", "ba\tbe", line)
+        write_table(tmp_path / "pairs.tsv", "ba\tbe", line)
         files = ("--input", tmp_path / "pairs.tsv", "--output", tmp_path / "out.jsonl")
-        said = _refused("predict", "--model", labels.onnx, *files)
+        said = refused("predict", "--model", labels.onnx, *files)
         assert said == f"{tmp_path / 'pairs.tsv'}, line 2: is {what}, but the model reads 2 together: first, second."
         (tmp_path / "out.jsonl.unfinished").unlink(missing_ok=True)
         (tmp_path / "out.jsonl.unfinished.json").unlink(missing_ok=True)
 
 
 def test_models_and_tables_of_other_tasks_are_refused(labels: Served, scores: Served) -> None:
-    said = _refused("evaluate", "--model", labels.model, "--table", labels.valid, "--text-column", "first")
+    said = refused("evaluate", "--model", labels.model, "--table", labels.valid, "--text-column", "first")
     assert said == f"{labels.model}: is a model for pairs, whose tables have no option text_column."
-    said = _refused("evaluate", "--model", labels.onnx, "--table", scores.valid, "--truncate")
+    said = refused("evaluate", "--model", labels.onnx, "--table", scores.valid, "--truncate")
     assert ".tsv, line 2: the model has no label '" in said
-    said = _refused("evaluate", "--model", scores.model, "--table", labels.valid, "--truncate")
+    said = refused("evaluate", "--model", scores.model, "--table", labels.valid, "--truncate")
     assert ".tsv, line 2: the score '" in said
     assert "' is not a finite number." in said
-    said = _refused("export", "--onnx", "--model", labels.model, "--pooling", "first", "--output", "never")
+    said = refused("export", "--onnx", "--model", labels.model, "--pooling", "first", "--output", "never")
     assert "is a model for pairs, which has no option --pooling" in said
 
 
 def test_less_precision_is_judged_by_the_accuracy_of_a_table(labels: Served, tmp_path: Path) -> None:
     base = ("export", "--onnx", "--model", labels.model, "--precision", "int8", "--valid", labels.valid)
-    _focus(*base, "--max-loss", 1, "--output", tmp_path / "int8")
+    focus(*base, "--max-loss", 1, "--output", tmp_path / "int8")
     scores = json.loads((tmp_path / "int8" / "focus.json").read_text())["counts"]["scores"]
     assert scores["accuracy"][0] == pytest.approx(labels.counts["valid_accuracy"])
     assert list(scores) == ["accuracy", "macro_f1"]
-    ranges = _table(tmp_path / "lines.txt", "ba be")
-    said = _refused(*base, "--activation-ranges-of", ranges, "--output", tmp_path / "other")
+    ranges = write_table(tmp_path / "lines.txt", "ba be")
+    said = refused(*base, "--activation-ranges-of", ranges, "--output", tmp_path / "other")
     assert said == f"{ranges}: a line of it is 1 text, but the model reads 2 together: first, second."
 
 

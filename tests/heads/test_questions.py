@@ -12,10 +12,9 @@ import pyarrow.parquet
 import pytest
 import squad_script
 import torch
-from click.testing import CliRunner
 from fairseq_models import make_world
-from focus_cli.main import main
 from focus_export.runtime import Predictor
+from invoked import focus, refused
 from text_model import text_model_output
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from triton_schema import message_types, read_configuration
@@ -64,20 +63,6 @@ class Trained:
         return {question["id"]: question["answers"]["text"] for question in self.test}
 
 
-def _focus(*words: object) -> str:
-    """What a command prints."""
-    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def _refused(*words: object) -> str:
-    """The error of a command."""
-    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 1, done.output
-    return done.output[done.output.index("Error: ") :]
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     root = tmp_path_factory.mktemp("questions")
@@ -92,7 +77,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     test = _write(root / "test.jsonl", found[280:])
     tables = [word for split in ("train", "valid", "test") for word in (f"--{split}", root / f"{split}.jsonl")]
     how = ("--epochs", 4, "--batch-size", 8, "--lr", "3e-3", "--window", 48, "--stride", 12, "--cpu")
-    said = _focus(
+    said = focus(
         *("finetune", "questions", "--model", world.source, *tables, *how, "--longest-answer", 12, "--n-best", 3),
         *("--output", root / "answers"),
     )
@@ -101,13 +86,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="module")
 def onnx(trained: Trained) -> Path:
-    _focus("export", "--onnx", "--model", trained.model, "--output", trained.root / "answers.onnx")
+    focus("export", "--onnx", "--model", trained.model, "--output", trained.root / "answers.onnx")
     return trained.root / "answers.onnx"
 
 
 @pytest.fixture(scope="module")
 def predicted(trained: Trained, onnx: Path) -> list[dict[str, Any]]:
-    _focus("predict", "--model", onnx, "--input", trained.root / "test.jsonl", "--output", trained.root / "out.jsonl")
+    focus("predict", "--model", onnx, "--input", trained.root / "test.jsonl", "--output", trained.root / "out.jsonl")
     return [json.loads(line) for line in (trained.root / "out.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
@@ -144,7 +129,7 @@ def test_answers_that_do_not_fit_are_listed_and_left_out(trained: Trained) -> No
     assert "has them, and 1 of 230 questions are left out of training.\n" in trained.said
     how = ("--model", trained.root / "source", "--valid", trained.root / "valid.jsonl", "--strict", "--cpu")
     command = ("finetune", "questions", *how, "--train", trained.root / "train.jsonl", "--window", 48)
-    said = _refused(*command, "--output", trained.root / "strict")
+    said = refused(*command, "--output", trained.root / "strict")
     assert "train.jsonl, line 4, id 'q3': the context has '' at character 10000, not the answer 'Wuwu'" in said
     assert not list(trained.root.glob("strict*"))
 
@@ -164,7 +149,7 @@ def test_the_threshold_is_the_best_on_the_validation_questions(trained: Trained,
 
 def test_pytorch_and_onnx_give_the_same_figures(trained: Trained, onnx: Path) -> None:
     told = [
-        _focus("evaluate", "--model", model, "--table", trained.root / "test.jsonl", "--cpu").partition(": ")[2]
+        focus("evaluate", "--model", model, "--table", trained.root / "test.jsonl", "--cpu").partition(": ")[2]
         for model in (trained.model, onnx)
     ]
     assert told[0] == told[1]
@@ -174,7 +159,7 @@ def test_pytorch_and_onnx_give_the_same_figures(trained: Trained, onnx: Path) ->
 def test_errors_are_listed(trained: Trained, predicted: list[dict[str, Any]], tmp_path: Path) -> None:
     """Those whose F1 is below 1, the worst first; a question or context can have several lines."""
     files = ("--errors", tmp_path / "errors.tsv", "--report", tmp_path / "report.html")
-    _focus("evaluate", "--model", trained.model, "--table", trained.root / "test.jsonl", "--cpu", *files)
+    focus("evaluate", "--model", trained.model, "--table", trained.root / "test.jsonl", "--cpu", *files)
     header, *rows = (line.split("\t") for line in (tmp_path / "errors.tsv").read_text(encoding="utf-8").splitlines())
     assert header == ["line", "expected", "predicted", "question", "context"]
     scores = {
@@ -198,7 +183,7 @@ def test_answers_are_written_with_their_places(
             assert question["context"][part["start"] : part["end"]] == part["answer"]
         assert 0 < len(answer["n_best"]) <= 3
         assert sum(part["score"] for part in answer["n_best"]) <= 1 + 1e-9
-    _focus("predict", "--model", onnx, "--input", trained.root / "test.jsonl", "--output", tmp_path / "out.parquet")
+    focus("predict", "--model", onnx, "--input", trained.root / "test.jsonl", "--output", tmp_path / "out.parquet")
     rows = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
     for row, answer in zip(rows, predicted, strict=True):
         assert {name: row[name] for name in ("id", "answer", "start", "end")}.items() <= answer.items()
@@ -222,7 +207,7 @@ def test_triton_gives_the_same_answers(
 
 def test_options_of_the_answers_can_be_changed_in_an_export(trained: Trained, tmp_path: Path) -> None:
     words = ("--n-best", 1, "--longest-answer", 2, "--no-answer-threshold", "-1000")
-    _focus("export", "--onnx", "--model", trained.model, "--output", tmp_path / "out.onnx", *words)
+    focus("export", "--onnx", "--model", trained.model, "--output", tmp_path / "out.onnx", *words)
     sample = (trained.test[0]["question"], trained.test[0]["context"])
     [result] = Predictor(tmp_path / "out.onnx").predict([sample])
     assert (result.answer.text, len(result.n_best)) == ("", 1)
@@ -231,13 +216,13 @@ def test_options_of_the_answers_can_be_changed_in_an_export(trained: Trained, tm
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
 def test_less_precision_is_judged_by_f1(trained: Trained, tmp_path: Path, precision: str) -> None:
     how = ("--precision", precision, "--valid", trained.root / "test.jsonl", "--max-loss", 0.5)
-    said = _focus("export", "--onnx", "--model", trained.model, "--output", tmp_path / "out", *how)
+    said = focus("export", "--onnx", "--model", trained.model, "--output", tmp_path / "out", *how)
     assert f"f1 as {precision}" in said
     assert f"(fp32: {_counts(trained.model)['test_f1']:.3f})" in said
 
 
 def test_transformers_loads_it_and_has_the_same_logits(trained: Trained, tmp_path: Path) -> None:
-    _focus("export", "--hf", "--model", trained.model, "--output", tmp_path / "hf")
+    focus("export", "--hf", "--model", trained.model, "--output", tmp_path / "hf")
     model = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "hf").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "hf")
     ours = read_checkpoint(trained.model)
@@ -267,7 +252,7 @@ def test_odd_questions_are_answered_or_refused_with_their_line(trained: Trained,
         {"question": "Nani?", "context": "ba zaza " * 400, "id": 7},
     ]
     _write(tmp_path / "odd.jsonl", odd)
-    _focus("predict", "--model", onnx, "--input", tmp_path / "odd.jsonl", "--output", tmp_path / "out.jsonl")
+    focus("predict", "--model", onnx, "--input", tmp_path / "odd.jsonl", "--output", tmp_path / "out.jsonl")
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     for question, answer in zip(odd, found, strict=True):
         for part in (answer, *answer["n_best"]):
@@ -281,13 +266,13 @@ def test_odd_questions_are_answered_or_refused_with_their_line(trained: Trained,
     ):
         (tmp_path / "bad.jsonl").write_text((tmp_path / "odd.jsonl").read_text() + f"{bad}\n")
         files = ("--input", tmp_path / "bad.jsonl", "--output", tmp_path / "bad.out")
-        assert f"bad.jsonl, {message}" in _refused("predict", "--model", onnx, "--format", "jsonl", *files)
+        assert f"bad.jsonl, {message}" in refused("predict", "--model", onnx, "--format", "jsonl", *files)
 
 
 def test_questions_without_answers_are_not_trained_on_or_evaluated(trained: Trained, tmp_path: Path) -> None:
     asked = {"question": "Nani?", "context": "Zaza"}
     _write(tmp_path / "asked.jsonl", [asked])
-    said = _refused("evaluate", "--model", trained.model, "--table", tmp_path / "asked.jsonl", "--cpu")
+    said = refused("evaluate", "--model", trained.model, "--table", tmp_path / "asked.jsonl", "--cpu")
     assert "asked.jsonl: has no expected results for questions" in said
     for table, message in (
         ([asked], "line 1: has no field of answers"),
@@ -296,6 +281,6 @@ def test_questions_without_answers_are_not_trained_on_or_evaluated(trained: Trai
         _write(tmp_path / "train.jsonl", table)
         tables = ("--train", tmp_path / "train.jsonl", "--valid", trained.root / "valid.jsonl")
         model = ("--model", trained.root / "source", "--window", 48)
-        said = _refused("finetune", "questions", *model, *tables, "--cpu", "--output", tmp_path / "out")
+        said = refused("finetune", "questions", *model, *tables, "--cpu", "--output", tmp_path / "out")
         assert "train.jsonl" in said
         assert message in said

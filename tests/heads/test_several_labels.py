@@ -9,10 +9,9 @@ import pandas
 import pyarrow.parquet
 import pytest
 import torch
-from click.testing import CliRunner
 from fairseq_models import make_world
-from focus_cli.main import main
 from focus_export.runtime import Predictor
+from invoked import focus
 from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -48,13 +47,6 @@ class Place:
             )
 
 
-def _focus(*words: object) -> str:
-    """What a command prints."""
-    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The labels say in which of two sets the first letter is; some texts have none."""
@@ -70,9 +62,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     several = ("--multi-label", "--label-separator", "|", "--class-weights", "balanced", "--label-smoothing", 0.05)
     how = ("--epochs", 4, "--batch-size", 16, "--lr", "3e-3", "--cpu", "--truncate", "--quiet")
     base = ("finetune", "classification", "--model", world.source)
-    _focus(*base, *tables, *several, *how, "--output", root / "model")
+    focus(*base, *tables, *several, *how, "--output", root / "model")
     for kind in ("onnx", "hf"):
-        _focus("export", f"--{kind}", "--model", root / "model", "--output", root / kind)
+        focus("export", f"--{kind}", "--model", root / "model", "--output", root / kind)
     return Place(root, texts[500:], ones[500:])
 
 
@@ -94,7 +86,7 @@ def test_a_table_is_evaluated_in_pytorch_and_onnx(place: Place) -> None:
     said = ", ".join(f"{name.replace('_', '-')} {place.counts[f'valid_{name}']:.3f}" for name in names)
     for kind in ("model", "onnx"):
         model = place.root / kind
-        found = _focus("evaluate", "--model", model, "--table", place.root / "valid.tsv", "--truncate", "--cpu")
+        found = focus("evaluate", "--model", model, "--table", place.root / "valid.tsv", "--truncate", "--cpu")
         assert found == f"{model}: {said} on 100 samples.\n"
 
 
@@ -114,7 +106,7 @@ def test_predictions_in_every_format(place: Place, tmp_path: Path, name: str) ->
     (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     how = ("--truncate", "--provider", "cpu", "--quiet")
     output = tmp_path / name
-    _focus("predict", "--model", place.root / "onnx", "--input", tmp_path / "texts.txt", *how, "--output", output)
+    focus("predict", "--model", place.root / "onnx", "--input", tmp_path / "texts.txt", *how, "--output", output)
     scores = place.scores(texts)
     chosen = [
         [label for label, one in zip(LABELS, row, strict=True) if one]
@@ -144,7 +136,7 @@ def test_no_label_at_all_can_be_written_as_parquet(place: Place, tmp_path: Path)
     text = next(text for text, result in zip(texts, predictor.predict(texts), strict=True) if not result.labels)
     (tmp_path / "texts.txt").write_text(f"{text}\n", encoding="utf-8")
     files = ("--input", tmp_path / "texts.txt", "--output", tmp_path / "out.parquet")
-    _focus("predict", "--model", place.root / "onnx", "--truncate", "--quiet", *files)
+    focus("predict", "--model", place.root / "onnx", "--truncate", "--quiet", *files)
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["labels"].to_pylist() == [[]]
 
 

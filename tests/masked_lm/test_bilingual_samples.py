@@ -8,7 +8,7 @@ import torch
 from commands import run
 from fairseq.data import Dictionary, ListDataset, data_utils
 from fairseq_commands import batches, built
-from fairseq_models import CONFIG, make_world
+from fairseq_models import CONFIG
 from safetensors.torch import load_file
 
 from focus_plugin.checkpoint.forward import hidden_states
@@ -32,12 +32,9 @@ from focus_plugin.masked_lm.options import PARALLEL, TextPreparation
 from focus_plugin.masked_lm.samples import Masking
 from focus_plugin.vocabulary.readers import read_dictionary
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WORDS = 60
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +101,6 @@ def test_a_share_of_the_lines_that_fit(share, left):
     assert (np.diff(kept) > 0).all()
     assert (lengths[kept] <= 84).all()
     assert set(kept) <= set(fitting_pairs(lengths, 84, 1.0, 1))
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="module")

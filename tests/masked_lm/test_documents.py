@@ -5,17 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fairseq.tasks.masked_lm import MaskedLMConfig
-from fairseq_models import World, make_world, prepare_data
+from fairseq_models import World, prepare_data
 
 from focus_plugin.binary_data import read_dataset
 from focus_plugin.tasks.focus_masked_lm import FocusMaskedLMTask
 
 LENGTH = 30
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 def _prepared(world: World, root: Path, documents: list[list[str]], blank: str) -> Path:

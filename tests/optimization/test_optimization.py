@@ -9,7 +9,7 @@ import pytest
 import torch
 from commands import refuse, run
 from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
-from fairseq_models import CONFIG, PLUGIN, make_world, script, train_options
+from fairseq_models import CONFIG, PLUGIN, script, train_options
 from fairseq_models import run as run_script
 from torch import nn
 
@@ -18,15 +18,7 @@ from focus_plugin.optimization.adam import FocusAdam, FocusAdamConfig
 from focus_plugin.optimization.groups import freeze, group_of, mark_groups
 from focus_plugin.trusted import trusted_globals
 
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world"))
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, make_world, prepare_data, run, script, train_options
+from fairseq_models import CONFIG, PLUGIN, USER_DIR, World, prepare_data, run, script, train_options
 from vocabularies import train_on
 
 from focus_plugin.checkpoint.forward import head_states, hidden_states
@@ -21,17 +21,6 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.trusted import trusted_globals
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.vocabulary import MASK
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tensors this small are slower on several threads."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +190,8 @@ RANK = """
 import hashlib, sys, torch
 from fairseq import options, tasks, utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 rank, port, *arguments = sys.argv[1:]
 torch.manual_seed(int(rank))

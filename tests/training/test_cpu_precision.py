@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fairseq_models import CONFIG, World, make_world, prepare_data
+from fairseq_models import CONFIG, World, prepare_data
 
 from focus_plugin.checkpoint.release import load_fairseq
 from focus_plugin.jobs.pretrain import masked_lm_task
@@ -15,11 +15,6 @@ from focus_plugin.training.commands import Schedule, Training, train_command
 from focus_plugin.training.recipe import Recipe
 
 PACKED, PADDED = (), ("--sample-break-mode", "eos")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="module")

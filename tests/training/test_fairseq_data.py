@@ -5,16 +5,11 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-from fairseq_models import World, make_world, run, script
+from fairseq_models import World, run, script
 
 from focus_plugin.errors import FocusError
 from focus_plugin.masked_lm.data import prepare_masked_lm
 from focus_plugin.text import Text
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 def _encode_with_spm(world: World, text: Path, output: Path) -> None:

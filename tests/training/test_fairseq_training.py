@@ -19,7 +19,7 @@ from commands import heed_interrupts
 from fairseq import options
 from fairseq.data import data_utils
 from fairseq.tasks.masked_lm import MaskedLMConfig
-from fairseq_models import CONFIG, USER_DIR, World, make_world, prepare_data
+from fairseq_models import CONFIG, USER_DIR, World, prepare_data
 
 import focus_plugin.models.focus_roberta  # noqa: F401  registers what composed commands name
 from focus_plugin.errors import FocusError
@@ -33,16 +33,7 @@ from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.resume import resumable
 from focus_plugin.training.run import run_training
 
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tensors this small are slower on several threads."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

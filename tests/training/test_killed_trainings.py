@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import run
-from fairseq_models import World, make_world
+from fairseq_models import World
 
 from focus_plugin.manifest import describe, manifest_of
 from focus_plugin.outputs import make_directory
@@ -97,11 +97,6 @@ def test_what_is_another_jobs_or_in_use_stays(tmp_path: Path) -> None:
     (directory / "mine").touch()
     remove_leftovers(directory, manifest)
     assert [path.name for path in tmp_path.rglob("*")] == ["out.unfinished", "mine"]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 def test_a_kill_between_a_release_and_the_end(world: World, tmp_path: Path) -> None:
