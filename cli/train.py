@@ -1,5 +1,6 @@
 """``focus train``"""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from focus_cli.training import extra_argument, watching
 from focus_plugin.forecast.forecast import Launch
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.options import build
+from focus_plugin.training.ranks import rank_of
 
 
 @click.command("train")
@@ -25,12 +27,16 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
     DATA: The directory made by focus prepare.
 
     Options after -- go to fairseq-train and override what is chosen here. An interrupted training continues when
-    the same command is repeated.
+    the same command is repeated. Started by torchrun or srun, the processes train together.
     """
-    from focus_plugin.jobs.pretrain import pretrain
+    from focus_plugin.jobs.pretrain import pretrain, take_part_in
 
+    job, rank = build(Pretraining, options), rank_of(os.environ)
+    if rank is not None and rank.number:
+        take_part_in(job, output, rank)
+        return
     with watching(quiet) as watcher:
-        made = pretrain(build(Pretraining, options), output, watcher, launching(quiet, options))
+        made = pretrain(job, output, watcher, launching(quiet, options), rank)
     losses = made.counts["valid_loss_nats"]
     if losses:
         best = min(losses, key=losses.__getitem__)

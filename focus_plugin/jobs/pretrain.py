@@ -20,8 +20,9 @@ from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.options import settings
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
+from focus_plugin.training.ranks import Rank
 from focus_plugin.training.recipe import Recipe
-from focus_plugin.training.release import Trained, TrainingJob, train_release
+from focus_plugin.training.release import Trained, TrainingJob, take_part, train_release
 from focus_plugin.training.watcher import Watcher
 from focus_plugin.training.words import last_setting
 from focus_plugin.vocabulary.files import vocabulary_files
@@ -36,11 +37,23 @@ _NOT_WITH_ADAPT = dict.fromkeys(
 _PLAIN_RATE = 5e-5
 
 
-def pretrain(job: Pretraining, output: Path, watcher: Watcher, launch: Launch = AT_ONCE) -> Manifest:
+def pretrain(
+    job: Pretraining, output: Path, watcher: Watcher, launch: Launch = AT_ONCE, rank: Rank | None = None
+) -> Manifest:
     """Train, and write the checkpoint with the lowest validation loss as a release; see ``train_release``.
 
-    Raises FocusError if data and encoder have different vocabularies, or for options that cannot work.
+    ``rank``: rank 0, if a launcher started several processes; the others call :func:`take_part_in`. Raises FocusError
+    if data and encoder have different vocabularies, or for options that cannot work.
     """
+    return train_release(_training_job(job, rank), output, watcher, launch)
+
+
+def take_part_in(job: Pretraining, output: Path, rank: Rank) -> None:
+    """Train as one of the other ranks; see :func:`take_part`. Raises FocusError as :func:`pretrain` does."""
+    take_part(_training_job(job, rank), output)
+
+
+def _training_job(job: Pretraining, rank: Rank | None) -> TrainingJob:
     require_prepared(job.data, "train", "valid")
     require_release(job.init)
     check_extra(job.extra, job.cpu, {} if job.recipe == "plain" else _NOT_WITH_ADAPT)
@@ -58,18 +71,13 @@ def pretrain(job: Pretraining, output: Path, watcher: Watcher, launch: Launch = 
         losses = {str(step.update): round(step.loss, 6) for step in trained.validations}
         return {"valid_loss_nats": losses, **figures}
 
-    return train_release(
-        TrainingJob(
-            kind=KIND,
-            options=options,
-            files=files,
-            prepare=lambda _: _training(job, source.config, objective.words),
-            release=release,
-            work=lambda: training_work(job, source),
-        ),
-        output,
-        watcher,
-        launch,
+    return TrainingJob(
+        kind=KIND,
+        options=options,
+        files=files,
+        prepare=lambda _: _training(job, source.config, objective.words, rank),
+        release=release,
+        work=lambda: training_work(job, source, rank),
     )
 
 
@@ -106,9 +114,9 @@ def _input(job: Pretraining) -> dict[str, Path]:
     return {**files, **{f"init/{path.name}": path for path in checkpoint_files(job.init)}}
 
 
-def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
+def training_work(job: Pretraining, source: Checkpoint, rank: Rank | None = None) -> TrainingWork:
     """The amount of work of the training, for a forecast."""
-    training = _training(job, source.config, objective_of(job).words)
+    training = _training(job, source.config, objective_of(job).words, rank)
     words = (*training.task, *job.extra)
     length, most = last_setting(words, "--tokens-per-sample", int), last_setting(words, "--max-tokens", int)
     updates = last_setting(job.extra, "--max-update", int) or job.updates
@@ -131,12 +139,12 @@ def training_work(job: Pretraining, source: Checkpoint) -> TrainingWork:
     )
 
 
-def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...]) -> Training:
+def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...], rank: Rank | None) -> Training:
     schedule = Schedule(
         updates=job.updates,
         recipe=_recipe(job, config.width),
         validate_every=job.updates_between_validations,
-        accumulate=max(1, round(job.batch_tokens / (job.device_tokens * devices(job.cpu)))),
+        accumulate=max(1, round(job.batch_tokens / (job.device_tokens * devices(job.cpu, rank)))),
         seed=job.seed,
     )
     return Training(
@@ -150,6 +158,7 @@ def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...
         ),
         cpu=job.cpu,
         extra=job.extra,
+        rank=rank,
     )
 
 

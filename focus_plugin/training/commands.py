@@ -10,6 +10,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.errors import FocusError
 from focus_plugin.training.process import command_path
+from focus_plugin.training.ranks import Rank
 from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.words import last_setting
 
@@ -48,6 +49,7 @@ class Training:
     data: directory that the task reads. init: checkpoint to start from. config: shape of its encoder. task: the
     options of fairseq-train that belong to the task: its name, criterion, batches and best-checkpoint metric. cpu:
     train on the CPU even if there is a GPU. extra: the user's options of fairseq-train, which override all others.
+    rank: of this process, if a launcher such as torchrun started several.
     """
 
     data: Path
@@ -57,6 +59,7 @@ class Training:
     task: tuple[str, ...]
     cpu: bool
     extra: tuple[str, ...] = ()
+    rank: Rank | None = None
 
 
 def train_command(training: Training, save_dir: Path) -> list[str]:
@@ -72,7 +75,7 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
         *("--finetune-from-model", str(training.init), "--save-dir", str(save_dir)),
         *("--required-batch-size-multiple", "1"),  # by default fairseq leaves out the last samples if they are fewer
         *training.task,
-        *_device(training.cpu, training.extra),
+        *_device(training),
         *training.extra,
     ]
 
@@ -93,8 +96,10 @@ def check_extra(extra: Sequence[str], cpu: bool, refused: Mapping[str, str] | No
         raise FocusError("--fp16 needs a GPU; on a CPU --bf16, --memory-efficient-fp16 and --amp train.")
 
 
-def devices(cpu: bool) -> int:
-    """How many devices a training uses: every visible GPU, or one CPU."""
+def devices(cpu: bool, rank: Rank | None = None) -> int:
+    """How many devices a training uses: one for each rank, or else every visible GPU, or one CPU."""
+    if rank is not None:
+        return rank.world
     return max(1, torch.cuda.device_count()) if on_gpu(cpu) else 1
 
 
@@ -123,12 +128,19 @@ def _schedule(schedule: Schedule, last_epoch: int | None) -> Iterator[str]:
     yield "--no-epoch-checkpoints"
 
 
-def _device(cpu: bool, extra: Sequence[str]) -> list[str]:
-    """All visible GPUs in half precision, unless ``extra`` names a precision, or the CPU."""
-    if not on_gpu(cpu):
-        return ["--cpu", "--distributed-world-size", "1"]
-    chosen = [] if set(_PRECISIONS) & set(extra) else [_half_precision()]
-    return [*chosen, "--ddp-backend", "legacy_ddp"]
+def _device(training: Training) -> Iterator[str]:
+    """All visible GPUs in half precision, unless the user names a precision, or the CPU; only one device for a rank."""
+    gpu = on_gpu(training.cpu)
+    if not gpu:
+        yield "--cpu"
+    elif not set(_PRECISIONS) & set(training.extra):
+        yield _half_precision()
+    if training.rank is not None:
+        yield from training.rank.options(gpu)
+    elif not gpu:
+        yield from ("--distributed-world-size", "1")
+    if gpu or training.rank is not None:
+        yield from ("--ddp-backend", "legacy_ddp")
 
 
 def on_gpu(cpu: bool) -> bool:

@@ -15,6 +15,7 @@ from types import FrameType
 from focus_plugin.errors import FocusError
 
 _TAIL_LINES = 8
+_LOST = ("Connection closed by peer", "Connection reset by peer", "remote process exited")  # of gloo and NCCL
 # These set fairseq's log level, make it wait for a debugger, and make it join a training on several machines.
 _STEERING = ("HOTRELOAD_PAUSE", "LOCAL_RANK", "LOGLEVEL", "MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")
 _SLURM = "SLURM_"  # the beginning of the names of Slurm's variables for the machines of a job
@@ -35,14 +36,14 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONIOENCODING": "utf-8"}
 
 
-def run_logged(command: Sequence[str], log: Path, *inherited: int) -> Iterator[str]:
-    """Run a command, append its output to ``log`` and yield it line by line.
+def run_logged(command: Sequence[str], log: Path | None, *inherited: int) -> Iterator[str]:
+    """Run a command, append its output to ``log``, if there is one, and yield it line by line.
 
     ``inherited``: file descriptors that the command inherits. Raises FocusError if the command fails, with the end of
     its output.
     """
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
-    with open(log, "a", encoding="utf-8") as file, _child(command, inherited) as process:
+    with open(log or os.devnull, "a", encoding="utf-8") as file, _child(command, inherited) as process:
         assert process.stdout is not None
         for line in process.stdout:
             file.write(line)
@@ -53,9 +54,12 @@ def run_logged(command: Sequence[str], log: Path, *inherited: int) -> Iterator[s
     if process.returncode:
         ours = tail[-1].partition("focus_plugin.errors.FocusError: ")[2] if tail else ""
         what = f"stopped by signal {-process.returncode}" if process.returncode < 0 else "failed"
-        raise FocusError(
-            ours or f"{Path(command[0]).name} {what}; the whole log is in {log}, and its end is:\n" + "\n".join(tail)
-        )
+        if any(lost in line for line in tail for lost in _LOST):
+            raise FocusError(
+                "The connection to another rank was lost: see what it says, then repeat the command for all of them."
+            )
+        where = f"the whole log is in {log}, and its end is" if log else "the end of its log is"
+        raise FocusError(ours or f"{Path(command[0]).name} {what}; {where}:\n" + "\n".join(tail))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from focus_plugin.training.checkpoints import BEST, LAST, updates_done
 from focus_plugin.training.commands import Training, train_command
 from focus_plugin.training.log import TrainingStep, validations
 from focus_plugin.training.resume import remove_leftovers, resumable, unfinished_directory
-from focus_plugin.training.run import run_training
+from focus_plugin.training.run import is_done, run_rank, run_training
 from focus_plugin.training.watcher import Watcher
 
 LOG = "train.log"
@@ -88,6 +88,18 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher, launch: Laun
             return counts
 
         return make_directory(output, manifest, build)
+
+
+def take_part(job: TrainingJob, output: Path) -> None:
+    """Train as a rank other than 0, which writes nothing, unless rank 0 has nothing to train.
+
+    ``job.prepare`` must write nothing. Raises FocusError as ``train_release`` does.
+    """
+    manifest, directory = describe_training(job, Watcher()), unfinished_directory(output)
+    command = train_command(job.prepare(directory), directory)
+    # In this order: rank 0 removes the checkpoints of a training that is done only after it has made the output.
+    if not is_done(command, directory / LOG) and not already_made(output, manifest):
+        run_rank(command)
 
 
 def _prepared(job: TrainingJob, directory: Path) -> Training:
