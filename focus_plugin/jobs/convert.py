@@ -130,38 +130,45 @@ def _target_files(what: ConversionOptions, source: Vocabulary, beside: Path) -> 
 
 def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Manifest:
     """The manifest of the output. An option that has no effect with the others is not in it."""
-    parts = {"source": checkpoint_files(what.source), "vocabulary": [*vocabulary_files(what.vocabulary)]}
-    if not parts["source"]:
-        read_checkpoint(what.source)  # raises if something is missing
-    method, given = how.method, how.options
+    files, method, given = _input_files(what, how), how.method, how.options
     options = {"extend": what.extend, **settings(given), "calibrate": given.calibrate if given.corpus else 0}
     del options["device"]
-    named = {name: getattr(given, name) for name in ("auxiliary", "word_vectors", "matrix")}
     if not given.matrix:
         options |= {"method": method.name, "of_method": settings(how.of_method)}
-        named |= {"method": how.found.file, **{f"method/{name}": path for name, path in how.files.items()}}
     if trains_vectors(how):
         options["vectors"] = how.vectors.effective()
-    of_directories = {*parts, *(name for name, path in named.items() if path and path.is_dir())}
-    parts |= {
-        name: checkpoint_files(path) if name in of_directories else [existing_file(path)]
-        for name, path in named.items()
-        if path
-    }
     corpus = _corpus(given.corpus)
-    size = sum(path.stat().st_size for paths in parts.values() for path in paths) + (corpus.bytes if corpus else 0)
+    size = sum(path.stat().st_size for path in files.values()) + (corpus.bytes if corpus else 0)
     with phase("Reading the input", size) as progress:
-        inputs = {
-            f"{name}/{path.name}" if name in of_directories else name: sha256(path, progress)
-            for name, paths in parts.items()
-            for path in paths
-        }
+        inputs = {name: sha256(path, progress) for name, path in files.items()}
         if corpus:
             inputs["corpus"] = corpus.content(progress).digest
     packages = ["torch", "numpy", "fasttext", tokenizer_package(vocabulary_files(what.vocabulary)[1])]
     if how.found.package and not given.matrix:
         packages.append(how.found.package)
     return describe(KIND, options, inputs, tuple(packages))
+
+
+def _input_files(what: ConversionOptions, how: Initialization) -> dict[str, Path]:
+    """The files that determine the output, except the text, by their names in the manifest."""
+    parts = {"source": (what.source, checkpoint_files(what.source))}
+    if not parts["source"][1]:
+        read_checkpoint(what.source)  # raises if something is missing
+    parts["vocabulary"] = (what.vocabulary, [*vocabulary_files(what.vocabulary)])
+    for name in ("auxiliary", "word_vectors", "matrix"):
+        if path := getattr(how.options, name):
+            parts[name] = (path, checkpoint_files(path) if path.is_dir() else [existing_file(path)])
+    if not how.options.matrix:
+        if how.found.file:
+            parts["method"] = (how.found.file, [existing_file(how.found.file)])
+        for file in how.method.files:
+            if path := how.files.get(file.name):
+                parts[f"method/{file.name}"] = (path, file.parts(path))
+    return {
+        f"{name}/{file.name}" if given.is_dir() else name: file
+        for name, (given, files) in parts.items()
+        for file in files
+    }
 
 
 def _corpus(files: tuple[Path, ...]) -> Text | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from focus_plugin.errors import FocusError
 from focus_plugin.mixing.anchors import SpecialAnchorOptions
 from focus_plugin.mixing.declaration import Given, Method, MethodFile, Need
-from focus_plugin.mixing.matching import MatchingOptions, overlapping
+from focus_plugin.mixing.matching import CopyOverlapOptions, kept
 from focus_plugin.mixing.nearest import NearestOptions
 from focus_plugin.options import option
 
@@ -37,10 +37,9 @@ BATCH = 4096  # pairs of words whose vectors are in memory at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class WechselOptions(MatchingOptions, NearestOptions, SpecialAnchorOptions):
+class WechselOptions(CopyOverlapOptions, NearestOptions, SpecialAnchorOptions):
     """The options of WECHSEL."""
 
-    copy_overlap: bool = option(False, help="Let overlapping tokens keep their rows.")
     token_vectors: str = option(
         "ngrams",
         choices=("ngrams", "words"),
@@ -71,8 +70,7 @@ def wechsel(given: Given) -> "Mixing":
     if pairs:
         source = source @ _rotation(given, pairs, old, new)
     target = _of_tokens(new, given.target, given.target_tokenizer, options.token_vectors)
-    same = overlapping(given)
-    copied = same if options.copy_overlap else np.where(given.target.special, same, -1)
+    copied = kept(given)
     anchors = np.flatnonzero(source.any(axis=1) & (options.special_anchors | ~given.source.special))
     made = np.flatnonzero(target.any(axis=1) & (copied < 0) & ~given.target.special)
     if not len(anchors):

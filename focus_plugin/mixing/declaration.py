@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from focus_plugin.files import Progress, silent
+from focus_plugin.files import Progress, existing_file, silent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,19 +41,25 @@ class NoOptions:
     """The options of a method that has none."""
 
 
+def _itself(path: Path) -> list[Path]:
+    return [existing_file(path)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MethodFile:
     """A file that a method reads.
 
     name: its key in ``Given.files``, and with dashes its option on the command line. help: one sentence. read: a
     function from the path to what the method is given; it raises FocusError for a damaged file. required: whether the
-    user has to name a file; if not required and not named, the method is given None.
+    user has to name a file; if not required and not named, the method is given None. parts: a function from the path to
+    the files that determine what is read, for a path that can be a directory.
     """
 
     name: str
     help: str
     read: Callable[[Path], Any]
     required: bool = True
+    parts: Callable[[Path], list[Path]] = _itself
 
 
 @dataclass(frozen=True, kw_only=True)

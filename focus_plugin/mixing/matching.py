@@ -18,6 +18,13 @@ class MatchingOptions:
     match_fuzzy: bool = option(False, help="Ignore case and word starts when tokens are compared.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CopyOverlapOptions(MatchingOptions):
+    """A base class for the options of methods that make overlapping tokens as all others, unless told to copy them."""
+
+    copy_overlap: bool = option(False, help="Let overlapping tokens keep their rows.")
+
+
 def overlapping(given: Given) -> "np.ndarray":
     """For each target token the id of the source token that it overlaps with, or -1; shape (target,), int64.
 
@@ -27,3 +34,14 @@ def overlapping(given: Given) -> "np.ndarray":
 
     options = given.options
     return overlap(given.source, given.target, Matching(options.match_symbols, options.match_fuzzy))
+
+
+def kept(given: Given) -> "np.ndarray":
+    """As :func:`overlapping`, but only for special tokens unless overlapping tokens keep their rows.
+
+    ``given.options`` must be an instance of CopyOverlapOptions.
+    """
+    import numpy as np
+
+    same = overlapping(given)
+    return same if given.options.copy_overlap else np.where(given.target.special, same, -1)

@@ -49,6 +49,17 @@ def token_text(form: str) -> str:
     return "" if is_bytes(form) else form.replace(WORD_START, " ").strip()
 
 
+def byte_characters(form: str) -> str:
+    """The bytes of a canonical form's text in GPT-2's alphabet, as byte-level tokenizers write tokens."""
+    if is_bytes(form):
+        start = b" " if form.startswith(WORD_START) else b""
+        raw = start + bytes.fromhex("".join(re.findall(r"<0x(..)>", form)))
+    else:
+        raw = form.replace(WORD_START, " ").encode()
+    alphabet = byte_alphabet()
+    return "".join(alphabet[byte] for byte in raw)
+
+
 def fuzzy_form(form: str) -> str:
     """A canonical form in lower case, without word-start mark and without white space at the beginning."""
     return form.replace(WORD_START, " ").lstrip().lower()
@@ -61,8 +72,14 @@ def is_symbol(form: str) -> bool:
 
 
 @cache
-def _byte_of_character() -> dict[str, int]:
-    """GPT-2's alphabet of bytes: a printable Latin-1 byte is itself; the others are characters from U+0100 on."""
+def byte_alphabet() -> tuple[str, ...]:
+    """GPT-2's character of each byte: a printable Latin-1 byte is itself; the others are characters from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+    characters = {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
+    return tuple(characters[byte] for byte in range(256))
+
+
+@cache
+def _byte_of_character() -> dict[str, int]:
+    return {character: byte for byte, character in enumerate(byte_alphabet())}

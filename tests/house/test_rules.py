@@ -86,6 +86,7 @@ RULES = {  # a room, and what none of its modules may import anywhere
     "focus_plugin.methods": ("fairseq", "focus_plugin.files", "focus_plugin.jobs"),
     "focus_plugin.mixing": ("fairseq", "focus_plugin.jobs", "focus_plugin.transfer"),
     "focus_plugin.parallel": ("torch", "fairseq", "focus_plugin.checkpoint", "focus_plugin.mixing"),
+    "focus_plugin.hypernetwork": ("fairseq", "focus_plugin.methods", "focus_plugin.mixing", "focus_plugin.jobs"),
     "focus_plugin.learning": ("fairseq", "focus_plugin.jobs"),
     "focus_plugin.report": ("fairseq", "focus_plugin.checkpoint"),
     "focus_plugin.comparison": ("fairseq", "focus_plugin.checkpoint", "focus_plugin.jobs"),

@@ -1,0 +1,1 @@
+"""Published hypernetworks, which predict the embedding of a token from its pieces."""
