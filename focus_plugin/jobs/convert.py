@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -143,9 +144,10 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
         inputs = {name: sha256(path, progress) for name, path in files.items()}
         if corpus:
             inputs["corpus"] = corpus.content(progress).digest
-    packages = ["torch", "numpy", "fasttext", tokenizer_package(vocabulary_files(what.vocabulary)[1])]
-    if how.found.package and not given.matrix:
-        packages.append(how.found.package)
+    packages = ["torch", "numpy", "scipy", "fasttext", tokenizer_package(vocabulary_files(what.vocabulary)[1])]
+    if not given.matrix:
+        packages += filter(find_spec, method.packages(how.of_method))  # the method tells which one is missing
+        packages += [how.found.package] if how.found.package else []
     return describe(KIND, options, inputs, tuple(packages))
 
 

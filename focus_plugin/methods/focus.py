@@ -47,6 +47,10 @@ def focus(given: Given) -> "Mixing":
     return mixing_of_anchors(given, blocks)
 
 
+def _packages(options: FocusOptions) -> tuple[str, ...]:
+    return ("entmax",) if 1 < options.alpha < 2 else ()
+
+
 METHOD = Method(
     name="focus",
     summary="New tokens are sparse mixtures of the overlapping tokens most similar in auxiliary embeddings.",
@@ -67,4 +71,5 @@ METHOD = Method(
         "calibrate": 0,
         "rank_bias": True,
     },
+    packages=_packages,
 )

@@ -135,4 +135,5 @@ METHOD = Method(
     ),
     needs=(Need.EMBEDDING, Need.OUTPUT_EMBEDDING),
     published={"calibrate": 0},
+    packages=lambda options: ("tokenizers",),
 )

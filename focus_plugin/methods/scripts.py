@@ -133,4 +133,5 @@ METHOD = Method(
     make=scripts,
     options=MatchingOptions,
     needs=(Need.EMBEDDING, Need.OUTPUT_EMBEDDING, Need.BIAS),
+    packages=lambda options: ("regex",),
 )

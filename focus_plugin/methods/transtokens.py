@@ -229,6 +229,10 @@ def _alignment(path: "Path") -> "CountsFile":
     return counts_file(path)
 
 
+def _packages(options: TranstokensOptions) -> tuple[str, ...]:
+    return ("eflomal",) if options.aligner == "eflomal" else ()
+
+
 METHOD = Method(
     name="transtokens",
     summary="New tokens are mixtures of the source's tokens that translate them in a parallel text.",
@@ -261,4 +265,5 @@ METHOD = Method(
     ),
     needs=(Need.SOURCE_TOKENIZER, Need.TARGET_TOKENIZER),
     published={"sentence_pairs": 0, "untranslated": "unknown", "calibrate": 0},
+    packages=_packages,
 )

@@ -41,6 +41,10 @@ class NoOptions:
     """The options of a method that has none."""
 
 
+def _no_packages(options: Any) -> tuple[str, ...]:
+    return ()
+
+
 def _itself(path: Path) -> list[Path]:
     return [existing_file(path)]
 
@@ -105,7 +109,8 @@ class Method:
     name: what ``--method`` takes. summary: one sentence. paper: where it was published, or empty. make: the method
     itself. options: a frozen dataclass whose fields are made by ``focus_plugin.options.option``. files: the files that
     it reads. needs: what it has to be given. published: the values of its own options and of the conversion's that
-    reproduce the software of the method's authors; ``--paper`` applies them.
+    reproduce the software of the method's authors; ``--paper`` applies them. packages: a function from the options to
+    the modules whose versions determine the result, besides those of every conversion.
     """
 
     name: str
@@ -116,3 +121,4 @@ class Method:
     files: tuple[MethodFile, ...] = ()
     needs: tuple[Need, ...] = ()
     published: Mapping[str, Any] = field(default_factory=dict)
+    packages: Callable[[Any], tuple[str, ...]] = _no_packages

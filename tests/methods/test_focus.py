@@ -14,6 +14,7 @@ from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
+from focus_plugin.methods.focus import METHOD, FocusOptions
 from focus_plugin.mixing import similarity
 from focus_plugin.transfer.apply import apply
 from focus_plugin.transfer.origins import COPIED, FILLED, MIXED
@@ -76,6 +77,7 @@ def test_weights_are_the_entmax_of_the_cosines(alpha):
     )
     columns = [source.ids[target.tokens[i]] for i in anchors]
     np.testing.assert_allclose(matrix[np.ix_(new, columns)], want.numpy(), atol=1e-5)
+    assert ("entmax" in METHOD.packages(FocusOptions(alpha=alpha))) == (alpha not in (1, 2))
 
 
 def test_blocks_and_large_supports_change_nothing(monkeypatch):

@@ -178,6 +178,7 @@ def test_the_commands(published, release, vocabulary, hugging_face, source, targ
     manifest = json.loads((tmp_path / "out" / "focus.json").read_text())
     files = {f"method/hypernet/{name}" for name in ("config.json", "tokenizer.json", "model.safetensors")}
     assert files <= manifest["inputs"].keys()
+    assert "tokenizers" in manifest["made_by"]
     made, _ = made_by(published, source, read_checkpoint(tmp_path / "out").vocabulary, hypernet_language="sw")
     state = torch.load(tmp_path / "out" / "model.pt")["model"]
     torch.testing.assert_close(state[EMBEDDING][made.ids], made.embedding)
