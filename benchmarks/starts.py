@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from statistics import mean
 
-from targets import LENGTH, run
+from targets import LENGTH, RECIPE, run
 
 PLAIN = ("--rare", "fill", "--calibrate", 0)
 STARTS: dict[str, tuple[object, ...]] = {
@@ -61,6 +61,13 @@ def loss(commands: list[str], data: Path, model: Path) -> float:
     """What ``focus evaluate`` says, in nats."""
     told = run(commands, "focus", "evaluate", data, "--model", model, "--tokens-per-sample", LENGTH)
     return float(re.search(r"loss ([\d.]+) nats", told)[1])
+
+
+def trained(data: Path, start: Path, output: Path, updates: int) -> Path:
+    """``output``: the encoder ``start`` after a training by the default recipe."""
+    job = ("focus", "train", data, "--init", start, "--output", output, "--updates", updates, *RECIPE)
+    run([], *job, "--validate-every", updates, "--", "--tokens-per-sample", LENGTH)
+    return output
 
 
 def main() -> None:

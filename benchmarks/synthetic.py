@@ -25,6 +25,7 @@ from statistics import mean
 
 import torch
 from derived_languages import derived_line, derived_table, double_vocabulary, normalizer, sentences_of
+from random_encoder import write_random_encoder
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
 from targets import counts, run
@@ -32,14 +33,12 @@ from targets import counts, run
 from focus_plugin.bilingual.pairs import PAIRS, Pair, chosen_pairs, read_translations
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.languages import LANGUAGE_FILE, LANGUAGE_ROWS, SIDES
-from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING, POSITIONS, expected_names, expected_shape
+from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.checkpoint.release import MODEL, write_release
+from focus_plugin.checkpoint.release import MODEL
 from focus_plugin.files import whole_directory, whole_file
 from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.jobs.evaluate_table import evaluate_table
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
-from focus_plugin.vocabulary.readers import read_dictionary
 
 TASKS = {"ner": "f1", "pos": "accuracy"}  # with their metrics
 OBJECTIVES = ("mlm", "tlm", "dict-mlm-input", "align-mlm")
@@ -132,25 +131,9 @@ def _shuffle(dictionary: Path, output: Path) -> None:
 
 def new_encoder(arguments: argparse.Namespace, seed: int) -> Path:
     """An encoder with random weights."""
-    output, vocabulary = arguments.work / f"random.seed{seed}", arguments.work / "doubled"
-    width, inner = arguments.width, 4 * arguments.width
-    if not output.exists():
-        heads = max(1, width // 64)
-        config = EncoderConfig(arguments.layers, width, inner, attention_heads=heads, max_positions=arguments.length)
-        draw = torch.Generator().manual_seed(seed)
-        rows = len(read_dictionary(vocabulary / DICTIONARY))
-        weights = {}
-        for name in expected_names(config.layers):
-            shape = expected_shape(name, (rows, width), config.max_positions + 2, width, inner)
-            norm = "norm" in name and name.endswith("weight")
-            weights[name] = torch.ones(shape) if norm else torch.zeros(shape)
-            if len(shape) > 1:
-                weights[name] = torch.randn(shape, generator=draw) * shape[1] ** -0.5
-        weights[POSITIONS][1] = 0  # of padding
-        weights[OUTPUT_EMBEDDING] = weights[EMBEDDING]
-        with whole_directory(output) as new:
-            write_release(new, config, weights, vocabulary / DICTIONARY, vocabulary / SENTENCEPIECE)
-    return output
+    width, heads = arguments.width, max(1, arguments.width // 64)
+    config = EncoderConfig(arguments.layers, width, 4 * width, attention_heads=heads, max_positions=arguments.length)
+    return write_random_encoder(arguments.work / f"random.seed{seed}", config, arguments.work / "doubled", seed)
 
 
 def pretrain(arguments: argparse.Namespace, setting: Setting, data: Path, commands: list[str]) -> Path:

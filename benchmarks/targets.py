@@ -16,6 +16,7 @@ import sysconfig
 from pathlib import Path
 
 LENGTH = 128
+RECIPE = ("--batch-tokens", 4096, "--device-tokens", 4096)  # the default recipe, with batches for a small machine
 
 
 def run(commands: list[str], *command: object) -> str:
