@@ -11,16 +11,17 @@ from focus_plugin.auxiliary.options import VectorInput
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
+from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.forecast.encoder import (
     FLOAT,
     Batch,
     forward_memory,
     forward_seconds,
-    multiplications_per_second,
     parameters,
 )
 from focus_plugin.forecast.forecast import Forecast, Step
 from focus_plugin.forecast.machine import Rates, torch_process
+from focus_plugin.forecast.method import MethodWork
 from focus_plugin.forecast.text import cutting_seconds
 from focus_plugin.forecast.vectors import vector_step
 from focus_plugin.masked_lm.masking import PREDICTED
@@ -45,9 +46,9 @@ class ConversionWork:
     """The amount of work of a conversion.
 
     config: of the encoder. source, target: tokens before and after. new, shared: tokens of the language that are made
-    and that are copied. dimension: of the vectors that tell which tokens are similar, 0 without. training: of these
-    vectors, unless they are there. text: the corpus, and tokenizer: how it is cut. calibrate: tokens of it that the
-    model reads. beside: bytes of the dictionary and the tokenizer.
+    and that are copied. dimension: of the vectors that tell which tokens are similar, 0 without. method: what makes the
+    rows; None with ``--matrix``. training: of these vectors, unless they are there. text: the corpus, and tokenizer:
+    how it is cut. calibrate: tokens of it that the model reads. beside: bytes of the dictionary and the tokenizer.
     """
 
     config: EncoderConfig
@@ -56,6 +57,7 @@ class ConversionWork:
     new: int
     shared: int
     dimension: int
+    method: MethodWork | None
     training: VectorTraining | None
     text: Text | None
     tokenizer: Tokenizer
@@ -92,13 +94,17 @@ def conversion_work(
                 scratch=cache_directory(),
             )
     compares = Need.VECTORS in how.method.needs and not options.matrix
+    dimension = how.vectors.dimension if compares else 0
+    if compares and options.auxiliary and options.auxiliary.is_dir():
+        dimension = read_checkpoint(options.auxiliary).config.width
     return ConversionWork(
         config=source.config,
         source=len(source.vocabulary),
         target=len(source.vocabulary) + len(language) - shared if what.extend else len(language),
         new=len(language) - shared,
         shared=shared,
-        dimension=how.vectors.dimension if compares else 0,
+        dimension=dimension,
+        method=None if options.matrix else MethodWork(source, language, what.vocabulary, how),
         training=training,
         text=text,
         tokenizer=tokenizer,
@@ -119,9 +125,9 @@ def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
     compared = FLOAT * (3 * work.dimension * (work.new + work.shared) + work.config.width * work.shared)
     batch = Batch(tokens=BATCH * LENGTH, length=LENGTH, predicted=int(PREDICTED * BATCH * LENGTH), rows=work.target)
 
-    def mixing(rates: Rates) -> float:
-        products = 2 * work.new * work.shared * (work.dimension + work.config.width) if work.dimension else 0
-        return products / multiplications_per_second() + 4 * rows / rates.copy
+    def mixing(rates: Rates) -> float | None:
+        made = work.method.seconds() if work.method else 0.0
+        return None if made is None else made + 4 * rows / rates.copy
 
     def calibrating(_: Rates) -> float:
         assert work.text
@@ -140,7 +146,9 @@ def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
     )
     if work.training:
         yield vector_step(work.training, held)
-    yield Step(name="Making rows", seconds=mixing if on_cpu else None, memory=held + rows + compared)
+    foreseen = on_cpu and (work.method is None or work.method.foreseeable)
+    read = work.method.memory if work.method else 0
+    yield Step(name="Making rows", seconds=mixing if foreseen else None, memory=held + rows + compared + read)
     if work.calibrate:
         yield Step(
             name="Fitting the output bias",

@@ -12,7 +12,6 @@ from focus_plugin.forecast.machine import seconds_of
 FLOAT = 4  # bytes of a number
 _MEASURED = 512  # tokens, about
 _UPDATED = 1 << 20
-_SQUARE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +23,6 @@ class Batch:
     length: int
     predicted: int = 0
     rows: int = 0
-
-
-def multiplications_per_second() -> float:
-    """Floating-point operations a second in products of float32 matrices, on all cores."""
-    matrix = torch.ones(_SQUARE, _SQUARE)
-    return 2 * _SQUARE**3 / seconds_of(lambda: matrix @ matrix)
 
 
 def parameters(config: EncoderConfig, rows: int) -> int:

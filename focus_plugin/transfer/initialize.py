@@ -1,6 +1,6 @@
 """Gives a source encoder the target vocabulary, for ``focus convert``, the fairseq plugin and the Python API."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,7 +98,9 @@ def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: P
     language = read_dictionary(target.language / DICTIONARY) if target.extends else target.vocabulary
     if absent := [token for token in language.tokens if token not in target.vocabulary.ids]:
         raise FocusError(f"{target.language}: its token {absent[0]!r} is not in the vocabulary that it extends.")
-    given = _given(source, target, language, how, phase, verbose)
+    given = given_of(
+        source, language, target.language, how, lambda: vectors_of(language, target.language, how, phase, verbose)
+    )
     with phase(f"Making rows by {how.method.name}", len(language)) as progress:
         notes: list[str] = []
         made = made_by(how, replace(given, progress=progress, tell=notes.append), source.config.row_length)
@@ -115,10 +117,17 @@ def made_by(how: Initialization, given: Given, width: int) -> Mixing | Rows:
     return checked(how.method.name, made, len(given.source), len(given.target), width)
 
 
-def _given(
-    source: Checkpoint, target: Target, language: Vocabulary, how: Initialization, phase: Phase, verbose: bool
+def given_of(
+    source: Checkpoint,
+    language: Vocabulary,
+    directory: Path,
+    how: Initialization,
+    vectors: Callable[[], TokenVectors],
 ) -> Given:
-    """What the method is given: only what it declares as its needs."""
+    """What the method is given: only what it declares as its needs.
+
+    ``language``: the target's vocabulary, whose files are in ``directory``. ``vectors``: makes auxiliary embeddings.
+    """
     method, options = how.method, how.options
     filled: dict[Need, Any] = {
         Need.EMBEDDING: lambda: source.tensors[EMBEDDING],
@@ -126,9 +135,9 @@ def _given(
         Need.BIAS: lambda: source.tensors[OUTPUT_BIAS],
         Need.MODEL: lambda: source,
         Need.SOURCE_TOKENIZER: lambda: _source_tokenizer(source, method.name),
-        Need.TARGET_TOKENIZER: lambda: load_tokenizer(vocabulary_files(target.language)[1]),
+        Need.TARGET_TOKENIZER: lambda: load_tokenizer(vocabulary_files(directory)[1]),
         Need.TEXT: lambda: TextSample(Text.of(*options.corpus), options.seed) if options.corpus else None,
-        Need.VECTORS: lambda: _vectors(target, language, how, phase, verbose),
+        Need.VECTORS: vectors,
     }
     return Given(
         source=source.vocabulary,
@@ -149,17 +158,23 @@ def _source_tokenizer(source: Checkpoint, method: str) -> Tokenizer:
     return source.tokenizer
 
 
-def _vectors(target: Target, language: Vocabulary, how: Initialization, phase: Phase, verbose: bool) -> TokenVectors:
+def vectors_of(
+    language: Vocabulary, directory: Path, how: Initialization, phase: Phase = no_phase, verbose: bool = False
+) -> TokenVectors:
+    """The auxiliary embeddings that the options name, or else those that are trained on the corpus.
+
+    ``language``: the target's vocabulary, whose files are in ``directory``. Raises FocusError.
+    """
     options = how.options
     if options.auxiliary and options.auxiliary.is_dir():
         return encoder_vectors(options.auxiliary, language, how.reading.skip_tokenizer_check)
     if options.auxiliary:
-        uses = read_counts(target.language / DICTIONARY, language)
+        uses = read_counts(directory / DICTIONARY, language)
         return load_vectors(options.auxiliary, language, uses, how.reading)
     if options.word_vectors:
         return load_word_vectors(options.word_vectors, language)
     digest = Text.of(*options.corpus).content().digest
-    made_of = VectorInput(corpus=options.corpus, vocabulary=target.language, seed=options.seed)
+    made_of = VectorInput(corpus=options.corpus, vocabulary=directory, seed=options.seed)
     return cached_vectors(made_of, digest, language, how.vectors, phase, verbose)
 
 

@@ -7,9 +7,11 @@ from snapshots import snapshot
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.forecast.conversion import conversion_forecast, conversion_work
+from focus_plugin.forecast.method import MethodWork
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.text import Text
 from focus_plugin.transfer.options import ConversionOptions, initialization
+from focus_plugin.vocabulary.readers import read_dictionary
 
 
 @pytest.mark.parametrize("options", [(), ("--method", "random", "--calibrate", 0)], ids=["focus", "random"])
@@ -41,3 +43,21 @@ def test_a_dry_run_of_a_conversion_says_what_the_conversion_takes(
     said = run(*command, "--output", tmp_path / "again", "--dry-run").stdout
     assert "Training auxiliary embeddings" not in said, "they are in the cache now"
     refuse(*command, "--output", release, "--dry-run", says="already holds")
+
+
+def test_a_method_is_tried_on_the_first_lines_of_its_files(release, vocabulary, source_text, target_text, tmp_path):
+    """A line without a tab stops the conversion, but a trial only if it reads that line."""
+    sides = [text.read_text().splitlines() * 2 for text in (source_text, target_text)]
+    pairs = ["\t".join(pair) for pair in zip(*sides, strict=True)]
+
+    def seconds(wrong: int) -> float | None:
+        path = tmp_path / f"{wrong}.tsv"
+        path.write_text("\n".join([*pairs[:wrong], "no tab", *pairs[wrong:]]))
+        how = initialization(find_method("transtokens"), {"parallel": path})
+        language = read_dictionary(vocabulary / "dict.txt")
+        return MethodWork(read_checkpoint(release), language, vocabulary, how).seconds()
+
+    found = seconds(5500)
+    assert found is not None
+    assert found > 0
+    assert seconds(3500) is None
