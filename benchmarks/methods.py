@@ -4,10 +4,11 @@
 
 The source has 250,002 tokens of width 768 and the target 50,000, of which 20,000 are in both; `--scale` makes source
 and overlap smaller. Vectors are random: 100 dimensions for focus, as they are trained, 768 for a helper or donor, 300
-for words. Of the new tokens, `--rows` are made. For each method the seconds are those of the method with its
-application to the embedding, of the bare products alone, and of the authors' software, where it is installed and can
-be called on arrays. Each method runs in a process of its own; its memory is what that holds at most beyond the input,
-with the output.
+for words in wechsel and 200 in ofa, where each token is a word. Of the new tokens, `--rows` are made. For each method
+the seconds are those of the method with its application to the embedding, of the bare products alone, and of the
+authors' software, where it is installed and can be called on arrays: measured on `--authors` rows and a quarter of
+them, from which the time of all rows is extrapolated. Each method runs in a process of its own; its memory is what that
+holds at most beyond the input, with the output.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,11 @@ from focus_plugin.mixing.declaration import Given, Method
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.transfer.apply import Transfer, apply
 from focus_plugin.vocabulary.tokenizers import Tokenizer
-from focus_plugin.vocabulary.vocabulary import MASK, SPECIALS, Vocabulary
+from focus_plugin.vocabulary.vocabulary import MASK, SPECIALS, UNKNOWN, Vocabulary
 
 SOURCE, TARGET, OVERLAP, WIDTH = 250_002, 50_000, 20_000, 768
-DIMENSIONS = {"focus": 100, "clp": WIDTH, "omp": WIDTH, "wechsel": 300}
+DIMENSIONS = {"focus": 100, "clp": WIDTH, "omp": WIDTH, "wechsel": 300, "ofa": 200}
+BY_WORDS = ("wechsel", "ofa")  # compare with all tokens of the source, by vectors of words
 BLOCK = 1024  # rows of a bare product
 
 
@@ -65,7 +67,7 @@ def made_input(name: str, rows: int, scale: float) -> Input:
     new = Vocabulary.of([*SPECIALS[:4], *shared, *(f"t{i}" for i in range(rows)), MASK])
     draw = torch.Generator().manual_seed(1)
     embedding = torch.randn(source, WIDTH, generator=draw)
-    count = len(old) + len(new) if name == "wechsel" else len(new)
+    count = len(old) + len(new) if name in BY_WORDS else len(new)
     vectors = torch.randn(count, DIMENSIONS.get(name, 1), generator=draw).numpy()
     return Input(old, new, embedding, vectors)
 
@@ -80,6 +82,14 @@ def run_method(method: Method, given: Input) -> Transfer:
             "source_words": _words(given.source, source),
             "target_words": _words(given.target, target),
             "dictionary": None,
+        }
+    if method.name == "ofa":
+        both = dict(zip((*given.source.tokens, *given.target.tokens), range(old + new), strict=True))
+        ids = np.array([*both.values()])  # a token of both has one vector
+        files = {
+            "multilingual_vectors": WordVectors(
+                [*both], np.ones(len(both)), given.vectors.shape[1], lambda numbers: given.vectors[ids[numbers]]
+            )
         }
     tensors = {EMBEDDING: given.embedding, OUTPUT_EMBEDDING: given.embedding, OUTPUT_BIAS: torch.zeros(old)}
     made = method.make(
@@ -105,14 +115,19 @@ def _words(vocabulary: Vocabulary, rows: np.ndarray) -> WordVectors:
 
 
 def _each_token(vocabulary: Vocabulary) -> Tokenizer:
-    """A tokenizer of texts that are tokens."""
-    return Tokenizer(vocabulary.tokens, lambda lines: [], lambda lines: [[vocabulary.ids[line]] for line in lines])
+    """A tokenizer of texts that are tokens, also after a space and capitalized."""
+    ids, unknown = vocabulary.ids, [vocabulary.ids[UNKNOWN]]
+
+    def cut(lines: list[str]) -> list[list[int]]:
+        return [[ids[word]] if (word := line.strip().lower()) in ids else unknown for line in lines]
+
+    return Tokenizer(vocabulary.tokens, lambda lines: [], cut, lambda lines: [])
 
 
 def bare_products(name: str, given: Input, made: Transfer) -> None:
     """The products alone: of the vectors, as often as the method needs them, and of the weights with the embedding."""
     vectors = torch.from_numpy(given.vectors)
-    old = len(given.source) if name == "wechsel" else 0
+    old = len(given.source) if name in BY_WORDS else 0
     points = vectors[:old] if old else vectors[given.anchors]
     queries, times = vectors[old:][given.new], find_method("omp").declaration.options().anchors if name == "omp" else 1
     for start in range(0, len(queries), BLOCK):
@@ -164,6 +179,30 @@ def authors_wechsel(given: Input) -> None:
 AUTHORS: dict[str, Callable[[Input], None]] = {"clp": authors_clp, "omp": authors_omp, "wechsel": authors_wechsel}
 
 
+def authors_seconds(name: str, given: Input, rows: int) -> float | None:
+    """The seconds of the authors' software for all new tokens, extrapolated; None if it is not installed."""
+    if name not in AUTHORS:
+        return None
+
+    def of_rows(count: int) -> float:
+        part = first_rows(given, count)
+        return measured(lambda: AUTHORS[name](part))
+
+    try:
+        few, many = of_rows(rows // 4), of_rows(rows)
+    except ImportError:
+        return None
+    return many + (many - few) / (rows - rows // 4) * (len(given.new) - rows)
+
+
+def first_rows(given: Input, count: int) -> Input:
+    """The same input with the first ``count`` new tokens only."""
+    kept = [i for i, token in enumerate(given.target.tokens) if not token.startswith("t") or int(token[1:]) < count]
+    old = len(given.vectors) - len(given.target)
+    target = Vocabulary.of([given.target.tokens[i] for i in kept])
+    return replace(given, target=target, vectors=given.vectors[[*range(old), *(old + i for i in kept)]])
+
+
 def measured(work: Callable[[], object]) -> float:
     """The seconds that ``work`` takes."""
     start = time.perf_counter()
@@ -176,7 +215,7 @@ def held() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def one(name: str, rows: int, scale: float) -> dict[str, float | None]:
+def one(name: str, rows: int, scale: float, authors: int) -> dict[str, float | None]:
     """Measure one method in this process."""
     given, method = made_input(name, rows, scale), find_method(name).declaration
     before, result = held(), []
@@ -184,10 +223,7 @@ def one(name: str, rows: int, scale: float) -> dict[str, float | None]:
     found: dict[str, float | None] = {"seconds": seconds}
     found["memory"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     found["products"] = measured(lambda: bare_products(name, given, result[0]))
-    try:
-        found["authors"] = measured(lambda: AUTHORS[name](given)) if name in AUTHORS else None
-    except ImportError:
-        found["authors"] = None
+    found["authors"] = authors_seconds(name, given, min(authors, rows))
     return found
 
 
@@ -197,11 +233,12 @@ def main() -> None:
     parser.add_argument("methods", nargs="*", default=[*DIMENSIONS], metavar="METHOD", help=", ".join(DIMENSIONS))
     parser.add_argument("--rows", type=int, default=TARGET - OVERLAP)
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--authors", type=int, default=200)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    size = ("--rows", str(arguments.rows), "--scale", str(arguments.scale))
+    size = ("--rows", str(arguments.rows), "--scale", str(arguments.scale), "--authors", str(arguments.authors))
     if arguments.here:
-        print(json.dumps(one(arguments.methods[0], arguments.rows, arguments.scale)))
+        print(json.dumps(one(arguments.methods[0], arguments.rows, arguments.scale, arguments.authors)))
         return
     for name in arguments.methods:
         command = [sys.executable, __file__, name, *size, "--here"]

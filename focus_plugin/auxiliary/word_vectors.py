@@ -1,8 +1,9 @@
 """Vectors of words from a file, whatever its format, and the vectors of tokens that are made from them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -102,26 +103,36 @@ def vectors_by_words(
     of a token in no word is zero. This is what WECHSEL does without n-grams (Minixhofer et al., NAACL 2022).
     ``progress`` is called with the number of words.
     """
-    sums = np.zeros((len(vocabulary), vectors.dimension))
-    totals = np.zeros(len(vocabulary))
-    for start, contains in _words_of_tokens(vectors.words, vocabulary, tokenizer):
-        numbers = np.arange(start, start + contains.shape[1])
-        weights = contains.multiply(vectors.counts[numbers]).tocsr()
-        sums += weights @ vectors.rows(numbers)
-        totals += np.asarray(weights.sum(axis=1)).ravel()
+    table = piece_ids(tokenizer, vocabulary)
+    sums, totals = np.zeros((len(vocabulary), vectors.dimension)), np.zeros(len(vocabulary))
+    for start in range(0, len(vectors.words), BATCH_LINES):
+        batch = vectors.words[start : start + BATCH_LINES]
+        numbers = np.arange(start, start + len(batch))
+        of_cut, ids = distinct_tokens([*tokenizer.ids([*batch]), *tokenizer.ids([f" {word}" for word in batch])], table)
+        of_word = of_cut % len(batch)
+        weights = vectors.counts[numbers][of_word]
+        add_words(sums, ids, of_word, weights, vectors.rows(numbers))
+        totals += np.bincount(ids, weights, len(totals))
         progress(len(numbers))
     return np.divide(sums, totals[:, None], out=sums, where=totals[:, None] > 0).astype(np.float32)
 
 
-def _words_of_tokens(
-    words: Sequence[str], vocabulary: Vocabulary, tokenizer: Tokenizer
-) -> Iterator[tuple[int, csr_matrix]]:
-    """Batches of words: the number of the first, and how often each word contains each token, (tokens, words)."""
-    table = piece_ids(tokenizer, vocabulary)
-    for start in range(0, len(words), BATCH_LINES):
-        batch = words[start : start + BATCH_LINES]
-        cuts = [*tokenizer.ids([*batch]), *tokenizer.ids([f" {word}" for word in batch])]
-        found = [np.unique(table[np.array(cut, dtype=np.int64)]) for cut in cuts]
-        of_word = np.repeat(np.arange(len(cuts)) % len(batch), [len(ids) for ids in found])
-        ids = np.concatenate(found)
-        yield start, csr_matrix((np.ones(len(ids)), (ids, of_word)), (len(vocabulary), len(batch)))
+def distinct_tokens(cuts: Sequence[Sequence[int]], table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different tokens of each text: the number of the text, and the id of the token; both (n,), int64.
+
+    ``cuts``: the tokenizer's ids of each text. ``table``: the vocabulary's id of each of these.
+    """
+    of_cut = np.repeat(np.arange(len(cuts)), [len(cut) for cut in cuts])
+    ids = table[np.fromiter(chain.from_iterable(cuts), np.int64, len(of_cut))]
+    size = int(table.max(initial=0)) + 1
+    return np.divmod(np.unique(of_cut * size + ids), size)
+
+
+def add_words(sums: np.ndarray, ids: np.ndarray, of_word: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> None:
+    """Add the vectors of words, ``rows``, to those of the tokens in them, ``sums``, (tokens, dimension).
+
+    ``ids``, ``of_word``, ``weights``: (n,), a token, the word it is in, and how much this word counts. Only the rows of
+    these tokens are touched, which are few of a large vocabulary.
+    """
+    present, places = np.unique(ids, return_inverse=True)
+    sums[present] += csr_matrix((weights, (places, of_word)), (len(present), len(rows))) @ rows

@@ -114,8 +114,8 @@ def _vectors(words: "WordVectors", vocabulary: "Vocabulary", tokenizer: "Tokeniz
     Each word is cut in three spellings, and counts once for each that contains the token.
     """
     import numpy as np
-    from scipy.sparse import csr_matrix
 
+    from focus_plugin.auxiliary.word_vectors import add_words, distinct_tokens
     from focus_plugin.vocabulary.tokenizers import piece_ids
 
     assert tokenizer is not None
@@ -124,11 +124,10 @@ def _vectors(words: "WordVectors", vocabulary: "Vocabulary", tokenizer: "Tokeniz
     for start in range(0, len(words.words), BATCH):
         spellings = [_spellings(word) for word in words.words[start : start + BATCH]]
         cuts = tokenizer.ids([spelling for group in spellings for spelling in group])
-        found = [np.unique(table[np.array(cut, dtype=np.int64)]) for cut in cuts]
         of_word = np.repeat(np.arange(len(spellings)), [len(group) for group in spellings])
-        columns, ids = np.repeat(of_word, [len(tokens) for tokens in found]), np.concatenate(found)
-        contains = csr_matrix((np.ones(len(ids)), (ids, columns)), (len(vocabulary), len(spellings)))
-        sums += contains @ words.rows(np.arange(start, start + len(spellings)))
+        of_cut, ids = distinct_tokens(cuts, table)
+        rows = words.rows(np.arange(start, start + len(spellings)))
+        add_words(sums, ids, of_word[of_cut], np.ones(len(ids)), rows)
         counts += np.bincount(ids, minlength=len(counts))
     return np.divide(sums, counts[:, None], out=sums, where=counts[:, None] > 0).astype(np.float32)
 
