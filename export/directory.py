@@ -1,6 +1,5 @@
 """Writes, reads and checks the export directory, which has all files that are needed to run a model."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -9,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from focus_plugin.errors import FocusError
-from focus_plugin.files import sha256, whole_directory, write_json
+from focus_plugin.errors import FocusError, first_line
+from focus_plugin.files import parse_json, sha256, whole_directory, write_json
 
 from .head import LENGTH, Output, ServingHead
 from .served_heads import head_from_json, head_to_json
@@ -147,7 +146,7 @@ def _read_config(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise FocusError(f"{path}: no such file; {path.parent} is not an export directory.")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FocusError(f"{path}: not valid JSON ({error}).") from error
     if not isinstance(values, dict) or "version" not in values:
@@ -227,8 +226,8 @@ def _config_fault(config: ExportConfig) -> str | None:
 def _read_piece_ids(path: Path, config: ExportConfig) -> np.ndarray:
     try:
         piece_ids = np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise FocusError(f"{path}: not a NumPy array file ({error}).") from error
+    except Exception as error:  # a damaged file can make NumPy raise anything
+        raise FocusError(f"{path}: not a NumPy array file ({first_line(error)}).") from error
     if fault := _piece_ids_fault(piece_ids, config):
         raise FocusError(f"{path}: {fault}.")
     return piece_ids.astype(np.int32)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
+from focus_plugin.files import parse_json
 
 # Everything that determines the bytes of the file except its input, by name, as JSON values.
 Job = dict[str, str | int | bool]
@@ -147,7 +148,7 @@ def _read_state(path: Path) -> tuple[Job, Done]:
     if not state.exists():
         raise FocusError(f"{path}: was not written by this program, which needs this file name; rename it.")
     try:
-        values = json.loads(state.read_text(encoding="utf-8"))
+        values = parse_json(state.read_text(encoding="utf-8"))
         return values["job"], Done(**values["done"])
     except (ValueError, TypeError, KeyError) as error:
         raise FocusError(f"{state}: damaged ({error}); remove it and {path}.") from error

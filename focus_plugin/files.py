@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from focus_plugin.errors import FocusError
 
@@ -52,6 +53,14 @@ def decode_line(raw: bytes, path: str | Path, number: int) -> str:
             f"{path}, line {number}: not valid UTF-8 (byte {error.start} of the line is "
             f"0x{raw[error.start]:02x}). Convert the file to UTF-8 first, for example with iconv."
         ) from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises ValueError for any other text, and for a value that is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def sha256(path: str | Path, progress: Progress = silent) -> str:

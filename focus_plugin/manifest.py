@@ -6,7 +6,6 @@ is nothing to do. If it holds anything else, the command fails and leaves the di
 
 import importlib
 import importlib.metadata
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 
 from focus_plugin import __version__
 from focus_plugin.errors import FocusError
-from focus_plugin.files import require_place, write_json
+from focus_plugin.files import parse_json, require_place, write_json
 
 FILE = "focus.json"
 UNFINISHED = ".unfinished"  # suffix of the directory that holds the checkpoints of an unfinished training
@@ -82,7 +81,7 @@ def read_manifest(directory: str | Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        manifest = Manifest(**parse_json(path.read_text(encoding="utf-8")))
         if not all(isinstance(value, str if name == "kind" else dict) for name, value in vars(manifest).items()):
             raise TypeError("kind must be a string, every other entry an object")
         return manifest

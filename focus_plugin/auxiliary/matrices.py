@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from focus_plugin.auxiliary.alignment import NamedVectors, TokenVectors
-from focus_plugin.errors import FocusError
-from focus_plugin.files import whole_file
+from focus_plugin.errors import FocusError, first_line
+from focus_plugin.files import parse_json, whole_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # names in safetensors and in NumPy
@@ -53,7 +51,7 @@ def read_safetensors(path: Path, target: Vocabulary) -> NamedVectors:
             kind = file.get_slice(names[0]).get_dtype()
             vectors = file.get_tensor(names[0]) if kind in FLOATS else None
             vocabulary, rare = (file.get_tensor(name) if name in held else None for name in ("vocabulary", "rare"))
-        tokens = json.loads(metadata["tokens"]) if "tokens" in metadata else None
+        tokens = parse_json(metadata["tokens"]) if "tokens" in metadata else None
     except (SafetensorError, ValueError) as error:
         raise FocusError(f"{path}: damaged, or not a file of token vectors ({error}).") from error
     if vectors is None:
@@ -83,10 +81,12 @@ def read_npz(path: Path, target: Vocabulary) -> NamedVectors:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("tokens", "vectors") if name in file}
-    except (OSError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise FocusError(f"{path}: damaged, or not an .npz file of plain arrays ({error}).") from error
+    except Exception as error:  # a damaged file can make NumPy raise anything
+        raise FocusError(f"{path}: damaged, or not an .npz file of plain arrays ({first_line(error)}).") from error
     if "vectors" not in arrays:
         raise FocusError(f"{path}: has no array named vectors.")
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):  # NumPy gives bytes of an unknown format
+        raise FocusError(f"{path}: damaged, or not an .npz file of plain arrays.")
     vectors, tokens = arrays["vectors"], arrays.get("tokens")
     if vectors.dtype not in FLOATS.values():
         raise FocusError(_wrong_type(path, str(vectors.dtype)))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from focus_plugin.errors import FocusError
+from focus_plugin.errors import FocusError, first_line
 from focus_plugin.trusted import trusted_globals
 
 
@@ -33,7 +33,7 @@ def load_pickled(path: Path) -> Any:
             ) from error
         raise FocusError(f"{path}: damaged or not a PyTorch checkpoint.") from error
     except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
-        raise FocusError(f"{path}: damaged or not a PyTorch checkpoint ({_first_line(error)}).") from error
+        raise FocusError(f"{path}: damaged or not a PyTorch checkpoint ({first_line(error)}).") from error
 
 
 def named_tensors(path: Path, loaded: object) -> dict[str, Tensor]:
@@ -59,8 +59,4 @@ def load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return named_tensors(path, load_file(path))
     except (SafetensorError, OSError) as error:
-        raise FocusError(f"{path}: missing, damaged or not a safetensors file ({_first_line(error)}).") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FocusError(f"{path}: missing, damaged or not a safetensors file ({first_line(error)}).") from error

@@ -1,6 +1,5 @@
 """The head of a model directory: its tensors in ``model.pt``, and everything else about it in ``head.json``."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.errors import FocusError
-from focus_plugin.files import write_json
+from focus_plugin.files import parse_json, write_json
 from focus_plugin.finetuning.discovery import all_tasks
 
 HEAD_FILE = "head.json"
@@ -49,7 +48,7 @@ def write_head(path: Path, head: ServingHead, prefix: str) -> None:
 def read_head_file(path: Path) -> tuple[ServingHead, str]:
     """The head in a ``head.json``, and the prefix of its tensors. Raises FocusError if the file is damaged."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FocusError(f"{path}: not valid JSON ({error}).") from error
     if not isinstance(values, dict) or values.get("version") != _VERSION or not isinstance(values.get("tensors"), str):

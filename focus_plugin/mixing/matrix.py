@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file, whole_file
+from focus_plugin.files import existing_file, parse_json, whole_file
 from focus_plugin.mixing.mixing import SUM_TOLERANCE, Mixing, mixing_of
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
@@ -74,7 +74,7 @@ def load_matrix(path: str | Path) -> MixingMatrix:
         with safe_open(path, "numpy") as file:
             if _TOKENS not in (file.metadata() or {}):
                 raise FocusError(f"{path}: not a mixing matrix; focus convert writes one into its output.")
-            description = json.loads(file.metadata()[_TOKENS])
+            description = parse_json(file.metadata()[_TOKENS])
             stored = {name: file.get_tensor(name) for name in _TYPES}
         if wrong := [name for name, kind in _TYPES.items() if not np.issubdtype(stored[name].dtype, kind)]:
             raise ValueError(f"its array {wrong[0]} is {stored[wrong[0]].dtype}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import Progress, silent
+from focus_plugin.files import Progress, parse_json, silent
 from focus_plugin.finetuning.tables import existing, listed
 from focus_plugin.text import TextFile
 
@@ -96,8 +96,8 @@ def _records(path: Path, names: FieldNames, progress: Progress) -> Iterator[tupl
 def _is_record(line: str) -> bool:
     """Whether the first line of a file is an object of JSON Lines. SQuAD's files can be one line, too."""
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
+        found = parse_json(line)
+    except ValueError:
         return False
     return not (isinstance(found, dict) and "data" in found)
 
@@ -105,13 +105,13 @@ def _is_record(line: str) -> bool:
 def _parsed(path: Path, text: str, first: int) -> Any:
     """The JSON value of ``text``, which begins on the line ``first``."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         raise FocusError(
             f"{path}, line {first + error.lineno - 1}: not valid JSON ({error.msg}, column {error.colno}); the file "
             "may be incomplete."
         ) from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
+    except ValueError as error:  # numbers of thousands of digits, thousands of brackets
         raise FocusError(f"{path}, line {first}: not valid JSON ({error}).") from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from focus_export.word_splitter import PLACES, WordSplitter
 
 from focus_plugin.errors import FocusError
+from focus_plugin.files import parse_json
 from focus_plugin.tagging.columns import TagColumns
 from focus_plugin.tagging.sentences import SentenceRows, TaggedSentence
 
@@ -32,7 +33,7 @@ def json_sentences(path: Path, lines: Iterable[str], columns: TagColumns) -> Ite
         if line.strip():
             place = f"{path}, line {number}"
             try:
-                found = json.loads(line)
+                found = parse_json(line)
             except ValueError as error:
                 raise FocusError(f"{place}: not valid JSON ({error}).") from error
             rows = SentenceRows(path, columns.repair)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sentencepiece
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file, read_lines
+from focus_plugin.files import existing_file, parse_json, read_lines
 from focus_plugin.vocabulary.files import TOKENIZER_JSON
 from focus_plugin.vocabulary.forms import byte_level_form, plain_form, wordpiece_form
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, SPECIALS, UNKNOWN, Vocabulary
@@ -117,8 +117,8 @@ def load_tokenizer_json(path: str | Path) -> "tokenizers.Tokenizer":
 def read_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in ``path``. Raises FocusError if the file contains anything else."""
     try:
-        return dict(json.loads(existing_file(path).read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
+        return dict(parse_json(existing_file(path).read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
         raise FocusError(f"{path}: not a JSON object ({error}).") from error
 
 

@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import fasttext
@@ -217,6 +218,14 @@ def test_a_truncated_npz_file_is_told(tmp_path):
         load_vectors(tmp_path / "x.npz", SMALL)
     (tmp_path / "x.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FocusError, match="damaged"):
+        load_vectors(tmp_path / "x.npz", SMALL)
+
+
+@pytest.mark.parametrize("member", [b"no array", b"\x93NUMPY\x01\0\x08\0{'a': (("])
+def test_an_npz_file_whose_members_are_no_arrays_is_told(tmp_path, member):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("vectors.npy", member)
+    with pytest.raises(FocusError, match=r"damaged, or not an \.npz file of plain arrays"):
         load_vectors(tmp_path / "x.npz", SMALL)
 
 

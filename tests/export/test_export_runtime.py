@@ -365,7 +365,13 @@ def test_a_fault_of_the_configuration_is_told(copy, changes, fault):
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"), [(b'{"version": 3,', "not valid JSON"), (b"[1]", "has no"), (b"\xff\xfe", "not valid JSON")]
+    ("content", "fault"),
+    [
+        (b'{"version": 3,', "not valid JSON"),
+        (b"[1]", "has no"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+    ],
 )
 def test_a_configuration_that_is_no_json_object_is_told(copy, content, fault):
     (copy / "config.json").write_bytes(content)
@@ -382,6 +388,8 @@ def test_files_of_another_kind_are_told(copy):
         rewrite_file(copy, name, b"not what it should be")
         assert_fault(copy, fault)
         rewrite_file(copy, name, intact[name])
+    rewrite_file(copy, "piece_ids.npy", b"\x93NUMPY\x01\0\x08\0{'a': ((")  # the header does not end
+    assert_fault(copy, "piece_ids.npy: not a NumPy array file")
     np.save(copy / "piece_ids.npy", np.arange(5, dtype=np.int32))
     rewrite_file(copy, "piece_ids.npy", (copy / "piece_ids.npy").read_bytes())
     assert_fault(copy, r"80 pieces, but piece_ids\.npy beside it has 5")

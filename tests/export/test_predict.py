@@ -196,9 +196,10 @@ def test_a_damaged_unfinished_run_is_told(tmp_path, classifier):
     os.truncate(grown, grown.stat().st_size - 1)
     with pytest.raises(FocusError, match="is shorter than it was; remove it and"):
         predict_file(classifier, source, output)
-    state.write_text('{"job": 1}')
-    with pytest.raises(FocusError, match=r"unfinished\.json: damaged"):
-        predict_file(classifier, source, output)
+    for content in ('{"job": 1}', "[" * 100_000):
+        state.write_text(content)
+        with pytest.raises(FocusError, match=r"unfinished\.json: damaged"):
+            predict_file(classifier, source, output)
     state.unlink()
     with pytest.raises(FocusError, match="was not written by this program"):
         predict_file(classifier, source, output)

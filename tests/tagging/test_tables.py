@@ -171,6 +171,7 @@ BIO = "a B-X\nb I-X\n"
         ),
         ("t.conllu", CONLLU.replace("4\tNa", "IV\tNa"), r"t\.conllu, line 8: is not a line of CoNLL-U"),
         ("t.jsonl", '{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["a"', r"t\.jsonl, line 2: not valid JSON"),
+        ("t.jsonl", "[" * 100_000, r"t\.jsonl, line 1: not valid JSON"),
         ("t.jsonl", '["a"]\n', r"t\.jsonl, line 1: is not an object with .tokens. and .tags."),
         ("t.jsonl", '{"tokens": ["a", "b"], "tags": ["O"]}\n', r"t\.jsonl, line 1: 2 words, but 1 tags"),
         ("t.jsonl", '{"tokens": ["a"], "tags": [3]}\n', r't\.jsonl, line 1: "tags" is not a list of strings'),
