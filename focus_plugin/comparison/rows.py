@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from typing import Any, BinaryIO
 
 from focus_plugin.comparison.plan import Run
 from focus_plugin.errors import FocusError
+from focus_plugin.files import parse_json
+
+_LARGEST = 1 << 53  # more tokens than any text has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,8 @@ class RowsFile:
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path, self._file, self._end = path, file, 0
-        self.rows = list(self._read())
+        self.rows: list[Row] = []
+        self._read()
 
     def add(self, row: Row) -> None:
         """Append a row; it is on the disk when this returns."""
@@ -72,20 +77,58 @@ class RowsFile:
                     f"one another name, or choose another --output."
                 )
 
-    def _read(self) -> Iterator[Row]:
+    def _read(self) -> None:
         self._file.seek(0)
         for number, line in enumerate(self._file, 1):
             if line.endswith(b"\n"):  # a command that was killed can leave half a line
-                yield self._parsed(line, number)
+                row = self._parsed(line, number)
+                self._require_same_text(row, number)
+                self.rows.append(row)
                 self._end += len(line)
+
+    def _require_same_text(self, row: Row, number: int) -> None:
+        if self.rows and row.predictions != self.rows[0].predictions:
+            raise FocusError(
+                f"{self._path}, line {number}: is a run that was measured on another text than that of line 1; remove "
+                "one of the lines."
+            )
 
     def _parsed(self, line: bytes, number: int) -> Row:
         try:
-            return Row(**json.loads(line))
+            return _checked(Row(**parse_json(line)))
         except (ValueError, TypeError) as error:
             raise FocusError(
                 f"{self._path}, line {number}: is not a run of a comparison ({error}); remove the line."
             ) from error
+
+
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("start", "recipe"), str),
+    **dict.fromkeys(("seed", "updates", "tokens"), int),
+    **dict.fromkeys(("before", "loss", "training_seconds"), int | float),
+    **dict.fromkeys(("curve", "made_of", "words"), dict),
+    **dict.fromkeys(("sums", "predictions"), list),
+    "conversion_seconds": int | float | None,
+    "kept": bool,
+}
+
+
+def _checked(row: Row) -> Row:
+    """``row`` itself. Raises TypeError if a value is not of its type, and ValueError for one that is impossible."""
+    if wrong := [name for name, kind in _KINDS.items() if not isinstance(getattr(row, name), kind)]:
+        raise TypeError(f"{wrong[0]} is {getattr(row, wrong[0])!r}")
+    losses = [row.before, row.loss, *row.curve.values(), *row.sums]
+    if not all(isinstance(loss, int | float) and math.isfinite(loss) for loss in losses):
+        raise TypeError("a loss is not a finite number")
+    if not all(isinstance(count, int) and 0 <= count < _LARGEST for count in (*row.predictions, row.tokens)):
+        raise TypeError("a number of tokens is impossible")
+    if len(row.sums) != len(row.predictions) or not any(row.predictions):
+        raise ValueError("sums and predictions do not fit together")
+    if not row.curve or not all(update.isdecimal() for update in row.curve):
+        raise ValueError("the names in curve are no numbers of updates")
+    if not {"start", "recipe"} <= row.made_of.keys() or not {"start", "recipe"} <= row.words.keys():
+        raise ValueError("made_of or words lacks start or recipe")
+    return row
 
 
 @contextmanager

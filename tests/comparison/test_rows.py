@@ -47,7 +47,31 @@ def test_two_commands_do_not_write_at_once(tmp_path: Path) -> None:
         rows.add(make_row())
 
 
-@pytest.mark.parametrize("line", ["no JSON", "[]", '{"start": "focus"}', json.dumps({**asdict(make_row()), "more": 1})])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no JSON",
+        "[]",
+        "[" * 100_000,
+        '{"start": "focus"}',
+        *(
+            json.dumps({**asdict(make_row()), **change})
+            for change in (
+                {"more": 1},
+                {"loss": "low"},
+                {"loss": float("nan")},
+                {"sums": [1.0]},
+                {"sums": None},
+                {"predictions": [10, "ten"]},
+                {"predictions": [0, 0]},
+                {"curve": {}},
+                {"curve": {"half": 1.0}},
+                {"made_of": {}},
+                {"words": []},
+            )
+        ),
+    ],
+)
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(f"{json.dumps(asdict(make_row()))}\n{line}\n")

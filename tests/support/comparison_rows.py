@@ -21,6 +21,6 @@ def make_row(
         conversion_seconds=2.0,
         training_seconds=10.0,
         kept=False,
-        made_of={},
+        made_of={"start": {}, "recipe": {}, "made_by": {}},
         words={"start": "--corpus sw.txt", "recipe": ""},
     )
