@@ -1,5 +1,6 @@
 """Encodes text into token ids, and writes and reads them in fairseq's binary format."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,12 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder, best_fitting_int_dtype
+from fairseq.data.indexed_dataset import (
+    MMapIndexedDataset,
+    MMapIndexedDatasetBuilder,
+    _code_to_dtype,
+    best_fitting_int_dtype,
+)
 
+from focus_plugin.errors import FocusError
+from focus_plugin.files import existing_file
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import END, MASK, Vocabulary
+
+_MAGIC = b"MMIDIDX\0\0"
+_HEADER = struct.Struct("<9sQBQ")  # of an index: magic, version, code of the integer type, number of texts
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,31 @@ def add_item(dataset: MMapIndexedDatasetBuilder, ids: np.ndarray, end: int) -> N
     dataset.add_item(torch.from_numpy(np.append(ids, end)))
 
 
-def read_dataset(path: Path) -> np.ndarray:
-    """The ids of all texts in ``path`` that are not empty, one after the other; shape (tokens,)."""
+def read_dataset(path: Path, dictionary_size: int) -> np.ndarray:
+    """The ids of all texts in ``path`` that are not empty, one after the other; shape (tokens,).
+
+    Raises FocusError for damaged files, which fairseq reads as they are, and for ids beyond the dictionary.
+    """
+    _require_intact(path)
     dataset = MMapIndexedDataset(str(path))
-    return np.concatenate([dataset[i].numpy() for i in np.flatnonzero(dataset.sizes > 1)])
+    ids = np.concatenate([np.empty(0, np.int64), *(dataset[i].numpy() for i in np.flatnonzero(dataset.sizes > 1))])
+    if len(ids) and not 0 <= ids.min() <= ids.max() < dictionary_size:
+        raise FocusError(f"{path}.bin: has token ids beyond the dictionary beside it; prepare the data again.")
+    return ids
+
+
+def _require_intact(path: Path) -> None:
+    """Raise FocusError unless ``path.idx`` describes all of ``path.bin``, as one text after the other."""
+    index, data = existing_file(f"{path}.idx"), existing_file(f"{path}.bin")
+    with open(index, "rb") as file:
+        header = file.read(_HEADER.size).ljust(_HEADER.size, b"\0")
+    magic, version, code, count = _HEADER.unpack(header)
+    if (magic, version) == (_MAGIC, 1) and code in _code_to_dtype and index.stat().st_size == len(header) + 12 * count:
+        content = np.memmap(index, np.uint8, "r", offset=len(header)) if count else np.empty(0, np.uint8)
+        sizes, starts = content[: 4 * count].view(np.int32), content[4 * count :].view(np.int64)
+        ends = np.cumsum(sizes, dtype=np.int64) * np.dtype(_code_to_dtype[code]).itemsize
+        whole = ends[-1] if count else 0
+        in_order = np.array_equal(starts[1:], ends[:-1]) and not starts[:1].any()
+        if in_order and not (sizes < 0).any() and whole == data.stat().st_size:
+            return
+    raise FocusError(f"{index}: damaged, or not the index of {data.name} beside it; prepare the data again.")

@@ -43,7 +43,7 @@ def evaluate(job: Evaluation, phase: Phase = no_phase, launch: Launch = AT_ONCE)
         on_gpu=on_gpu,
     )
     begin(evaluation_forecast(work), launch)
-    text = mask_text(read_dataset(job.data / job.split), vocabulary, job.seed)
+    text = mask_text(read_dataset(job.data / job.split, len(vocabulary)), vocabulary, job.seed)
     if not text.predicted.any():
         raise FocusError(f"{job.data}: its {job.split} text has no tokens to predict, since all of them are <unk>.")
     with phase("Evaluating", len(text.read)) as progress:

@@ -2,8 +2,11 @@
 
 import json
 import math
+import re
 import shutil
+import struct
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +180,24 @@ def test_the_commands_take_a_test_text_in_several_compressed_files(
     assert f" nats on {round(0.15 * (counts['tokens'] - counts['unknown']))} predicted tokens." in measured
     evaluate_two = ("focus", "evaluate", tmp_path / "two", "--model", release, "--split", "test")
     refuse(*evaluate_two, says="holds no test text; give it to focus prepare with --test")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("valid.idx", lambda content: b"", "valid.idx: damaged"),
+        ("valid.idx", lambda content: b"X" + content[1:], "valid.idx: damaged"),
+        ("valid.idx", lambda content: content[:18] + struct.pack("<Q", 2**40) + content[26:], "valid.idx: damaged"),
+        ("valid.idx", lambda content: content[:26] + struct.pack("<i", -5) + content[30:], "valid.idx: damaged"),
+        ("valid.idx", lambda content: content[:-8] + struct.pack("<q", 2**40), "valid.idx: damaged"),
+        ("valid.bin", lambda content: content[:-2], "valid.idx: damaged"),
+        ("valid.bin", lambda content: b"\xff" * len(content), "valid.bin: has token ids beyond the dictionary"),
+    ],
+)
+def test_damaged_data_is_told(
+    data: Path, hugging_face: Path, tmp_path: Path, name: str, change: Callable[[bytes], bytes], says: str
+) -> None:
+    damaged = Path(shutil.copytree(data, tmp_path / "data"))
+    (damaged / name).write_bytes(change((damaged / name).read_bytes()))
+    with pytest.raises(FocusError, match=re.escape(says)):
+        _measure(damaged, hugging_face)
