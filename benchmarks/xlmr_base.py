@@ -22,14 +22,14 @@ CONFIG = EncoderConfig(layers=12, width=768, feedforward=3072, attention_heads=1
 TOKENS, TARGET, OVERLAP = 250_002, 40_000, 18_145
 
 
-def random_tensors(tokens: int, scale: float = 0.1) -> dict[str, torch.Tensor]:
-    """Weights of XLM-R base's shape over ``tokens`` tokens, normal of deviation ``scale``; normalizations about 1."""
-    width, inner, positions = CONFIG.width, CONFIG.feedforward, CONFIG.max_positions + 2
+def random_tensors(tokens: int, scale: float = 0.1, config: EncoderConfig = CONFIG) -> dict[str, torch.Tensor]:
+    """Weights of the shape ``config`` over ``tokens`` tokens, normal of deviation ``scale``; normalizations about 1."""
+    width, inner, positions = config.width, config.feedforward, config.max_positions + 2
     shapes = {"embed_tokens": (tokens, width), "embed_positions": (positions, width), "fc1": (inner, width)}
     shapes |= {"fc2": (width, inner), "lm_head": (tokens, width)}
     draw = torch.Generator().manual_seed(1)
     tensors = {}
-    for name in expected_names(CONFIG.layers):
+    for name in expected_names(config.layers):
         part, kind = name.split(".")[-2:]
         rows, columns = shapes.get(part, (width, width))
         vector = kind == "bias" or "norm" in part
