@@ -1,8 +1,6 @@
 """Reads fastText's files: models (``.bin``) and the text format (``.vec``), which is also that of word2vec."""
 
-import os
 import re
-import struct
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from focus_plugin.auxiliary.alignment import NamedVectors
-from focus_plugin.errors import FocusError
+from focus_plugin.auxiliary.fasttext_layout import require_fasttext
+from focus_plugin.errors import FocusError, first_line
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
@@ -21,28 +20,11 @@ def load_fasttext(path: Path) -> Any:
     """The fastText model in ``path``. Raises FocusError if it is not one, or is truncated."""
     import fasttext
 
+    require_fasttext(path)
     try:
-        model = fasttext.load_model(str(path))
-        shape = np.asarray(model.f.getOutputMatrix()).shape
+        return fasttext.load_model(str(path))
     except (ValueError, MemoryError, RuntimeError) as error:
-        raise FocusError(f"{path}: damaged or not a fastText model ({error}).") from error
-    if not _ends_with(path, shape):
-        raise FocusError(f"{path}: truncated; copy or train it again.")
-    return model
-
-
-def _ends_with(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether the file ends with a matrix of this shape (number of rows, of columns, float32 values), as it must.
-
-    fastText itself does not notice a truncated file and uses random memory in place of the missing values.
-    """
-    header = struct.pack("<qq", *shape)
-    length = len(header) + 4 * shape[0] * shape[1]
-    if not all(shape) or length > path.stat().st_size:
-        return False
-    with open(path, "rb") as file:
-        file.seek(-length, os.SEEK_END)
-        return file.read(len(header)) == header
+        raise FocusError(f"{path}: damaged or not a fastText model ({first_line(error)}).") from error
 
 
 def read_model(path: Path, target: Vocabulary) -> NamedVectors:

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import struct
 import subprocess
 import sys
 import zipfile
@@ -207,6 +208,30 @@ def test_a_truncated_fasttext_model_is_told(token_model, target, tmp_path, missi
     (tmp_path / "v.bin").write_bytes(token_model.read_bytes()[:-missing])
     for load in (load_vectors, load_word_vectors):
         with pytest.raises(FocusError, match="truncated"):
+            load(tmp_path / "v.bin", target)
+
+
+@pytest.mark.parametrize(
+    ("place", "number", "says"),
+    [  # of the header: dim, kind of model, bucket, maxn, entries, words
+        (2, 0, "its number dim is 0"),
+        (2, 2**30, "truncated"),
+        (9, 7, "its kind of model is unknown"),
+        (10, 0, "its number bucket is 0"),
+        (10, 2**31 - 1, "truncated"),
+        (12, -1, "its number maxn is -1"),
+        (16, 2**31 - 1, "its numbers of words and labels are impossible"),
+        (17, 1, "its numbers of words and labels are impossible"),
+        (22, 0, "it is quantized"),
+    ],
+)
+def test_a_fasttext_model_whose_numbers_are_wrong_is_told(token_model, target, tmp_path, place, number, says):
+    """fastText itself allocates what they say, reads other memory, or divides by zero."""
+    content = bytearray(token_model.read_bytes())
+    content[4 * place : 4 * place + 4] = struct.pack("<i", number)
+    (tmp_path / "v.bin").write_bytes(content)
+    for load in (load_vectors, load_word_vectors):
+        with pytest.raises(FocusError, match=says):
             load(tmp_path / "v.bin", target)
 
 
