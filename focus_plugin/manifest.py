@@ -84,6 +84,8 @@ def read_manifest(directory: str | Path) -> Manifest | None:
         manifest = Manifest(**parse_json(path.read_text(encoding="utf-8")))
         if not all(isinstance(value, str if name == "kind" else dict) for name, value in vars(manifest).items()):
             raise TypeError("kind must be a string, every other entry an object")
+        if not all(isinstance(size, int) for size in manifest.files.values()):
+            raise TypeError("every entry of files must be a number")
         return manifest
     except (ValueError, TypeError) as error:
         raise FocusError(f"{path}: is not a manifest of this program, or is damaged ({error}).") from error

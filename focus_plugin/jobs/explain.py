@@ -31,9 +31,11 @@ def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
 def _require_kept(directory: Path) -> None:
     manifest = read_manifest(directory)
     if manifest and manifest.counts.get("mixed") and not (directory / MATRIX).is_file():
+        mean = manifest.counts.get("mean_support")
+        size = f"{mean:,.0f}" if isinstance(mean, int | float) else "many"
         raise FocusError(
-            f"{directory}: its mixtures were too large to be saved ({manifest.counts['mean_support']:,.0f} tokens on "
-            f"average). {REPORT} shows the largest weights of each."
+            f"{directory}: its mixtures were too large to be saved ({size} tokens on average). {REPORT} shows the "
+            "largest weights of each."
         )
 
 

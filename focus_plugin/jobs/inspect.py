@@ -5,7 +5,7 @@ from pathlib import Path
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.inspect_options import ComparedTexts
 from focus_plugin.leakage import LEAKAGE, cells_of, leakage, leakage_warnings, lines_of
-from focus_plugin.manifest import UNFINISHED, Manifest, read_manifest
+from focus_plugin.manifest import FILE, UNFINISHED, Manifest, read_manifest
 from focus_plugin.text import Text
 from focus_plugin.training.resume import unfinished_state
 
@@ -48,7 +48,10 @@ def _described(directory: Path, manifest: Manifest) -> list[str]:
         "made from": {name: f"sha256 {digest}" for name, digest in manifest.inputs.items()},
         "made with": manifest.made_by,
     }
-    warned = [f"  Warning: {sentence}" for sentence in leakage_warnings(manifest.counts.get(LEAKAGE, {}))]
+    try:
+        warned = [f"  Warning: {sentence}" for sentence in leakage_warnings(manifest.counts.get(LEAKAGE, {}))]
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise FocusError(f"{directory / FILE}: its entry {LEAKAGE} is damaged ({error}).") from error
     for title, values in sections.items():
         lines += [f"  {title}:", *(f"    {name}: {value}" for name, value in values.items())] if values else []
     files = sorted(path for path in directory.rglob("*") if path.is_file())

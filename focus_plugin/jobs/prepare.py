@@ -99,10 +99,10 @@ def require_prepared(data: Path, *splits: str) -> None:
     for split in splits:
         if split not in counts:
             raise FocusError(f"{data}: holds no {split} text; give it to focus prepare with --{split}.")
-        try:
-            tokens = counts[split]["tokens"]
-        except (KeyError, TypeError) as error:
-            raise FocusError(f"{data / FILE}: does not say how many tokens {split} has; prepare it again.") from error
+        of_split = counts[split] if isinstance(counts[split], dict) else {}
+        tokens, lines = (of_split.get(name) for name in ("tokens", "lines"))
+        if not isinstance(tokens, int) or not isinstance(lines, int):
+            raise FocusError(f"{data / FILE}: does not say how many tokens {split} has; prepare it again.")
         if tokens < FEWEST_TOKENS:
             raise FocusError(f"{data}: too little text in {split}: {tokens} tokens, and {FEWEST_TOKENS} are needed.")
 

@@ -201,3 +201,15 @@ def test_damaged_data_is_told(
     (damaged / name).write_bytes(change((damaged / name).read_bytes()))
     with pytest.raises(FocusError, match=re.escape(says)):
         _measure(damaged, hugging_face)
+
+
+@pytest.mark.parametrize("counts", [{}, None, {"tokens": "many", "lines": 60}, {"tokens": 600}])
+def test_counts_that_are_damaged_are_told(
+    data: Path, hugging_face: Path, tmp_path: Path, counts: dict[str, object] | None
+) -> None:
+    damaged = Path(shutil.copytree(data, tmp_path / "data"))
+    manifest = json.loads((damaged / "focus.json").read_text())
+    manifest["counts"]["valid"] = counts
+    (damaged / "focus.json").write_text(json.dumps(manifest))
+    with pytest.raises(FocusError, match=r"focus\.json: does not say how many tokens valid has; prepare it again"):
+        _measure(damaged, hugging_face)

@@ -401,8 +401,12 @@ def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_fac
     (tmp_path / "focus.json").write_text("{")
     refuse("focus", "inspect", tmp_path, says="focus.json: is not a manifest")
     manifest = json.loads((vocabulary / "focus.json").read_text())
-    (tmp_path / "focus.json").write_text(json.dumps({**manifest, "inputs": ["corpus"]}))
-    refuse("focus", "inspect", tmp_path, says="focus.json: is not a manifest")
+    for change in ({"inputs": ["corpus"]}, {"files": {"dict.txt": "many"}}):
+        (tmp_path / "focus.json").write_text(json.dumps({**manifest, **change}))
+        refuse("focus", "inspect", tmp_path, says="focus.json: is not a manifest")
+    damaged = {"also_in_train": {"valid": {"places": []}}}
+    (tmp_path / "focus.json").write_text(json.dumps({**manifest, "counts": damaged}))
+    refuse("focus", "inspect", tmp_path, says="focus.json: its entry also_in_train is damaged")
     running = tmp_path / "x.unfinished"
     running.mkdir()
     shutil.copy(converted / "focus.json", running)
