@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from focus_plugin.decompression import CHUNK, Decompressed, DecompressionError
@@ -14,6 +15,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, decode_line, silent
 
 STANDARD = "-"
+LONGEST_LINE = 1 << 28  # bytes; a file of questions in SQuAD's layout can be one line
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class TextFile:
         return str(self.path)
 
     def lines(self, progress: Progress = silent) -> Iterator[str]:
-        """Yield the lines without their line ends. Lines can have any length, and the file any size.
+        """Yield the lines without their line ends. The file can have any size.
 
         ``progress`` is called with the number of bytes of the file (before decompression) read since the last call.
         Raises FocusError, naming file and line, for text that is not UTF-8 and for damaged compressed data, and if the
@@ -177,13 +179,16 @@ def _matching(name: str) -> list[Path]:
 def raw_lines(stream: io.BufferedReader, name: str | Path) -> Iterator[bytes]:
     """Yield the lines of ``stream`` with their line ends.
 
-    Raises FocusError, naming file and line, for compressed data that cannot be read and for an archive of files.
+    Raises FocusError, naming file and line, for compressed data that cannot be read, for an archive of files and for a
+    line of more than LONGEST_LINE bytes, of which a small compressed file can have any number.
     """
     number = 0
     try:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):
             if number == 1:
                 _refuse_archive(line, name)
+            if len(line) > LONGEST_LINE:
+                raise FocusError(f"{name}, line {number}: is longer than {LONGEST_LINE >> 20} MB, so this is no text.")
             yield line
     except DecompressionError as error:
         raise FocusError(f"{name}, line {number + 1}: {error}") from error

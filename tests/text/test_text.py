@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from focus_plugin.decompression import CHUNK
 from focus_plugin.errors import FocusError
-from focus_plugin.text import Content, Text
+from focus_plugin.text import LONGEST_LINE, Content, Text
 
 PACKERS = {"gz": gzip.compress, "xz": lzma.compress, "zst": zstd.compress, "bz2": bz2.compress}
 NAMES = {"gz": "gzip", "xz": "xz", "zst": "zstd", "bz2": "bzip2"}
@@ -225,3 +225,10 @@ def test_what_a_text_holds_is_found_out_once(tmp_path):
 def test_reading_is_lazy(tmp_path):
     file = write(tmp_path / "t.txt", b"good\n" * 1000 + b"\xff\n")
     assert list(islice(Text.of(file).lines(), 3)) == ["good"] * 3
+
+
+def test_a_line_that_is_no_text_is_told(tmp_path):
+    path = write(tmp_path / "bomb.zst", zstd.compress(b"a" * (LONGEST_LINE + 1)))
+    assert path.stat().st_size < LONGEST_LINE / 1000
+    with pytest.raises(FocusError, match=r"bomb\.zst, line 1: is longer than 256 MB, so this is no text"):
+        next(Text.of(path).lines())
