@@ -1,5 +1,6 @@
 """Reads text with line numbers, writes files and directories completely or not at all, and computes digests."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -126,7 +127,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 def whole_directory(path: str | Path) -> Iterator[Path]:
     """Yield a temporary directory. It becomes ``path`` if the block succeeds and is removed if it fails.
 
-    ``path`` must either not exist or be an empty directory.
+    ``path`` must either not exist or be an empty directory. Raises FocusError if it is anything else by then.
     """
     path = Path(path)
     with scratch_directory(path) as temporary:
@@ -134,7 +135,12 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o777 & ~_umask())
         for file in temporary.rglob("*"):
             _synchronize(file)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise FocusError(f"{path}: another command has made it in the meantime.") from error
 
 
 @contextmanager

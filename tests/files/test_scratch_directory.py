@@ -6,11 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from focus_plugin.errors import FocusError
 from focus_plugin.files import scratch_directory, whole_directory, whole_file
 
 MAKER = """
 import sys
 from pathlib import Path
+import pytest
+
+from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_directory
 with whole_directory(Path(sys.argv[1])) as directory:
     (directory / "large").write_text("x")
@@ -42,6 +48,9 @@ def test_of_a_killed_file_nothing_is_left(tmp_path):
     killed = """
 import os, signal, sys
 from pathlib import Path
+import pytest
+
+from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_file
 with whole_file(Path(sys.argv[1])) as path:
     path.write_text("large")
@@ -60,6 +69,18 @@ def test_a_living_process_keeps_its_directory(tmp_path):
         assert len(list(tmp_path.iterdir())) == 2
     maker.communicate()
     assert [path.name for path in tmp_path.rglob("*")] == ["output", "large"]
+
+
+def _make(output: Path, name: str) -> None:
+    with whole_directory(output) as directory:
+        (directory / name).touch()
+
+
+def test_what_another_command_has_made_meanwhile_stays(tmp_path):
+    says = "output: another command has made it in the meantime"
+    with pytest.raises(FocusError, match=says), whole_directory(tmp_path / "output"):
+        _make(tmp_path / "output", "theirs")
+    assert [path.name for path in tmp_path.rglob("*")] == ["output", "theirs"]
 
 
 def test_directories_of_other_outputs_and_of_the_user_are_left_alone(tmp_path):
