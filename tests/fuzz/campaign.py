@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -56,7 +57,7 @@ def _damaged(intact: Path, place: Path, reader: Reader, chance: Random) -> Case:
     if reader.signed and chance.random() < 0.7:
         _sign(file)
     before = {*files.rglob("*")}
-    outcome = in_child(lambda: focus(*reader.words.split()), place)
+    outcome = in_child(lambda: focus(*shlex.split(reader.words)), place)
     found = faults(outcome, inputs)
     if (files / CANARY).exists():
         found.append("code in the file was run")
@@ -81,7 +82,7 @@ def intact_cases(intact: Path, work: Path) -> Iterator[Case]:
     """Every command of ``READERS`` on intact files; its fault is any exit code other than 0."""
     for number, reader in enumerate(READERS):
         new_place(intact, reader.inputs(intact), place := work / f"intact-{number}")
-        outcome = in_child(lambda: focus(*reader.words.split()), place)  # noqa: B023
+        outcome = in_child(lambda: focus(*shlex.split(reader.words)), place)  # noqa: B023
         shutil.rmtree(place)
         found = [f"exit code {outcome.code}"] if outcome.code else []
         yield Case(reader=reader, place=place, outcome=outcome, faults=found)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from comparison_rows import make_row
 from fairseq_models import CONFIG, make_world
 from focus_export.head import ServingHead
 from focus_export.heads.classification import ClassificationHead
@@ -20,10 +22,12 @@ from focus_export.heads.tagging import TaggingHead
 from focus_export.predict_file import predict_file
 from focus_export.runtime import Predictor
 from focus_export.word_splitter import PLACES
+from readers import COMPARE
 from sandbox import focus
 from vocabularies import train_on
 
 from focus_plugin.checkpoint.release_state import release_state
+from focus_plugin.comparison.rows import open_rows
 from focus_plugin.finetuning.kept_head import HEAD_FILE, write_head
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import read_dictionary
@@ -61,6 +65,11 @@ def _run(root: Path) -> None:
     _focus("export", "--hf", "--model", root / "release", "--output", root / "hf")
     for name in ("topic", "pairs", "tags", "answers"):
         _focus("export", "--onnx", "--model", root / name, "--output", root / f"{name}.onnx")
+
+    with pytest.raises(SystemExit):  # fairseq-train refuses this, after the start is converted
+        focus(*shlex.split(COMPARE), "--recipe", "adapt", "-- --no-save", "--quiet")
+    with open_rows(root / "comparison" / "rows.jsonl") as rows:
+        rows.add(make_row(start="a", recipe="adapt", seed=1))
 
 
 def _focus(*words: object) -> None:

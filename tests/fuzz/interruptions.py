@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import re
 import resource
@@ -17,6 +18,9 @@ from random import Random
 
 from jobs import JOBS
 from sandbox import Outcome, finish, focus, new_place, start
+
+from focus_plugin.manifest import FILE
+from focus_plugin.training.release import LOG
 
 _ENDS_WITHIN = 60  # seconds until the children of a killed command must have ended
 _LEAST = 4096  # bytes of a limit on files, so that a line of output can be written
@@ -204,5 +208,13 @@ def made_of(directory: Path) -> dict[str, Path]:
 
 
 def digests(directory: Path) -> dict[str, str]:
-    """The SHA-256 of these files."""
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in made_of(directory).items()}
+    """The SHA-256 of these files. A training's log, and so its size in ``focus.json``, has times and differs."""
+    made = {name: path.read_bytes() for name, path in made_of(directory).items() if not name.endswith(f"/{LOG}")}
+    made = {name: _without_log(content) if name.endswith(f"/{FILE}") else content for name, content in made.items()}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
+
+
+def _without_log(manifest: bytes) -> bytes:
+    found = json.loads(manifest)
+    found["files"].pop(LOG, None)
+    return json.dumps(found).encode()

@@ -1,5 +1,6 @@
 """Which command reads which file: every kind of file that a user can have from somebody else."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Reader:
 
     def inputs(self, intact: Path) -> list[str]:
         """The files and directories of ``intact`` that the command needs."""
-        named = [word.split("/")[0] for word in (self.file, *self.words.split())]
+        named = [word.split("/")[0] for word in (self.file, *shlex.split(self.words))]
         left = [f"{name}{end}" for name in named for end in ("", ".unfinished", ".unfinished.json")]
         return [name for name in dict.fromkeys(left) if (intact / name).exists()]
 
@@ -30,6 +31,7 @@ def _readers(words: str, **files: str) -> tuple[Reader, ...]:
     return tuple(Reader(words=words, file=file, kind=kind.replace("_", " ")) for kind, file in files.items())
 
 
+COMPARE = "compare data --source release --start a '--method random' --updates 6 --seeds 1 --cpu --output comparison"
 _CONVERT = "convert --vocab vocab --output output --source"
 _PREPARE = "prepare --vocab vocab --output output --valid valid.txt --train"
 _UNFINISHED = "predict --model topic.onnx --token-budget 32 --input train.txt --output out.jsonl"
@@ -97,5 +99,6 @@ _DATA = (
     *_readers("inspect data", json="data/focus.json"),
     *_readers("evaluate data --cpu --model release", json="data/focus.json", bytes="data/valid.bin"),
     *_readers("evaluate data --cpu --model release", bytes="data/valid.idx"),
+    *_readers(f"{COMPARE} --dry-run", json_lines="comparison/rows.jsonl", json="comparison/focus.json"),
 )
 READERS = (*_ENCODERS, *_VOCABULARIES, *_TEXTS, *_VECTORS, *_TABLES, *_PREDICTIONS, *_DATA)
