@@ -49,7 +49,7 @@ def no_answer_threshold(gains: Sequence[float], no_answer_scores: Sequence[float
     ordered = np.asarray(no_answer_scores, float)[order]
     totals = np.concatenate([[0.0], np.cumsum(np.asarray(gains, float)[order])])  # of answering the first ones
     totals[1:-1][ordered[1:] == ordered[:-1]] = -np.inf  # no threshold separates these
-    answered = int(totals.argmax())
+    answered = int(np.argmax(totals))
     if answered == len(ordered):
         return None
     if answered == 0:
