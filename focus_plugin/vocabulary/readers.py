@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sentencepiece
 
-from focus_plugin.errors import FocusError
+from focus_plugin.errors import FocusError, first_line
 from focus_plugin.files import existing_file, parse_json, read_lines
 from focus_plugin.vocabulary.files import TOKENIZER_JSON
 from focus_plugin.vocabulary.forms import byte_level_form, plain_form, wordpiece_form
@@ -104,10 +104,10 @@ def load_tokenizer_json(path: str | Path) -> "tokenizers.Tokenizer":
 
     try:
         library = tokenizers.Tokenizer.from_str(existing_file(path).read_text(encoding="utf-8"))
-    except FocusError:
+    except (FocusError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # the library raises bare Exception
-        raise FocusError(f"{path}: not a tokenizer file of Hugging Face tokenizers ({error}).") from error
+    except BaseException as error:  # the library raises bare Exception, and a panic of Rust is not even one
+        raise FocusError(f"{path}: not a tokenizer file of Hugging Face tokenizers ({first_line(error)}).") from error
     library.no_padding()
     library.no_truncation()
     library.encode_special_tokens = True

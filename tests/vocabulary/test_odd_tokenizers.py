@@ -217,6 +217,14 @@ def test_lone_surrogates_are_refused(target_text, take, tmp_path, make):
         take(content.replace(written, r'"\ud800x"'))
 
 
+@pytest.mark.parametrize("rules", ["", "AAAA=", "=" * 8])
+def test_damaged_rules_of_a_normalizer_are_refused(published, take, tmp_path, rules):
+    """Hugging Face's library panics, with a BaseException."""
+    content = {**json.loads(published), "normalizer": {"type": "Precompiled", "precompiled_charsmap": rules}}
+    with pytest.raises(FocusError, match=rf"^{tmp_path}/theirs\.json: not a tokenizer file"):
+        take(json.dumps(content))
+
+
 def test_text_that_a_tokenizer_cannot_cut_is_told(take, tmp_path):
     """Hugging Face's library then raises in the middle of a batch."""
     tokenizer = Tokenizer(models.WordLevel({token: i for i, token in enumerate([*SPECIALS, "ba"])}, unk_token="[UNK]"))
