@@ -22,17 +22,17 @@ import focus_export
 from focus_cli.main import main
 
 import focus_plugin
+from focus_plugin.manifest import installed_version
 
 SECONDS = 60
 MEMORY = 1 << 30  # bytes that a command may use for a small file
 _ADDRESSES = 4 << 30  # more than MEMORY, since addresses that are reserved need no memory
 _TRACEBACK = 70  # exit code of a child with an exception
-_NOT_IMPORTED = re.compile(
-    r"focus_plugin\.(tasks|models)\b|.*\.triton_model$|focus_cli\.main$"
-)  # register or need more
+_NOT_IMPORTED = re.compile(r"focus_plugin\.(tasks|models)\b|.*\.triton_model$")  # fairseq or Triton imports these
 _LIBRARIES = (
-    *("fasttext", "fairseq.data.indexed_dataset", "onnx", "onnxruntime", "pyarrow.parquet", "safetensors.torch"),
-    *("scipy.sparse", "sentencepiece.sentencepiece_model_pb2", "sklearn.metrics", "tokenizers", "torch", "entmax"),
+    *("entmax", "fairseq.data.indexed_dataset", "fairseq.modules.quantization.scalar", "fasttext", "onnx"),
+    *("onnxruntime", "pyarrow.parquet", "safetensors.numpy", "safetensors.torch", "scipy.sparse"),
+    *("sentencepiece.sentencepiece_model_pb2", "sklearn.metrics", "tokenizers", "torch"),
 )
 
 
@@ -53,6 +53,7 @@ def import_all() -> None:
                 importlib.import_module(module.name)
     for name in _LIBRARIES:
         importlib.import_module(name)
+    installed_version("fairseq")  # remembers which distribution each module is from
 
 
 def focus(*words: object) -> None:
