@@ -18,6 +18,7 @@ from torch import Tensor
 from focus_plugin.checkpoint.forward import head_states, layer_states
 from focus_plugin.learning.spans import division, span_edges
 from focus_plugin.learning.text import text_samples
+from focus_plugin.learning.training import reduced_products
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.vocabulary.forms import is_bytes
 from focus_plugin.vocabulary.tokenizers import piece_ids
@@ -31,30 +32,35 @@ NO_TOKEN = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Contexts:
-    """Sums over the places of each target token.
+    """The states of target tokens.
 
-    masked: (target, length of a row), of the head's states where it is masked. read: (target, width), of a middle
-    layer's states where it is read. masks, reads: (target,), how many states each sum has.
+    states: (n, length of a row), the head's states at the n places where a token is masked. tokens: (n,), these tokens.
+    read: (target, width), the sum of a middle layer's states over the places where a token is read. reads: (target,),
+    how many states each of these sums has.
     """
 
-    masked: Tensor
-    masks: Tensor
+    states: Tensor
+    tokens: Tensor
     read: Tensor
     reads: Tensor
 
 
 def divisions(given: Given) -> list[list[int]]:
-    """For each target token the source ids of a division of its text into at least two tokens; empty without one."""
+    """For each target token the source ids of a division of its text into as few tokens as possible, but at least two.
+
+    Without one, the id of the source token with this text; empty if there is none.
+    """
     tokens = zip(given.source.forms, given.source.special, strict=True)
     by_form = {form: i for i, (form, special) in enumerate(tokens) if form and not special and not is_bytes(form)}
     longest = max(map(len, by_form), default=0)
+    wholes = {form: [i] for form, i in by_form.items()}
     return [
-        [] if special or is_bytes(form) else division(form, by_form, longest)
+        [] if special or is_bytes(form) else division(form, by_form, longest) or wholes.get(form, [])
         for form, special in zip(given.target.forms, given.target.special, strict=True)
     ]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def contexts(given: Given, lines: Iterable[list[str]], divided: list[list[int]], budget: int) -> Contexts:
     """The states of target tokens in the first ``budget`` source tokens of the text.
 
@@ -68,25 +74,22 @@ def contexts(given: Given, lines: Iterable[list[str]], divided: list[list[int]],
     samples = text_samples(ids, given.source, length)
     owned = text_samples(owners, given.source, length)
     owned[:, 0] = NO_TOKEN
-    sums = Contexts(
-        masked=torch.zeros(len(given.target), config.row_length),
-        masks=torch.zeros(len(given.target)),
-        read=torch.zeros(len(given.target), config.width),
-        reads=torch.zeros(len(given.target)),
-    )
     batches, reported = list(zip(torch.split(samples, BATCH), torch.split(owned, BATCH), strict=True)), 0
-    for i, (batch, owner) in enumerate(batches, 1):
-        layers = list(layer_states(config, tensors, batch.to(given.device)))
-        hidden = batch == given.source.ids[MASK]
-        places, read = hidden & (owner >= 0), ~hidden & (owner >= 0)
-        sums.masked.index_add_(0, owner[places], head_states(tensors, layers[-1][places]).cpu())
-        sums.read.index_add_(0, owner[read], layers[config.layers // 2][read].cpu())
-        sums.masks.index_add_(0, owner[places], torch.ones(len(owner[places])))
-        sums.reads.index_add_(0, owner[read], torch.ones(len(owner[read])))
-        done = i * len(given.target) // len(batches)
-        given.progress(done - reported)
-        reported = done
-    return sums
+    states, tokens = [torch.empty(0, config.row_length)], [torch.empty(0, dtype=torch.long)]
+    sums, reads = torch.zeros(len(given.target), config.width), torch.zeros(len(given.target))
+    with reduced_products():
+        for i, (batch, owner) in enumerate(batches, 1):
+            layers = list(layer_states(config, tensors, batch.to(given.device)))
+            hidden, known = batch == given.source.ids[MASK], owner != NO_TOKEN
+            states.append(head_states(tensors, layers[-1][hidden & known]).cpu())
+            tokens.append(owner[hidden & known])
+            of_read = owner[~hidden & known]
+            sums.index_add_(0, of_read, layers[config.layers // 2][~hidden & known].cpu())
+            reads.index_add_(0, of_read, torch.ones(len(of_read)))
+            done = i * len(given.target) // len(batches)
+            given.progress(done - reported)
+            reported = done
+    return Contexts(states=torch.cat(states), tokens=torch.cat(tokens), read=sums, reads=reads)
 
 
 def _tokens(lines: Iterator[tuple[list[int], list[int]]], budget: int) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +145,7 @@ def _read_line(
                     read.append(([mask], token))
                 elif len(own) > 1:
                     read.append((own, token))
-                elif token in chosen and divided[token]:
+                elif token in chosen and len(divided[token]) > 1:
                     read.append((divided[token], token))
                 else:
                     read.append((own, NO_TOKEN))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from focus_plugin.mixing.matching import MatchingOptions
 from focus_plugin.options import option
 
-STARTS = ("focus", "pieces", "random")
+STARTS = ("focus", "pieces", "random", "regression")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,20 +13,24 @@ class BudgetOptions(MatchingOptions):
     """A base class for the options of methods that read text by the source model."""
 
     budget: int = option(65_536, minimum=1024, help="Tokens of --corpus that the model reads to make the rows.")
+    train_overlap: bool = option(
+        False, help="Also train the rows of overlapping tokens, which otherwise keep those of the source."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowTrainingOptions(BudgetOptions):
     """A base class for the options of methods that train rows."""
 
-    start: str = option("focus", choices=STARTS, help="Method with whose rows and default options the training starts.")
+    start: str = option(
+        "focus",
+        choices=STARTS,
+        help="Method with whose rows the training starts; it has the same budget and otherwise default options.",
+    )
     row_lr: float = option(
         0.05,
         minimum=0,
         maximum=10,
         help="Highest learning rate, as a multiple of the root mean square of the entries of the source's embedding, "
         "times 256 / width for wider encoders.",
-    )
-    train_overlap: bool = option(
-        False, help="Also train the rows of overlapping tokens, which otherwise keep those of the source."
     )

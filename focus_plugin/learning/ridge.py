@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-STRENGTHS = tuple(10.0 ** (i / 2) for i in range(2, 11))
+BANDS = 5  # of frequency, each with the same number of known tokens
+STRENGTHS = tuple(10.0 ** (i / 2) for i in range(4, 11))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,3 +53,19 @@ def _predictions(inputs: Tensor, outputs: Tensor, wanted: Tensor, strengths: Seq
     unit = torch.eye(len(squares), dtype=squares.dtype, device=squares.device)
     slopes = torch.stack([torch.linalg.solve(squares + strength * unit, products) for strength in strengths])
     return (wanted - mean) @ slopes + level
+
+
+def frequency_scales(predicted: Tensor, wanted: Tensor, known: np.ndarray, counts: np.ndarray) -> Tensor:
+    """By how much to multiply the prediction for each token, between 0 and 1; (target,), float64.
+
+    ``predicted``, ``wanted``: (known, width), for tokens that the regression was not fitted to. Tokens are divided into
+    BANDS by their frequency, and in each the factor is that with the least squared error. ``known``: (known,), counts
+    of these tokens in the text. ``counts``: (target,), of all tokens.
+    """
+    edges = np.unique(np.quantile(known, np.arange(1, BANDS) / BANDS))
+    band_of_known, band = (torch.from_numpy(np.searchsorted(edges, part, side="right")) for part in (known, counts))
+    products, squares = (
+        torch.zeros(len(edges) + 1, dtype=predicted.dtype).index_add_(0, band_of_known, (predicted * other).sum(1))
+        for other in (wanted, predicted)
+    )
+    return (products / squares.clamp(min=torch.finfo(predicted.dtype).tiny)).clamp(0, 1)[band]

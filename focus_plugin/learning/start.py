@@ -10,6 +10,7 @@ from focus_plugin.learning.encoder import RowEncoder
 from focus_plugin.learning.options import RowTrainingOptions
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.mixing.discovery import find_method
+from focus_plugin.options import build
 from focus_plugin.transfer.apply import apply
 from focus_plugin.transfer.calibration import Calibration, calibrated_bias
 
@@ -19,12 +20,12 @@ CALIBRATED = 16_384  # tokens that the model reads to fit the bias
 def row_encoder(given: Given, start: str, text: np.ndarray) -> RowEncoder:
     """The source encoder with the rows of the method ``start`` and an output bias that is fitted to ``text``.
 
-    The method has its default options, but matches tokens as ``given.options`` says. ``text``: target token ids.
+    The method has those of ``given.options`` that it shares, and otherwise default options. ``text``: target token ids.
     """
     assert given.model is not None
     method, model = find_method(start).declaration, given.model
     own: RowTrainingOptions = given.options
-    options = method.options(match_symbols=own.match_symbols, match_fuzzy=own.match_fuzzy)
+    options = build(method.options, vars(own))
     made = method.make(replace(given, options=options, progress=silent))
     tensors = apply(model.tensors, made, seed=given.seed, device=given.device).tensors
     how = Calibration(

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.learning.encoder import RowEncoder
-from focus_plugin.learning.options import RowTrainingOptions
 from focus_plugin.mixing.declaration import Given
 
 WARM_UP = 0.1  # share of the updates
@@ -18,17 +17,17 @@ MOMENTUM, AVERAGING = 0.9, 0.98  # of the gradients and of their squares
 DAMPING = 1.0
 
 
-def train_rows(given: Given, encoder: RowEncoder, updates: int, loss: Callable[[int], Tensor]) -> None:
+def train_rows(given: Given, encoder: RowEncoder, updates: int, loss: Callable[[int], Tensor], row_lr: float) -> None:
     """Train the rows and the bias of ``encoder``; ``loss(i)`` is the loss of update i.
 
-    The learning rate rises in the first tenth of the updates and then falls to zero.
+    The learning rate rises in the first tenth of the updates to ``row_lr`` times :func:`safe_rate`, and then falls to
+    zero. ``given.progress`` is told of all target tokens.
     """
-    options: RowTrainingOptions = given.options
     assert given.model is not None
-    rate = options.row_lr * safe_rate(given.model.tensors[EMBEDDING])
+    rate = row_lr * safe_rate(given.model.tensors[EMBEDDING])
     optimizer = RowAdam(encoder.trained, rate)
     reported = 0
-    with _reduced_products():
+    with reduced_products():
         for i in range(updates):
             optimizer.param_groups[0]["lr"] = rate * schedule(i, updates)
             optimizer.zero_grad()
@@ -73,6 +72,8 @@ class RowAdam(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 state, gradient = self.state[parameter], parameter.grad
+                if gradient is None:  # input embeddings where only predictions are trained
+                    continue
                 squares = gradient.square().flatten(1).mean(1) if gradient.ndim > 1 else gradient.square()
                 mean = state.setdefault("mean", torch.zeros_like(gradient)).lerp_(gradient, 1 - MOMENTUM)
                 second = state.setdefault("second", torch.zeros_like(squares)).lerp_(squares, 1 - AVERAGING)
@@ -84,7 +85,7 @@ class RowAdam(torch.optim.Optimizer):
 
 
 @contextmanager
-def _reduced_products() -> Iterator[None]:
+def reduced_products() -> Iterator[None]:
     """Multiply in bfloat16 where the processor can, as trainings do."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")

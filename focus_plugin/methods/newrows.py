@@ -56,7 +56,7 @@ def newrows(given: Given) -> "Rows":
         states = hidden_states(config, tensors, read.to(given.device))
         return prediction_loss(tensors, states[predicted], original[predicted].to(given.device))
 
-    train_rows(given, encoder, max(1, options.budget // (BATCH * samples.shape[1])), loss)
+    train_rows(given, encoder, max(1, options.budget // (BATCH * samples.shape[1])), loss, options.row_lr)
     return encoder.result(given.model.tensors[OUTPUT_BIAS])
 
 

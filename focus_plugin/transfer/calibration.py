@@ -72,10 +72,7 @@ def calibrated_bias(
         positions += len(probabilities)
         progress(batch.numel())
     predicted = (predicted / max(positions, 1)).clamp(min=torch.finfo(torch.float32).tiny)  # underflow gives zeros
-    special = torch.from_numpy(vocabulary.special)
-    frequency = torch.from_numpy(np.bincount(text, minlength=len(vocabulary))).double() + 1
-    frequency[special] = 0
-    wanted = frequency / frequency.sum() * predicted[~special].sum()
+    special, wanted = torch.from_numpy(vocabulary.special), wanted_shares(predicted, vocabulary, text)
     change = torch.log(wanted) - torch.log(predicted)
     same = torch.from_numpy(how.kept) & ~special
     if same.any():  # only differences of biases count
@@ -84,6 +81,18 @@ def calibrated_bias(
     bias = tensors[OUTPUT_BIAS].clone()
     bias[fitted] += change[fitted].float()
     return bias
+
+
+def wanted_shares(predicted: Tensor, vocabulary: Vocabulary, text: np.ndarray) -> Tensor:
+    """How often each token should be predicted; (vocabulary,), with the sum of ``predicted`` over tokens of text.
+
+    ``predicted``: (vocabulary,), float64, how often each is predicted. ``text``: token ids. It is in proportion to the
+    count in the text plus one, and 0 for special tokens.
+    """
+    special = torch.from_numpy(vocabulary.special)
+    frequency = torch.from_numpy(np.bincount(text, minlength=len(vocabulary))).double() + 1
+    frequency[special] = 0
+    return frequency / frequency.sum() * predicted[~special].sum()
 
 
 def text_ids(

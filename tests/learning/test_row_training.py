@@ -20,7 +20,7 @@ from focus_plugin.vocabulary.vocabulary import BEGIN, END
 
 @pytest.fixture(scope="module")
 def given(release, vocabulary, target_text) -> Given:
-    return given_to_learn(release, vocabulary, target_text, RowTrainingOptions(row_lr=1))
+    return given_to_learn(release, vocabulary, target_text, RowTrainingOptions())
 
 
 def row_encoder(given: Given, untied: bool) -> RowEncoder:
@@ -75,7 +75,7 @@ def test_training_lowers_the_loss_of_what_it_reads_and_changes_nothing_else(give
         return found
 
     wanted, told = ids[:, ::4].flatten(), []
-    train_rows(replace(given, progress=told.append), encoder, 60, loss)
+    train_rows(replace(given, progress=told.append), encoder, 60, loss, 1.0)
     assert losses[-1] < 0.9 * losses[0]
     assert sum(told) == len(given.target)
     assert all(torch.equal(encoder.frozen[name], tensor) for name, tensor in before.items())

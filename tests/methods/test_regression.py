@@ -10,9 +10,11 @@ from learned_rows import given_to_learn
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_EMBEDDING
 from focus_plugin.errors import FocusError
 from focus_plugin.learning.contexts import NO_TOKEN, contexts, divisions, owned_lines
+from focus_plugin.learning.features import STATES, shrunk_means
 from focus_plugin.learning.held_out import FOLDS, focus_rows, folds_of
+from focus_plugin.learning.ridge import frequency_scales
 from focus_plugin.learning.text import drawn_lines
-from focus_plugin.methods.regression import METHOD, STATES, RegressionOptions, frequency_scales, shrunk_means
+from focus_plugin.methods.regression import METHOD, RegressionOptions
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.mixing.matching import overlapping
 from focus_plugin.transfer.apply import apply
@@ -63,20 +65,18 @@ def test_a_token_that_overlaps_is_read_masked_or_divided_and_never_as_itself(giv
     assert divided_ones > 50
 
 
-def test_the_states_of_a_token_are_summed_over_the_text(given):
+def test_states_are_those_of_the_text_and_their_means_are_shrunk(given):
     divided = divisions(given)
     seen = contexts(given, drawn_lines(given.text, 1), divided, 4096)
     again = contexts(given, drawn_lines(given.text, 1), divided, 4096)
-    assert torch.equal(seen.masked, again.masked)
-    assert seen.masks.sum() > 300
+    assert torch.equal(seen.states, again.states)
+    assert len(seen.tokens) == len(seen.states) > 300
     assert seen.reads.sum() > 300
-    assert (seen.masked[seen.masks == 0] == 0).all()
-    assert not seen.masks[torch.from_numpy(given.target.special)].any()
-    means = shrunk_means(seen.masked, seen.masks)
-    total = seen.masked.sum(0) / seen.masks.sum()
-    token = int(seen.masks.argmax())
-    want = (seen.masked[token] / seen.masks[token] - total) * seen.masks[token] / (seen.masks[token] + STATES)
-    torch.testing.assert_close(means[token], want)
+    assert (seen.read[seen.reads == 0] == 0).all()
+    assert not given.target.special[seen.tokens.numpy()].any()
+    token, total = int(seen.reads.argmax()), seen.read.sum(0) / seen.reads.sum()
+    want = (seen.read[token] / seen.reads[token] - total) * seen.reads[token] / (seen.reads[token] + STATES)
+    torch.testing.assert_close(shrunk_means(seen.read, seen.reads)[token], want)
 
 
 def test_the_factor_of_a_frequency_is_that_of_least_squares():
@@ -100,6 +100,16 @@ def test_new_tokens_get_rows_and_overlapping_ones_keep_theirs(given, copied):
     kept = copied >= 0
     assert torch.equal(done[EMBEDDING][kept], given.embedding[copied[kept]])
     assert one.output_embedding is None
+
+
+def test_overlapping_tokens_can_get_rows_too(given, copied):
+    made = METHOD.make(replace(given, options=RegressionOptions(budget=4096, train_overlap=True)))
+    assert np.array_equal(made.ids, np.flatnonzero(~given.target.special))
+    assert np.array_equal(made.copied, np.where(given.target.special, copied, -1))
+    places = np.searchsorted(made.ids, np.flatnonzero((copied >= 0) & ~given.target.special))
+    kept = given.embedding[copied[made.ids[places]]]
+    assert (made.embedding[places] != kept).any(1).all()
+    torch.testing.assert_close(made.embedding[places], kept, atol=0.1, rtol=0)
 
 
 def test_an_output_embedding_that_is_not_tied_gets_rows_of_its_own(given):
