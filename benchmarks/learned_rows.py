@@ -23,7 +23,8 @@ STARTS: dict[str, tuple[object, ...]] = {
     "paper": ("--paper",),
     "focus": (),
     "newrows": ("--method", "newrows", *LEARNED),
-    "regression": ("--method", "regression", "--budget", BUDGET),
+    "regression": ("--method", "regression", *LEARNED),
+    "newrows from regression": ("--method", "newrows", "--start", "regression", *LEARNED),
     "distillation": ("--method", "distillation", *LEARNED),
 }
 
@@ -42,15 +43,16 @@ def run(*command: object) -> tuple[str, float]:
 def measured(arguments: argparse.Namespace, language: str, name: str) -> tuple[float, float]:
     """The loss of a start in nats, and the seconds that it took."""
     work = arguments.work / language
-    kept = work / f"{name}.{arguments.seed}.json"
+    kept = work / f"{name}.{arguments.seed}.json".replace(" ", "-")
     if not kept.exists():
         train, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
         run("focus", "vocab", "--input", train, "--size", VOCABULARY, "--output", work / "vocab")
         texts = ("--train", train, "--valid", valid)
         run("focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
-        given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train, "--seed", arguments.seed)
-        start = work / f"{name}.{arguments.seed}"
-        _, seconds = run("focus", "convert", *given, *STARTS[name], "--output", start)
+        given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
+        seed = () if name == "paper" else ("--seed", arguments.seed)  # the authors' is always 42
+        start = kept.with_suffix("")
+        _, seconds = run("focus", "convert", *given, *STARTS[name], *seed, "--output", start)
         said, _ = run("focus", "evaluate", work / "data", "--model", start, "--tokens-per-sample", LENGTH)
         kept.write_text(json.dumps([float(re.search(r"loss ([\d.]+) nats", said)[1]), seconds]))
     loss, seconds = json.loads(kept.read_text())

@@ -1,0 +1,90 @@
+"""New rows trained so that the encoder computes from new tokens what it computes from its old ones.
+
+Token distillation (Dobler, Elliott & de Melo, ICLR 2026) for masked language models; the paper has causal ones. The
+source encoder reads text in its own tokens and is the teacher. The student, the same encoder with the target
+vocabulary, reads the same text. Three losses are added: the difference of their states in a middle layer, on average
+over each span that both cut at its ends; the divergence of their predictions for masked words that are one token in
+both; and the student's masked-LM loss, which alone changes the output bias. Only rows are trained, as in ``newrows``.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from focus_plugin.learning.options import RowTrainingOptions
+from focus_plugin.mixing.declaration import Given, Method, Need
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from focus_plugin.mixing.rows import Rows
+
+TEXT = 1 << 20  # tokens of the text by which the output bias is fitted, at most
+LENGTH, BATCH = 128, 8  # of the samples in target tokens
+MIDDLE, WORDS = 1.0, 1.0  # weights of the first two losses; that of the third is 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationOptions(RowTrainingOptions):
+    """The options of token distillation."""
+
+
+def distillation(given: Given) -> "Rows":
+    """The rows of new tokens after a training in which both encoders together read ``budget`` tokens."""
+    import numpy as np
+    import torch
+
+    from focus_plugin.checkpoint.names import OUTPUT_BIAS
+    from focus_plugin.learning.distilling import Reading, hidden_from_teacher, middle_loss, word_loss
+    from focus_plugin.learning.encoder import prediction_loss
+    from focus_plugin.learning.pairs import Cut, paired_samples
+    from focus_plugin.learning.start import row_encoder
+    from focus_plugin.learning.text import drawn_lines, masked, token_ids
+    from focus_plugin.learning.training import train_rows
+    from focus_plugin.mixing.matching import overlapping
+    from focus_plugin.vocabulary.vocabulary import MASK
+
+    assert given.text is not None
+    assert given.target_tokenizer is not None
+    assert given.model is not None
+    options, config, device = given.options, given.model.config, given.device
+    ids = token_ids(drawn_lines(given.text, given.seed), given.target_tokenizer, given.target, TEXT)
+    old, new = paired_samples(given, drawn_lines(given.text, given.seed), LENGTH, options.budget)
+    encoder = row_encoder(given, options.start, ids)
+    source = {name: tensor.to(device) for name, tensor in given.model.tensors.items()}
+    copied = torch.from_numpy(np.where(given.target.special, -1, overlapping(given))).to(device)
+    draw = torch.Generator().manual_seed(given.seed)
+
+    def loss(update: int) -> "Tensor":
+        part = slice(update * BATCH, (update + 1) * BATCH)
+        old_text, new_text = (Cut(ids=cut.ids[part].to(device), spans=cut.spans[part].to(device)) for cut in (old, new))
+        read, predicted = (part.to(device) for part in masked(new.ids[part], given.target, draw))
+        hidden = hidden_from_teacher(old_text, new_text, predicted, given.source.ids[MASK])
+        with torch.no_grad():
+            teacher = Reading.of(config, source, old_text, hidden)
+        tensors = encoder.tensors()
+        student = Reading.of(config, tensors, new_text, read)
+        return (
+            MIDDLE * middle_loss(teacher, student, predicted)
+            + WORDS * word_loss(teacher, student, predicted, (source, tensors), copied)
+            + prediction_loss(tensors, student.last[predicted], new_text.ids[predicted])
+        )
+
+    train_rows(given, encoder, -(-len(new.ids) // BATCH), loss, options.row_lr)
+    return encoder.result(given.model.tensors[OUTPUT_BIAS])
+
+
+METHOD = Method(
+    name="distillation",
+    summary="New tokens by training their rows so that the encoder computes what it computes from its old tokens.",
+    paper="Dobler, Elliott & de Melo, Token Distillation, ICLR 2026, https://arxiv.org/abs/2505.20133",
+    make=distillation,
+    options=DistillationOptions,
+    needs=(
+        Need.MODEL,
+        Need.EMBEDDING,
+        Need.VECTORS,
+        Need.SOURCE_TOKENIZER,
+        Need.TARGET_TOKENIZER,
+        Need.TEXT,
+    ),
+)
