@@ -34,12 +34,12 @@ def measured(system: str, shape: str, length: int, given: argparse.Namespace) ->
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def products(shape: str, length: int, rows: int) -> float:
+def products(shape: str, length: int, rows: int, batch_tokens: int = BATCH_TOKENS) -> float:
     """Floating-point operations of an update's matrix products, forward and backward."""
     layers, width, inner, _ = SHAPES[shape]
     token = layers * (4 * width**2 + 2 * width * inner + 2 * length * width)
     head = PREDICTED * (width**2 + width * rows)
-    return 3 * 2 * BATCH_TOKENS * (token + head)
+    return 3 * 2 * batch_tokens * (token + head)
 
 
 def rate(shape: str) -> float:

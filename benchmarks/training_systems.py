@@ -1,9 +1,11 @@
-"""The systems that training.py compares: each run of this file is one short training on the CPU.
+"""The systems that training.py and gpu_training.py compare: each run of this file is one short training.
 
-    python training_systems.py SYSTEM SHAPE LENGTH UPDATES DATA
+    python training_systems.py SYSTEM SHAPE LENGTH UPDATES DATA [BATCH_TOKENS]
 
 SYSTEM is a key of SYSTEMS, SHAPE one of SHAPES, LENGTH the tokens of a sample. DATA was made by `focus prepare`. The
-last line of the output is JSON: seconds of an update and the peak of memory in bytes. Weights are random.
+last line of the output is JSON: seconds of an update and the peak of memory in bytes. Weights are random. With
+BATCH_TOKENS, an update has as many tokens and runs on a GPU, in bfloat16, if there is one; the memory is then that of
+the GPU.
 """
 
 import json
@@ -11,7 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,23 +22,38 @@ from statistics import median
 import numpy as np
 import torch
 
-SHAPES = {"source-mini": (4, 256, 1024, 4), "12 x 768": (12, 768, 3072, 12)}  # layers, width, feed-forward, heads
+SHAPES = {  # layers, width, feed-forward, heads
+    "source-mini": (4, 256, 1024, 4),
+    "12 x 768": (12, 768, 3072, 12),
+    "tiny": (2, 32, 64, 4),
+}
 BATCH_TOKENS, PREDICTED, SETTLING = 4096, 0.15, 3
 
 
 @dataclass(frozen=True)
 class Run:
-    """layers, width, feedforward, heads: of the encoder. length: tokens of a sample. updates: after SETTLING others."""
+    """shape: layers, width, feed-forward and heads. length: tokens of a sample. updates: after SETTLING others.
+
+    batch_tokens: of an update. on_gpu: train on the GPU, in bfloat16.
+    """
 
     shape: tuple[int, int, int, int]
     length: int
     updates: int
     data: Path
+    batch_tokens: int = BATCH_TOKENS
+    on_gpu: bool = False
 
     @property
     def steps(self) -> int:
         """Updates in all."""
         return SETTLING + self.updates
+
+    def now(self) -> float:
+        """Seconds, after all that the GPU has to do."""
+        if self.on_gpu:
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
 
 def between(moments: list[float]) -> float:
@@ -52,16 +69,23 @@ def by_fairseq(run: Run, *options: str) -> float:
     step, moments = trainer.Trainer.train_step, []
 
     def timed(self: object, *given: object, **named: object) -> object:
-        moments.append(time.perf_counter())
+        moments.append(run.now())
         return step(self, *given, **named)
 
     trainer.Trainer.train_step = timed
     layers, width, inner, heads = map(str, run.shape)
     sys.argv[1:] = [
-        *(str(run.data), "--cpu", "--distributed-world-size", "1", "--disable-validation", "--no-save"),
+        *(
+            str(run.data),
+            "--bf16" if run.on_gpu else "--cpu",
+            "--distributed-world-size",
+            "1",
+            "--disable-validation",
+            "--no-save",
+        ),
         *("--encoder-layers", layers, "--encoder-embed-dim", width, "--encoder-ffn-embed-dim", inner),
         *("--encoder-attention-heads", heads, "--max-positions", "512", "--tokens-per-sample", str(run.length)),
-        *("--sample-break-mode", "none", "--max-tokens", str(BATCH_TOKENS), "--mask-prob", str(PREDICTED)),
+        *("--sample-break-mode", "none", "--max-tokens", str(run.batch_tokens), "--mask-prob", str(PREDICTED)),
         *("--dropout", "0", "--attention-dropout", "0", "--lr", "1e-4", "--lr-scheduler", "fixed"),
         *("--clip-norm", "1.0", "--max-update", str(run.steps + 1), "--log-format", "none", *options),
     ]
@@ -76,7 +100,8 @@ def ours(run: Run, precision: str) -> float:
     assert spec.origin
     user_dir = str(Path(spec.origin).parent)
     task = ("--user-dir", user_dir, "--task", "focus_masked_lm", "--criterion", "masked_lm", "--arch", "focus_roberta")
-    return by_fairseq(run, *task, "--optimizer", "focus_adam", "--cpu-precision", precision)
+    where = ("--fp16-no-flatten-grads",) if run.on_gpu else ("--cpu-precision", precision)  # as focus train does
+    return by_fairseq(run, *task, "--optimizer", "focus_adam", *where)
 
 
 def fairseq(run: Run, autocast: bool) -> float:
@@ -87,7 +112,7 @@ def fairseq(run: Run, autocast: bool) -> float:
     forward = RobertaModel.forward
 
     def rounded(self: object, *given: object, **named: object) -> object:
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast and not run.on_gpu):
             return forward(self, *given, **named)
 
     RobertaModel.forward = rounded
@@ -131,14 +156,14 @@ def transformers(run: Run, autocast: bool) -> float:
 
     class Clock(TrainerCallback):
         def on_step_begin(self, *given: object, **named: object) -> None:
-            moments.append(time.perf_counter())
+            moments.append(run.now())
 
     arguments = TrainingArguments(
         output_dir="/tmp/unused",
-        per_device_train_batch_size=BATCH_TOKENS // run.length,
+        per_device_train_batch_size=run.batch_tokens // run.length,
         max_steps=run.steps + 1,
         bf16=autocast,
-        use_cpu=True,
+        use_cpu=not run.on_gpu,
         optim="adamw_torch_fused",
         save_strategy="no",
         logging_strategy="no",
@@ -162,11 +187,16 @@ SYSTEMS: dict[str, Callable[[Run], float]] = {
 
 def main() -> None:
     """Run one system."""
-    if len(sys.argv) != 6:
+    if len(sys.argv) not in (6, 7):
         sys.exit(__doc__)
-    system, shape, length, updates, data = sys.argv[1:]
-    seconds = SYSTEMS[system](Run(SHAPES[shape], int(length), int(updates), Path(data)))
+    system, shape, length, updates, data, *batch_tokens = sys.argv[1:]
+    run = Run(SHAPES[shape], int(length), int(updates), Path(data))
+    if batch_tokens:
+        run = replace(run, batch_tokens=int(batch_tokens[0]), on_gpu=torch.cuda.is_available())
+    seconds = SYSTEMS[system](run)
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if run.on_gpu:
+        memory = torch.cuda.max_memory_allocated()
     print(json.dumps({"seconds": seconds, "memory": memory}), flush=True)
 
 
