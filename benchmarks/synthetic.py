@@ -187,7 +187,7 @@ def transfer(
             if name == "bz":
                 tagger = of_language(tagger, encoder, models / f"{task}.bz.target", ("source", "target"))
             table = derived / f"{task}.test.txt"
-            job = TableEvaluation(model=tagger, table=table, cpu=arguments.cpu, columns={"repair": True})
+            job = TableEvaluation(model=tagger, table=(table,), cpu=arguments.cpu, columns={"repair": True})
             found[f"{task}.{name}"] = 100 * evaluate_table(job)[0][metric]
     return found
 

@@ -72,7 +72,7 @@ def command(context: click.Context, /, model: Path, output: Path, quiet: bool, *
 
 
 def _check(
-    context: click.Context, precision: str, valid: Path | None, keep_tokens_of: tuple[Path, ...], **options: Any
+    context: click.Context, precision: str, valid: tuple[Path, ...], keep_tokens_of: tuple[Path, ...], **options: Any
 ) -> None:
     """Raise UsageError for options that need others."""
     if precision != "int8":

@@ -99,6 +99,11 @@ class Text:
         return shortened(*self.files)
 
     @property
+    def name(self) -> str:
+        """The name of the first file without its directory, and how many more there are."""
+        return shortened(*(file.path.name for file in self.files))
+
+    @property
     def bytes(self) -> int:
         """The size of all files on disk; the sum of all numbers that ``progress`` is called with."""
         return sum(file.bytes for file in self.files)
@@ -107,6 +112,12 @@ class Text:
         """The lines of all files; see :meth:`TextFile.lines`. A line ends where its file ends."""
         for file in self.files:
             yield from file.lines(progress)
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """The file and number of each line, as messages name them, and the line."""
+        for file in self.files:
+            for number, line in enumerate(file.lines(), 1):
+                yield f"{file}, line {number}", line
 
     def content(self, progress: Progress = silent) -> Content:
         """The content of all files. They are read in the first call of a process.

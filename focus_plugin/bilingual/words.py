@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 from focus_plugin.bilingual.dictionary import Entry, entries
 from focus_plugin.errors import FocusError
@@ -31,12 +30,11 @@ class WordPairs:
         return said
 
 
-def read_word_pairs(path: str | Path) -> WordPairs:
-    """Read a dictionary, compressed or not, in the formats of :func:`focus_plugin.bilingual.dictionary.entries`.
+def read_word_pairs(text: Text) -> WordPairs:
+    """Read a dictionary in the formats of :func:`focus_plugin.bilingual.dictionary.entries`.
 
     Raises FocusError for a file that is not UTF-8, and for one without pairs.
     """
-    text = Text.of(path)
     pairs: list[Entry] = []
     left_out: list[str] = []
     for place, entry in entries(text.files):

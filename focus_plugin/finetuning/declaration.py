@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.text import Text
 
 if TYPE_CHECKING:
     from fairseq.models.roberta import RobertaModel
@@ -37,14 +38,24 @@ class NoColumns:
 class Example:
     """One example of a file.
 
-    line: its first line. sample: the argument of ``ServingHead.encode``: a text or, if the head has several inputs, a
-    tuple of texts; with ``TaskHead.texts_apart``, a tuple of such arguments. expected: the expected result; None for
-    the result of the exact model.
+    line: its first line in its file. sample: the argument of ``ServingHead.encode``: a text or, if the head has several
+    inputs, a tuple of texts; with ``TaskHead.texts_apart``, a tuple of such arguments. expected: the expected result;
+    None for the result of the exact model. file: set by :func:`table_examples`.
     """
 
     line: int
     sample: Any
     expected: Any = None
+    file: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """File and line, as messages name them."""
+        return f"{self.file}, line {self.line}"
+
+    def place_in(self, files: int) -> str:
+        """The line, and the name of the file if the table consists of several ``files``."""
+        return f"{self.file.name}, line {self.line}" if self.file and files > 1 else f"line {self.line}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +64,8 @@ class Preparation:
 
     directory: empty, for the data. model: directory of the encoder to start from, with its vocabulary. encoder: turns
     texts into ids. tokenizer: the same for ``ServingHead.encode``. max_positions: largest number of tokens that the
-    model reads, with ``<s>`` and ``</s>``. tables: by the name of the split, ``train`` first. examples: reads a table.
-    options: of the fine-tuning.
+    model reads, with ``<s>`` and ``</s>``. tables: by the name of the split, ``train`` first; each can be several
+    files. examples: reads a table. options: of the fine-tuning.
     """
 
     directory: Path
@@ -62,8 +73,8 @@ class Preparation:
     encoder: "Encoder"
     tokenizer: "TextTokenizer"
     max_positions: int
-    tables: Mapping[str, Path]
-    examples: Callable[[Path], Iterator[Example]]
+    tables: Mapping[str, Text]
+    examples: Callable[[Text], Iterator[Example]]
     options: FinetuningOptions
 
 
@@ -230,15 +241,22 @@ class TaskHead:
         return tuple(example.sample) if self.texts_apart else (example.sample,)
 
 
+def table_examples(task: TaskHead, table: Text, columns: Any, progress: Progress = silent) -> Iterator[Example]:
+    """The examples of all files of a table, in their order. Raises FocusError as ``task.examples`` does."""
+    for file in table.files:
+        for example in task.examples(file.path, columns, progress):
+            yield replace(example, file=file.path)
+
+
 def checked_examples(
-    task: TaskHead, head: "ServingHead", path: Path, columns: Any, progress: Progress = silent
+    task: TaskHead, head: "ServingHead", table: Text, columns: Any, progress: Progress = silent
 ) -> Iterator[Example]:
-    """The examples of a file.
+    """The examples of all files of a table.
 
     Raises FocusError, with file and line, as ``task.examples`` does, and for an expected result that a model with this
     head cannot have.
     """
-    for example in task.examples(path, columns, progress):
+    for example in table_examples(task, table, columns, progress):
         if fault := task.fault(head, example.expected):
-            raise FocusError(f"{path}, line {example.line}: {fault}.")
+            raise FocusError(f"{example.place}: {fault}.")
         yield replace(example, expected=task.parsed(head, example.expected))

@@ -15,6 +15,7 @@ from focus_plugin.finetuning.kept_head import KeptHead
 from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.finetuning.torch_model import load_model
 from focus_plugin.progress import Phase
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.vocabulary import PAD
 
 TOKEN_BUDGET = 2048
@@ -24,16 +25,16 @@ Predict = Callable[[Iterable[Any], Name], Iterator[Any]]
 
 
 def table_metrics(
-    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path, phase: Phase
+    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Text, phase: Phase
 ) -> Mapping[str, float]:
     """The task's metrics on the examples of a table, see :func:`evaluated`."""
     return evaluated(task, predict, examples, table, phase)[0]
 
 
 def evaluated(
-    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path, phase: Phase
+    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Text, phase: Phase
 ) -> tuple[Mapping[str, float], Sequence[Any]]:
-    """The task's metrics on the examples of a table, which is named in errors, and the results for the examples.
+    """The task's metrics on the examples of a table, which is named in the progress, and the results for the examples.
 
     predict: the model's results. The metrics of the examples in another form have its name in front.
     """
@@ -48,21 +49,21 @@ def evaluated(
 
 
 def table_results(
-    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path, phase: Phase
+    task: TaskHead, predict: Predict, examples: Sequence[Example], table: Text, phase: Phase
 ) -> list[Any]:
     """The model's results for the examples of a table."""
     results = []
     with phase(f"Evaluating {table.name}", len(examples)) as progress:
-        for result in example_results(task, predict, examples, table):
+        for result in example_results(task, predict, examples):
             results.append(result)
             progress(1)
     return results
 
 
-def example_results(task: TaskHead, predict: Predict, examples: Sequence[Example], table: Path) -> Iterator[Any]:
-    """Yield the model's result for each example of a table, which is named in errors."""
-    samples = [(example.line, sample) for example in examples for sample in task.samples(example)]
-    found = predict((sample for _, sample in samples), lambda number: f"{table}, line {samples[number - 1][0]}")
+def example_results(task: TaskHead, predict: Predict, examples: Sequence[Example]) -> Iterator[Any]:
+    """Yield the model's result for each example of a table. Errors name the place of the example."""
+    samples = [(example.place, sample) for example in examples for sample in task.samples(example)]
+    found = predict((sample for _, sample in samples), lambda number: samples[number - 1][0])
     for example in examples:
         results = tuple(islice(found, len(task.samples(example))))
         yield results if task.texts_apart else results[0]

@@ -100,7 +100,7 @@ def count_labels(given: Preparation, separator: str = "") -> dict[str, int]:
             elif not fault and (strange := [label for label in labels if label not in counts]):
                 fault = f"the label {strange[0]!r} is not in {train}, which has {_some(sorted(counts))}"
             if fault:
-                raise FocusError(f"{table}, line {example.line}: {fault}.")
+                raise FocusError(f"{example.place}: {fault}.")
         if not counts:
             raise FocusError(f"{train}: no row has a label.")
         if len(counts) == 1 and not separator:

@@ -11,17 +11,18 @@ from focus_plugin.finetuning.declaration import Example, Outcome
 
 @dataclass(frozen=True)
 class Mistake:
-    """line: of the table. texts: of the sample. compared: the wrong result."""
+    """place: line of the table, with the file if it has several. texts: of the sample. compared: the wrong result."""
 
-    line: int
+    place: str
     texts: tuple[str, ...]
     compared: Outcome
 
 
 def mistakes(examples: Sequence[Example], compared: Sequence[Outcome]) -> list[Mistake]:
     """The samples with an error, the largest first, then in the order of the table."""
+    files = len({example.file for example in examples})
     found = [
-        Mistake(example.line, tuple(map(str, _texts(example))), result)
+        Mistake(example.place_in(files).removeprefix("line "), tuple(map(str, _texts(example))), result)
         for example, result in zip(examples, compared, strict=True)
         if result.error
     ]
@@ -37,7 +38,7 @@ def write_mistakes(path: Path, inputs: Sequence[str], found: Sequence[Mistake]) 
 
 def mistake_cells(mistake: Mistake) -> tuple[str, ...]:
     """Line, expected, predicted and the texts."""
-    return (str(mistake.line), mistake.compared.expected, mistake.compared.predicted, *mistake.texts)
+    return (mistake.place, mistake.compared.expected, mistake.compared.predicted, *mistake.texts)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from focus_plugin.options import option
+from focus_plugin.text import Text
 from focus_plugin.training.options import cpu_option, learning_rate_option, seed_option
 
 
@@ -17,9 +18,9 @@ class FinetuningOptions:
     """
 
     model: Path = option(help="Encoder directory.")
-    train: Path = option(help="Table to train on.")
-    valid: Path = option(help="Another such table, by which the best checkpoint is chosen.")
-    test: Path | None = option(None, help="Another such table, on which the chosen checkpoint is evaluated once.")
+    train: tuple[Path, ...] = option(help="Table to train on: a file or a pattern; may be given several times.")
+    valid: tuple[Path, ...] = option(help="Another such table, by which the best checkpoint is chosen.")
+    test: tuple[Path, ...] = option((), help="Another such table, on which the chosen checkpoint is evaluated once.")
     truncate: bool = option(False, help="Cut texts longer than the encoder reads, instead of refusing them.")
     epochs: int = option(10, minimum=1, help="Passes over the table.")
     batch_size: int = option(32, minimum=1, help="Samples of one update, over all devices.")
@@ -44,9 +45,10 @@ class FinetuningOptions:
         return self.batch_size
 
     @property
-    def tables(self) -> dict[str, Path]:
-        """The tables by the names of their splits, ``train`` first."""
-        return {"train": self.train, "valid": self.valid, **({"test": self.test} if self.test else {})}
+    def tables(self) -> dict[str, Text]:
+        """The tables by the names of their splits, ``train`` first. Raises FocusError if a file is missing."""
+        named = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {split: Text.of(*files) for split, files in named.items() if files or split != "test"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,11 @@ class TableEvaluation:
     """
 
     model: Path
-    table: Path | None = option(None, help="Instead of DATA: table of the model's task to evaluate the model on.")
+    table: tuple[Path, ...] = option(
+        (),
+        help="Instead of DATA: table of the model's task to evaluate the model on, a file or a pattern; may be given "
+        "several times.",
+    )
     truncate: bool = option(False, help="Cut texts of --table that the model cannot read whole, instead of refusing.")
     errors: Path | None = option(
         None, help="Also write a table of the samples with a wrong result, or of all scores, the worst first."

@@ -46,16 +46,16 @@ def write_samples(
     The head encodes the examples in the same way as for predictions. Raises FocusError, with file and line, for an
     example that it cannot encode.
     """
-    table, count = given.tables[split], 0
+    count = 0
     shutil.copyfile(given.model / DICTIONARY, given.directory / DICTIONARY)
     with ExitStack() as stack:
         rows = stack.enter_context(writing_numbers(given.directory / f"{split}.rows", np.int32))
         expected = stack.enter_context(writing_numbers(given.directory / f"{split}.expected", np.int64))
-        for example in given.examples(table):
+        for example in given.examples(given.tables[split]):
             try:
                 encoded = encoded_sample(head, given.tokenizer, example.sample, given.options.truncate)
             except FocusError as error:
-                raise FocusError(f"{table}, line {example.line}: {error}") from error
+                raise FocusError(f"{example.place}: {error}") from error
             for sample in samples(example, encoded):
                 for row in sample.rows:
                     rows.add_item(torch.from_numpy(row))

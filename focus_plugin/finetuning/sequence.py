@@ -93,7 +93,7 @@ def write_sequences(
         nonlocal cut
         cut += encoded.left_out > 0
         if np.isin(encoded.rows[0], specials).all():
-            raise FocusError(f"{given.tables[split]}, line {example.line}: the text is empty.")
+            raise FocusError(f"{example.place}: the text is empty.")
         sample = TrainingSample(encoded.rows, np.array(numbers(example.expected)))
         yield from repeat(sample, copies.get(example.expected, 1) if split == "train" else 1)
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.finetuning.declaration import Example, TaskHead
@@ -13,6 +12,7 @@ from focus_plugin.forecast.forecast import Forecast, Step
 from focus_plugin.forecast.machine import Rates, fairseq_process, seconds_of
 from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.progress import no_phase
+from focus_plugin.text import Text
 
 _WORKSPACE = 110_000_000  # bytes that PyTorch holds for products of matrices
 _MEASURED = 100  # samples of a table
@@ -53,7 +53,7 @@ def evaluation_forecast(work: EvaluationWork) -> Forecast:
 
 
 def table_forecast(
-    task: TaskHead, examples: Sequence[Example], table: Path, model: int, load: Callable[[], Predict]
+    task: TaskHead, examples: Sequence[Example], table: Text, model: int, load: Callable[[], Predict]
 ) -> Forecast:
     """The evaluation of a model of ``model`` bytes on the examples of a table.
 

@@ -38,15 +38,19 @@ class MethodWork:
     def memory(self) -> int:
         """Bytes of what is read from files and held, besides the source."""
         options = self.how.options
-        named = [*self.how.files.values(), *(path for path in (options.auxiliary, options.word_vectors) if path)]
+        texts = [text for text in self.how.files.values() if isinstance(text, Text)]
+        named = [path for path in self.how.files.values() if isinstance(path, Path)]
+        named += [path for path in (options.auxiliary, options.word_vectors) if path]
         files = (file for path in named for file in (model_files(path) if path.is_dir() else [path]))
-        return sum(file.stat().st_size for file in files)
+        return sum(file.stat().st_size for file in files) + sum(text.bytes for text in texts)
 
     @property
     def foreseeable(self) -> bool:
         """Whether a trial is possible: not if the rows are computed by the source or another network."""
         needs, files = self.how.method.needs, self.how.files.values()
-        return not ({Need.MODEL, Need.TEXT} & {*needs} or any(path.is_dir() for path in files))
+        return not (
+            {Need.MODEL, Need.TEXT} & {*needs} or any(isinstance(path, Path) and path.is_dir() for path in files)
+        )
 
     def seconds(self) -> float | None:
         """Seconds in which the rows are made, without training vectors.
@@ -101,11 +105,13 @@ class _Trial:
     blocks: float
 
 
-def _first_lines(path: Path, count: int, output: Path) -> tuple[Path, float]:
-    """A file of the first lines of ``path``, and their share of it; ``path`` itself if it is short or has no lines."""
-    if path.suffix in _NO_LINES:
-        return path, 1.0
-    lines = list(islice(Text.of(path).lines(), count))
-    output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    share = output.stat().st_size / Text.of(path).content().bytes
-    return (path, 1.0) if share >= 1 else (output, share)
+def _first_lines(given: Path | Text, count: int, output: Path) -> tuple[Path | Text, float]:
+    """A file of the first lines of ``given``, and their share of it; ``given`` itself if it is short or has no lines."""
+    if isinstance(given, Path) and given.suffix in _NO_LINES:
+        return given, 1.0
+    text = Text.of(given) if isinstance(given, Path) else given
+    output.write_text("".join(f"{line}\n" for line in islice(text.lines(), count)), encoding="utf-8")
+    share = output.stat().st_size / text.content().bytes
+    if share >= 1:
+        return given, 1.0
+    return output if isinstance(given, Path) else Text.of(output), share

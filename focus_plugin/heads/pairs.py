@@ -170,7 +170,7 @@ def _distribution(given: Preparation) -> tuple[float, float]:
         scores[split] = []
         for example in given.examples(table):
             if wrong := score_fault(example.expected):
-                raise FocusError(f"{table}, line {example.line}: {wrong}.")
+                raise FocusError(f"{example.place}: {wrong}.")
             scores[split].append(float(example.expected))
     if len(set(scores["train"])) < 2:
         raise FocusError(f"{given.tables['train']}: every row has the score {scores['train'][0]}.")

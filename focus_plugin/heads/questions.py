@@ -102,7 +102,7 @@ def prepare(given: Preparation) -> Prepared:
         raise FocusError(f"{fault}; change --window or --stride.")
     tables, windows = {}, {}
     for split, table in given.tables.items():
-        tables[split] = _Table(split=split, path=table, strict=options.strict)
+        tables[split] = _Table(split=split, strict=options.strict)
         windows[split] = write_samples(given, split, head, tables[split].samples)
         if not windows[split] and split != "test":
             raise FocusError(f"{table}: no question has an answer that is at its place in the context.")
@@ -126,7 +126,6 @@ class _Table:
     """
 
     split: str
-    path: Path
     strict: bool
     counts: Counter[str] = field(default_factory=Counter)
     left_out: list[dict[str, object]] = field(default_factory=list)
@@ -134,7 +133,7 @@ class _Table:
     def samples(self, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
         """The training samples of a question, none if it is left out."""
         asked: GivenQuestion | None = example.expected
-        place = f"{self.path}, line {example.line}"
+        place = example.place
         if asked is None:
             raise FocusError(f"{place}: has no field of answers; a question without an answer needs empty lists.")
         answers = asked.answers or ()

@@ -82,10 +82,7 @@ def prepare(given: Preparation) -> Prepared:
         raise FocusError(
             f"{given.tables['train']}: every word has the tag {head.tags[0]!r}; a tagger needs at least two."
         )
-    samples = {
-        split: write_samples(given, split, head, partial(_samples, head, table))
-        for split, table in given.tables.items()
-    }
+    samples = {split: write_samples(given, split, head, partial(_samples, head)) for split in given.tables}
     repaired = sum(sentence.repaired for sentences in tables.values() for sentence in sentences)
     return Prepared(
         head=head,
@@ -103,14 +100,14 @@ def _all_tags(sentences: Sequence[TaggedSentence]) -> tuple[str, ...]:
     return entity_tags(sorted({tag.partition("-")[2] for tag in tags} - {""}))
 
 
-def _samples(head: TaggingHead, table: Path, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
+def _samples(head: TaggingHead, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
     """A sample for each window. The first piece of a word has its class in the window that the piece is kept in."""
     import numpy as np
 
     from focus_plugin.finetuning.samples import IGNORED, TrainingSample
 
     if wrong := fault(head, example.expected):
-        raise FocusError(f"{table}, line {example.line}: {wrong}.")
+        raise FocusError(f"{example.place}: {wrong}.")
     words = encoded.context
     for window, row in zip(words.windows, encoded.rows, strict=True):
         expected = np.full(len(row), IGNORED)

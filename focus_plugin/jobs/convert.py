@@ -138,12 +138,11 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
         options |= {"method": method.name, "of_method": settings(how.of_method)}
     if trains_vectors(how):
         options["vectors"] = how.vectors.effective()
-    corpus = _corpus(given.corpus)
-    size = sum(path.stat().st_size for path in files.values()) + (corpus.bytes if corpus else 0)
+    texts = _input_texts(how)
+    size = sum(path.stat().st_size for path in files.values()) + sum(text.bytes for text in texts.values())
     with phase("Reading the input", size) as progress:
         inputs = {name: sha256(path, progress) for name, path in files.items()}
-        if corpus:
-            inputs["corpus"] = corpus.content(progress).digest
+        inputs |= {name: text.content(progress).digest for name, text in texts.items()}
     packages = ["torch", "numpy", "scipy", "fasttext", tokenizer_package(vocabulary_files(what.vocabulary)[1])]
     if not given.matrix:
         packages += filter(find_spec, method.packages(how.of_method))  # the method tells which one is missing
@@ -152,7 +151,7 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
 
 
 def _input_files(what: ConversionOptions, how: Initialization) -> dict[str, Path]:
-    """The files that determine the output, except the text, by their names in the manifest."""
+    """The files that determine the output, except text, by their names in the manifest."""
     parts = {"source": (what.source, checkpoint_files(what.source))}
     if not parts["source"][1]:
         read_checkpoint(what.source)  # raises if something is missing
@@ -164,13 +163,21 @@ def _input_files(what: ConversionOptions, how: Initialization) -> dict[str, Path
         if how.found.file:
             parts["method"] = (how.found.file, [existing_file(how.found.file)])
         for file in how.method.files:
-            if path := how.files.get(file.name):
+            if isinstance(path := how.files.get(file.name), Path):
                 parts[f"method/{file.name}"] = (path, file.parts(path))
     return {
         f"{name}/{file.name}" if given.is_dir() else name: file
         for name, (given, files) in parts.items()
         for file in files
     }
+
+
+def _input_texts(how: Initialization) -> dict[str, Text]:
+    """The text that determines the output, by its name in the manifest."""
+    texts = {"corpus": Text.of(*how.options.corpus)} if how.options.corpus else {}
+    if not how.options.matrix:
+        texts |= {f"method/{name}": text for name, text in how.files.items() if isinstance(text, Text)}
+    return texts
 
 
 def _corpus(files: tuple[Path, ...]) -> Text | None:

@@ -18,11 +18,11 @@ from focus_plugin.finetuning.kept_head import read_kept_head
 from focus_plugin.finetuning.mistakes import mistakes, write_mistakes
 from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.finetuning.page import Evaluated, write_evaluation
-from focus_plugin.finetuning.tables import existing
 from focus_plugin.forecast.evaluation import table_forecast
 from focus_plugin.forecast.forecast import AT_ONCE, Launch, begin
 from focus_plugin.options import build, declared
 from focus_plugin.progress import Phase, no_phase
+from focus_plugin.text import Text
 
 
 def evaluate_table(
@@ -41,14 +41,15 @@ def evaluate_table(
     task = find_task(model.head.name)
     if strange := sorted(job.columns.keys() - {entry.name for entry in declared(task.columns)}):
         raise FocusError(f"{job.model}: is a model for {task.name}, whose tables have no option {strange[0]}.")
-    examples = list(checked_examples(task, model.head, existing(job.table), build(task.columns, job.columns)))
+    table = Text.of(*job.table)
+    examples = list(checked_examples(task, model.head, table, build(task.columns, job.columns)))
     if any(example.expected is None for example in examples):
-        raise FocusError(f"{job.table}: has no expected results for {task.name}, so there is nothing to compare with.")
+        raise FocusError(f"{table}: has no expected results for {task.name}, so there is nothing to compare with.")
     if (job.errors or job.report) and task.compared is None:
         raise FocusError(f"{job.model}: is a model for {task.name}, for which there is neither --errors nor --report.")
     size = sum(path.stat().st_size for path in model.files)
-    begin(table_forecast(task, examples, job.table, size, model.load), launch)
-    metrics, results = evaluated(task, model.load(), examples, job.table, phase)
+    begin(table_forecast(task, examples, table, size, model.load), launch)
+    metrics, results = evaluated(task, model.load(), examples, table, phase)
     if task.compared:
         pairs = [part for pair in zip(examples, results, strict=True) for part in task.parts(*pair)]
         compared = [task.compared(example.expected, result) for example, result in pairs]
@@ -56,7 +57,7 @@ def evaluate_table(
         if job.errors:
             write_mistakes(job.errors, model.head.inputs, found)
         if job.report:
-            title = f"{job.model.name} on {job.table.name}"
+            title = f"{job.model.name} on {table.name}"
             write_evaluation(job.report, Evaluated(title, model.head.inputs, metrics, compared, found))
     return metrics, len(examples)
 

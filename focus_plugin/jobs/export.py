@@ -14,7 +14,7 @@ from focus_export.verify import random_batches, require_equal
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file, scratch_directory, sha256
+from focus_plugin.files import scratch_directory, sha256
 from focus_plugin.finetuning.declaration import TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import KeptHead, head_files
@@ -66,9 +66,7 @@ def _describe(job: OnnxExport) -> Manifest:
     if tokenizer.name != SENTENCEPIECE:
         raise FocusError(f"{job.model}: its tokenizer is {tokenizer.name}; an ONNX export needs a SentencePiece model.")
     files = {path.name: path for path in (*checkpoint_files(job.model), *head_files(job.model))}
-    if job.valid:
-        files["valid"] = existing_file(job.valid)
-    texts = {"keep_tokens_of": job.keep_tokens_of, "activation_ranges_of": job.activation_ranges_of}
+    texts = {"valid": job.valid, "keep_tokens_of": job.keep_tokens_of, "activation_ranges_of": job.activation_ranges_of}
     inputs = {name: sha256(path) for name, path in files.items()}
     inputs |= {name: Text.of(*names).content().digest for name, names in texts.items() if names}
     options = {**settings(job), **dict(job.head)}
@@ -81,7 +79,7 @@ def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast
     judging = None
     if job.valid:
         task = find_task(kept.head.name)
-        examples = checked_examples(task, kept.head, job.valid, build(task.columns, job.head))
+        examples = checked_examples(task, kept.head, Text.of(*job.valid), build(task.columns, job.head))
         amount = table_amount(examples, load_tokenizer(work.tokenizer), checkpoint.config.max_positions)
         judging = Judging(
             precision=job.precision,
@@ -100,7 +98,7 @@ def _exported(job: OnnxExport, checkpoint: Checkpoint, scratch: Path, phase: Pha
     _, tokenizer = vocabulary_files(job.model)
     examples = []
     if job.valid:
-        examples = list(checked_examples(task, kept.head, job.valid, build(task.columns, job.head)))
+        examples = list(checked_examples(task, kept.head, Text.of(*job.valid), build(task.columns, job.head)))
     corpus = Text.of(*job.keep_tokens_of) if job.keep_tokens_of else None
     served = served_model(checkpoint, tokenizer, kept, job.hidden_states, corpus, phase)
     exact = scratch / "exact"
@@ -114,7 +112,7 @@ def _exported(job: OnnxExport, checkpoint: Checkpoint, scratch: Path, phase: Pha
         whole = scratch / "whole"
         write_served(served_model(checkpoint, tokenizer, kept, False, None, phase), whole)
     reduction = Reduction(
-        job=job, task=task, valid=job.valid, examples=examples, served=served, exact=exact, whole=whole
+        job=job, task=task, valid=Text.of(*job.valid), examples=examples, served=served, exact=exact, whole=whole
     )
     chosen, judged = write_reduced(reduction, phase)
     return chosen, {**found, **judged, "fp32_bytes": _size(whole)}

@@ -25,10 +25,10 @@ class OnnxExport:
         choices=("fp32", "fp16", "bf16", "int8"),
         help="Precision of the matrix products; fp16 and bf16 are for GPUs, int8 for CPUs.",
     )
-    valid: Path | None = option(
-        None,
+    valid: tuple[Path, ...] = option(
+        (),
         help="Table of the task, or a text for embeddings, on which the loss from reduced precision or fewer tokens is "
-        "measured.",
+        "measured: a file or a pattern; may be given several times.",
     )
     max_loss: float = option(
         0.01,

@@ -18,14 +18,14 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file, silent, whole_directory, write_json
+from focus_plugin.files import whole_directory, write_json
 from focus_plugin.finetuning.declaration import (
     TASK_HEAD,
-    Example,
     Finetuning,
     Preparation,
     TaskHead,
     checked_examples,
+    table_examples,
 )
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.evaluation import table_metrics, table_results, torch_pipeline
@@ -39,6 +39,7 @@ from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
 from focus_plugin.options import settings
 from focus_plugin.progress import Phase
+from focus_plugin.text import Text
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
 from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.release import Trained, TrainingJob, train_release
@@ -84,7 +85,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     check_extra(options.extra, options.cpu, task.finetuning.refused)
     dictionary, tokenizer = vocabulary_files(options.model)
     files = {f"model/{path.name}": path for path in (*checkpoint_files(options.model), *head_files(options.model))}
-    files |= {split: existing_file(table) for split, table in options.tables.items()}
+    tables = options.tables
     source = read_checkpoint(options.model)
     if options.freeze_layers is not None and options.freeze_layers > source.config.layers:
         raise FocusError(f"--freeze-layers {options.freeze_layers}: {options.model} has {source.config.layers} layers.")
@@ -122,6 +123,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
         kind=f"{task.name} model",
         options={**settings(options), **settings(job.columns), "extra": list(options.extra)},
         files=files,
+        texts=tables,
         modules=(tokenizer_package(tokenizer),),
         work=lambda: _work(task, job, source),
         prepare=prepare,
@@ -134,7 +136,7 @@ def _work(task: TaskHead, job: FinetuningJob, source: Checkpoint) -> TrainingWor
     options, files = job.options, vocabulary_files(job.options.model)
     tokenizer, longest = load_tokenizer(files[1]), source.config.max_positions
     tables = {
-        split: table_amount(_examples(task, job.columns, table), tokenizer, longest)
+        split: table_amount(table_examples(task, table, job.columns), tokenizer, longest)
         for split, table in options.tables.items()
     }
     device_size = last_setting(options.extra, "--batch-size", int) or _device_size(options)
@@ -196,7 +198,7 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, conf
                 tokenizer=release_tokenizer(options.model, encoder, config.max_positions),
                 max_positions=config.max_positions,
                 tables=options.tables,
-                examples=partial(_examples, task, job.columns),
+                examples=partial(table_examples, task, columns=job.columns),
                 options=options,
             )
         )
@@ -210,15 +212,11 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, conf
         write_json(directory / _COUNTS, {**own, **prepared.counts, LEAKAGE: found, **warned})
 
 
-def _samples(task: TaskHead, columns: Any, table: Path) -> Iterator[tuple[str, str]]:
+def _samples(task: TaskHead, columns: Any, table: Text) -> Iterator[tuple[str, str]]:
     """The texts of a table with their places."""
-    for example in _examples(task, columns, table):
+    for example in table_examples(task, table, columns):
         texts = example.sample if isinstance(example.sample, tuple) else (example.sample,)
-        yield f"line {example.line}", "\t".join(map(str, texts))
-
-
-def _examples(task: TaskHead, columns: Any, path: Path) -> Iterator[Example]:
-    return task.examples(path, columns, silent)
+        yield example.place_in(len(table.files)), "\t".join(map(str, texts))
 
 
 def _init(model: Path, source: Checkpoint, running: Path) -> Path:

@@ -74,7 +74,7 @@ def _baseline(job: FinetuningJob, model: Path) -> float | None:
     if task.baseline is None:
         return None
     head, _ = read_head_file(model / HEAD_FILE)
-    examples = checked_examples(task, head, job.options.valid, job.columns)
+    examples = checked_examples(task, head, job.options.tables["valid"], job.columns)
     return task.baseline([example.expected for example in examples])
 
 

@@ -13,7 +13,7 @@ from focus_plugin.leakage import LEAKAGE, as_counts, leakage, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
 from focus_plugin.masked_lm.options import SOURCE_TEXT, TextPreparation
 from focus_plugin.outputs import make_directory
-from focus_plugin.parallel.text import ParallelText, lines_file, read_pairs
+from focus_plugin.parallel.text import ParallelText, read_pairs
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
@@ -75,7 +75,7 @@ def _parallel(job: TextPreparation, directory: Path, phase: Phase) -> dict[str, 
     """Write parallel text; the figures for the manifest."""
     from focus_plugin.masked_lm.data import prepare_parallel
 
-    text = ParallelText(tuple(map(lines_file, job.parallel)))
+    text = ParallelText(tuple(map(Text.of, job.parallel)))
     pairs = read_pairs(text, most=0, seed=1)
     with phase("Encoding the parallel text", 2 * len(pairs.source)) as progress:
         sides = prepare_parallel(job.vocabulary, pairs, directory, progress)

@@ -41,7 +41,7 @@ class Reduction:
 
     job: OnnxExport
     task: TaskHead
-    valid: Path
+    valid: Text
     examples: Sequence[Example]
     served: ServedModel
     exact: Path
@@ -49,7 +49,7 @@ class Reduction:
 
     def results(self, predictor: Predictor) -> list[Any]:
         """The results of a model for the examples."""
-        return list(example_results(self.task, predictor.predict, self.examples, self.valid))
+        return list(example_results(self.task, predictor.predict, self.examples))
 
     def batches(self) -> list[PaddedBatch]:
         """The examples as batches of the model's inputs."""
@@ -92,7 +92,7 @@ def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str
         tokens = "" if reduction.whole == exact else " with these tokens"
         whole, less = scores[worst]
         raise FocusError(
-            f"{reduction.valid}: in {job.precision}{tokens}, the model's {worst.replace('_', ' ')} on this file is "
+            f"{reduction.valid}: in {job.precision}{tokens}, the model's {worst.replace('_', ' ')} on this table is "
             f"{less:.6g} instead of {whole:.6g}. The loss is larger than --max-loss {job.max_loss:g}; nothing was "
             "written."
         )

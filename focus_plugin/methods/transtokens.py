@@ -22,13 +22,11 @@ from focus_plugin.options import option
 from focus_plugin.vocabulary.forms import WORD_START
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scipy.sparse import csr_matrix
 
     from focus_plugin.mixing.mixing import Mixing
-    from focus_plugin.parallel.counts import CountsFile
-    from focus_plugin.text import TextFile
+    from focus_plugin.parallel.counts import CountsText
+    from focus_plugin.text import Text
     from focus_plugin.vocabulary.tokenizers import Tokenizer
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
@@ -100,7 +98,7 @@ def _word_pairs(given: Given) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]
     if named == ["alignment"]:
         if options.aligner != ALIGNER:
             raise FocusError(f"--aligner {options.aligner} has no effect with --alignment; leave it out.")
-        alignment: CountsFile = files["alignment"]
+        alignment: CountsText = files["alignment"]
         return alignment.at_least(options.pair_count, source, target)
     if named not in (["parallel"], ["parallel_source", "parallel_target"]):
         raise FocusError(
@@ -217,16 +215,14 @@ def _weights(table: Table, width: int) -> "csr_matrix":
     return csr_matrix((shares, columns, np.append(0, np.cumsum(lengths))), (len(table), width))
 
 
-def _columns(path: "Path") -> "TextFile":
-    from focus_plugin.parallel.text import lines_file
-
-    return lines_file(path)
+def _same(text: "Text") -> "Text":
+    return text
 
 
-def _alignment(path: "Path") -> "CountsFile":
-    from focus_plugin.parallel.counts import counts_file
+def _alignment(text: "Text") -> "CountsText":
+    from focus_plugin.parallel.counts import CountsText
 
-    return counts_file(path)
+    return CountsText(text)
 
 
 def _packages(options: TranstokensOptions) -> tuple[str, ...]:
@@ -243,23 +239,26 @@ METHOD = Method(
         MethodFile(
             name="parallel",
             help="Parallel text: on each line a text in a language of the source, a tab, and its translation.",
-            read=_columns,
+            read=_same,
+            text=True,
             required=False,
         ),
         MethodFile(
             name="parallel_source",
             help="Parallel text in two files: the one in a language of the source.",
-            read=_columns,
+            read=_same,
+            text=True,
             required=False,
         ),
         MethodFile(
-            name="parallel_target", help="The other one, in the target language.", read=_columns, required=False
+            name="parallel_target", help="The other one, in the target language.", read=_same, text=True, required=False
         ),
         MethodFile(
             name="alignment",
             help="Instead of parallel text, an alignment made elsewhere: on each line a word, its translation and how "
             "often they are aligned, separated by tabs; or the table of the authors' fast_align.",
             read=_alignment,
+            text=True,
             required=False,
         ),
     ),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from focus_plugin.auxiliary.word_vectors import WordVectors
     from focus_plugin.bilingual.words import WordPairs
     from focus_plugin.mixing.mixing import Mixing
+    from focus_plugin.text import Text
     from focus_plugin.vocabulary.tokenizers import Tokenizer
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
@@ -137,10 +138,10 @@ def _read_words(path: "Path") -> "WordVectors":
     return read_word_vectors(path)
 
 
-def _read_pairs(path: "Path") -> "WordPairs":
+def _read_pairs(text: "Text") -> "WordPairs":
     from focus_plugin.bilingual.words import read_word_pairs
 
-    return read_word_pairs(path)
+    return read_word_pairs(text)
 
 
 METHOD = Method(
@@ -163,6 +164,7 @@ METHOD = Method(
             help="Words of --source-words and their translations, on each line two words or two columns separated by a "
             "tab; without it the vectors have to be aligned already.",
             read=_read_pairs,
+            text=True,
             required=False,
         ),
     ),

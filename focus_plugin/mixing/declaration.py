@@ -56,14 +56,16 @@ class MethodFile:
     name: its key in ``Given.files``, and with dashes its option on the command line. help: one sentence. read: a
     function from the path to what the method is given; it raises FocusError for a damaged file. required: whether the
     user has to name a file; if not required and not named, the method is given None. parts: a function from the path to
-    the files that determine what is read, for a path that can be a directory.
+    the files that determine what is read, for a path that can be a directory. text: whether it is text, which can be
+    several files or a pattern; ``read`` then gets a :class:`focus_plugin.text.Text` instead of a path.
     """
 
     name: str
     help: str
-    read: Callable[[Path], Any]
+    read: Callable[[Any], Any]
     required: bool = True
     parts: Callable[[Path], list[Path]] = _itself
+    text: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from focus_plugin.errors import FocusError
-from focus_plugin.parallel.text import lines_file
 from focus_plugin.parallel.words import Word, WordCutter
-from focus_plugin.text import TextFile
+from focus_plugin.text import Text
 
 NOTHING = "<eps>"  # a word that translates nothing, in fast_align's files
 LARGEST_UNKNOWN_SHARE = 0.05
@@ -40,7 +38,7 @@ class TranslationCounts:
 class _Line(NamedTuple):
     """A pair of words in a file. joined: whether a word is its tokens, joined."""
 
-    number: int
+    place: str
     source: str
     target: str
     times: int
@@ -48,15 +46,15 @@ class _Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CountsFile:
-    """A file of an alignment that was made elsewhere, each line of which is a pair of words with its count.
+class CountsText:
+    """An alignment that was made elsewhere, each line of which is a pair of words with its count.
 
     A line has three columns, separated by tabs: a word of the source's language, its translation, and how often they
     are aligned. Or it has four, as the fast_align of trans-tokenizers writes them: the tokens of the word, joined by
     ``—``; those of its translation; a logarithm, which is ignored; and the count.
     """
 
-    file: TextFile
+    text: Text
 
     def at_least(self, least: int, source: WordCutter, target: WordCutter) -> Iterator[tuple[Word, Word, int]]:
         """As :meth:`TranslationCounts.at_least`. Pairs with a token that a vocabulary lacks are left out.
@@ -74,32 +72,26 @@ class CountsFile:
             if left and right:
                 yield left, right, line.times
             else:
-                unknown.append((line.number, line.target if left else line.source))
+                unknown.append((line.place, line.target if left else line.source))
         if not read:
-            raise FocusError(f"{self.file}: has no pair of words with a count of at least {least}.")
+            raise FocusError(f"{self.text}: has no pair of words with a count of at least {least}.")
         if len(unknown) > LARGEST_UNKNOWN_SHARE * read:
-            shown = ", ".join(f"{word!r} in line {number}" for number, word in unknown[:SHOWN])
+            shown = ", ".join(f"{word!r} in {place}" for place, word in unknown[:SHOWN])
             raise FocusError(
-                f"{self.file}: {len(unknown):,} of {read:,} pairs have a word that the source or target vocabulary "
+                f"{self.text}: {len(unknown):,} of {read:,} pairs have a word that the source or target vocabulary "
                 f"cannot write, such as {shown}; was it made with other tokenizers?"
             )
 
     def _lines(self) -> Iterator[_Line]:
-        for number, line in enumerate(self.file.lines(), 1):
+        for place, line in self.text.places():
             if not line.strip():
                 continue
             cells = line.split("\t")
             try:
                 if len(cells) not in (3, 4) or not (cells[0] and cells[1]):
                     raise ValueError(f"{len(cells)} columns")
-                yield _Line(number, cells[0], cells[1], int(float(cells[-1])), len(cells) == 4)
+                yield _Line(place, cells[0], cells[1], int(float(cells[-1])), len(cells) == 4)
             except (ValueError, OverflowError) as error:
                 raise FocusError(
-                    f"{self.file}, line {number}: expected two words and how often they are aligned, separated by "
-                    f"tabs ({error})."
+                    f"{place}: expected two words and how often they are aligned, separated by tabs ({error})."
                 ) from error
-
-
-def counts_file(path: Path) -> CountsFile:
-    """The alignment in a file. Raises FocusError if there is no such file, or if it is a pipe."""
-    return CountsFile(lines_file(path))

@@ -5,54 +5,47 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 
 import numpy as np
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import existing_file
-from focus_plugin.text import TextFile
+from focus_plugin.text import Text
 
 LISTED = 5  # numbers of lines in a sentence
 
 
-def lines_file(path: Path) -> TextFile:
-    """A file of lines, compressed or not. Raises FocusError if there is no such file, or if it is a pipe."""
-    return TextFile.of(existing_file(path))
-
-
 @dataclass(frozen=True)
 class ParallelText:
-    """Parallel text in two files, as Moses has it, or in one with two columns.
+    """Parallel text on two sides, as Moses has it, or in two columns.
 
-    files: the file of the source's language and that of the target language, of which line i translates line i; or one
-    file, each line of which has a text in the source's language, a tab, and its translation.
+    texts: the text in the source's language and that in the target language, of which line i translates line i; or one
+    text, each line of which has a text in the source's language, a tab, and its translation.
     """
 
-    files: tuple[TextFile, ...]
+    texts: tuple[Text, ...]
 
     def __str__(self) -> str:
-        return " and ".join(map(str, self.files))
+        return " and ".join(map(str, self.texts))
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield each text and its translation, without white space around them.
 
-        Raises FocusError as :meth:`TextFile.lines` does, for a line without exactly two columns, naming it, and for two
-        files that have different numbers of lines.
+        Raises FocusError as ``Text.lines`` does, for a line without exactly two columns, naming it, and for two
+        sides that have different numbers of lines.
         """
-        return self._columns(*self.files) if len(self.files) == 1 else self._two_files(*self.files)
+        return self._columns(*self.texts) if len(self.texts) == 1 else self._two_sides(*self.texts)
 
-    def _columns(self, file: TextFile) -> Iterator[tuple[str, str]]:
-        for number, line in enumerate(file.lines(), 1):
+    def _columns(self, text: Text) -> Iterator[tuple[str, str]]:
+        for place, line in text.places():
             cells = line.split("\t") if line.strip() else ["", ""]
             if len(cells) != 2:
                 raise FocusError(
-                    f"{file}, line {number}: expected a text, a tab and its translation; found {len(cells)} "
+                    f"{place}: expected a text, a tab and its translation; found {len(cells)} "
                     f"column{'s' if len(cells) > 1 else ''}."
                 )
             yield cells[0].strip(), cells[1].strip()
 
-    def _two_files(self, source: TextFile, target: TextFile) -> Iterator[tuple[str, str]]:
+    def _two_sides(self, source: Text, target: Text) -> Iterator[tuple[str, str]]:
         counts = [0, 0]
         for pair in zip_longest(source.lines(), target.lines()):
             for side, line in enumerate(pair):
@@ -61,7 +54,7 @@ class ParallelText:
                 yield pair[0].strip(), pair[1].strip()
         if counts[0] != counts[1]:
             raise FocusError(
-                f"{source} has {counts[0]:,} lines and {target} has {counts[1]:,}; each line of one file must be the "
+                f"{source} has {counts[0]:,} lines and {target} has {counts[1]:,}; each line of one must be the "
                 "translation of the same line of the other."
             )
 

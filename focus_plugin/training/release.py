@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from focus_plugin.files import sha256
@@ -10,6 +10,7 @@ from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch, already_th
 from focus_plugin.forecast.training import TrainingWork, training_steps
 from focus_plugin.manifest import Manifest, already_made, describe, manifest_of
 from focus_plugin.outputs import make_directory
+from focus_plugin.text import Text
 from focus_plugin.training.checkpoints import BEST, LAST, updates_done
 from focus_plugin.training.commands import Training, train_command
 from focus_plugin.training.log import TrainingStep, validations
@@ -38,7 +39,7 @@ class TrainingJob:
     """A training and the release directory that is made from it.
 
     kind, options, modules: for the manifest (see ``describe``); torch and fairseq are added to the modules.
-    files: the input files by their names in the manifest, which has their digests.
+    files, texts: the input files, and texts and tables, by their names in the manifest, which has their digests.
     prepare: writes the data of the training into ``OUTPUT.unfinished``, unless an interrupted run of the same job did,
     and returns the training. If it raises, the directory is removed.
     work: the time, memory and disk that the training needs; called before it.
@@ -48,6 +49,7 @@ class TrainingJob:
     kind: str
     options: Mapping[str, object]
     files: Mapping[str, Path]
+    texts: Mapping[str, Text] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     work: Callable[[], TrainingWork]
     prepare: Callable[[Path], Training]
@@ -56,8 +58,10 @@ class TrainingJob:
 
 def describe_training(job: TrainingJob, watcher: Watcher) -> Manifest:
     """The manifest of the release that a job makes."""
-    with watcher.phase("Reading the input", sum(path.stat().st_size for path in job.files.values())) as progress:
+    size = sum(path.stat().st_size for path in job.files.values()) + sum(text.bytes for text in job.texts.values())
+    with watcher.phase("Reading the input", size) as progress:
         inputs = {name: sha256(path, progress) for name, path in job.files.items()}
+        inputs |= {name: text.content(progress).digest for name, text in job.texts.items()}
     return describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
 
 

@@ -10,6 +10,7 @@ from focus_plugin.discovery import Found
 from focus_plugin.errors import FocusError
 from focus_plugin.mixing.declaration import Method, Need
 from focus_plugin.options import Option, build, declared, option
+from focus_plugin.text import Text
 
 DEFAULT_METHOD = "focus"
 _VECTORS = ("auxiliary", "word_vectors")
@@ -70,7 +71,7 @@ class Initialization:
 
     found: Found[Method]
     of_method: Any
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path | Text] = field(default_factory=dict)
     options: InitializationOptions
     reading: ReadingOptions
     vectors: VectorOptions
@@ -90,7 +91,7 @@ def method_options(method: Method) -> tuple[Option, ...]:
             kind=Path,
             default=None,
             required=file.required,
-            many=False,
+            many=file.text,
             help=file.help,
             choices=(),
             minimum=None,
@@ -135,7 +136,11 @@ def initialization(
     made = Initialization(
         found=found,
         of_method=None if values.get("matrix") else build(method.options, values),
-        files={file.name: Path(values[file.name]) for file in method.files if values.get(file.name)},
+        files={
+            file.name: Text.of(*values[file.name]) if file.text else Path(values[file.name])
+            for file in method.files
+            if values.get(file.name)
+        },
         options=build(InitializationOptions, values),
         reading=build(ReadingOptions, values),
         vectors=build(VectorOptions, values),

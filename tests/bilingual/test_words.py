@@ -7,6 +7,7 @@ import pytest
 
 from focus_plugin.bilingual.words import read_word_pairs
 from focus_plugin.errors import FocusError
+from focus_plugin.text import Text
 
 
 def written(tmp_path: Path, content: bytes) -> Path:
@@ -18,12 +19,12 @@ def written(tmp_path: Path, content: bytes) -> Path:
 def test_pairs_are_kept_as_they_are_and_the_rest_is_told(tmp_path, compress):
     lines = ["\ufeffdie\tfa", "", "paternal uncle\tami", "arch tao", "die\tfa", "alone", "a\tb\tc", "\tb", "die\tfa"]
     path = written(tmp_path, compress("\r\n".join(lines).encode()))
-    found = read_word_pairs(path)
+    found = read_word_pairs(Text.of(path))
     assert found.pairs == (("die", "fa"), ("paternal uncle", "ami"), ("arch", "tao"), ("die", "fa"), ("die", "fa"))
     assert str(found) == (
         f"5 pairs of words, 2 of which repeat earlier ones; 3 lines were left out, the first being {path}, line 6"
     )
-    assert str(read_word_pairs(written(tmp_path, b"a b\nc\td\n"))) == "2 pairs of words"
+    assert str(read_word_pairs(Text.of(written(tmp_path, b"a b\nc\td\n")))) == "2 pairs of words"
 
 
 @pytest.mark.parametrize(
@@ -37,4 +38,4 @@ def test_pairs_are_kept_as_they_are_and_the_rest_is_told(tmp_path, compress):
 )
 def test_a_file_without_pairs_is_refused(tmp_path, content, says):
     with pytest.raises(FocusError, match=says):
-        read_word_pairs(written(tmp_path, content))
+        read_word_pairs(Text.of(written(tmp_path, content)))

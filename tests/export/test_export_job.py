@@ -68,7 +68,7 @@ COLUMNS = {"label_column": "topic", "text_column": "title"}
 def reduced(model, output, precision, valid, **options):
     """Export in this process; what ``focus.json`` tells."""
     head = COLUMNS if valid.suffix == ".tsv" else {}
-    job = OnnxExport(model=model, precision=precision, valid=valid, head=head, **options)
+    job = OnnxExport(model=model, precision=precision, valid=(valid,), head=head, **options)
     return export_onnx(job, output).counts
 
 

@@ -54,13 +54,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = make_world(tmp_path_factory.mktemp("seeds"))
     lines = world.train.read_text(encoding="utf-8").splitlines()
     rows = [f"{'high' if line[0] < 'M' else 'low'}\t{line}\n" for line in lines]
-    for name, part in (("train", rows[:200]), ("valid", rows[200:300]), ("test", rows[300:400])):
+    parts = ("train.1", rows[:90]), ("train.2", rows[90:200]), ("valid", rows[200:300]), ("test", rows[300:400])
+    for name, part in parts:
         (world.root / f"{name}.tsv").write_text("label\ttext\n" + "".join(part), encoding="utf-8")
     return world
 
 
 def _command(world: World, output: Path, *seeds: object) -> list[str]:
-    tables = [word for name in ("train", "valid", "test") for word in (f"--{name}", world.root / f"{name}.tsv")]
+    tables = [word for name in ("train", "valid", "test") for word in (f"--{name}", world.root / f"{name}*.tsv")]
     how = ("--epochs", 2, "--batch-size", 16, "--lr", "3e-3", "--cpu", "--truncate")
     words = ("finetune", "classification", "--model", world.source, *tables, *how, *seeds, "--output", output)
     return [str(word) for word in words]

@@ -28,7 +28,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def _finetuned(world: World, output: Path, **options: object) -> Manifest:
     table = world.root / "t.tsv"
-    given = {"model": world.source, "train": table, "valid": table, "truncate": True, "cpu": True, "batch_size": 20}
+    given = {
+        "model": world.source,
+        "train": (table,),
+        "valid": (table,),
+        "truncate": True,
+        "cpu": True,
+        "batch_size": 20,
+    }
     job = FinetuningJob(task="classification", options=ClassificationOptions(**{**given, **options}), columns=Columns())
     return finetune(job, output, Watcher())
 

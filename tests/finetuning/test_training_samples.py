@@ -14,6 +14,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Example, Preparation
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.samples import IGNORED, TrainingSample, TrainingSamples, write_samples
+from focus_plugin.text import Text
 
 PAD = 1
 ROW = st.lists(st.integers(4, 300_000), min_size=1, max_size=9)
@@ -41,9 +42,9 @@ def _write(directory: Path, samples: list[list[TrainingSample]], texts: list[str
         encoder=None,
         tokenizer=None,
         max_positions=9,
-        tables={"train": Path("t.tsv")},
-        examples=lambda path: (Example(i + 2, text) for i, text in enumerate(texts)),
-        options=FinetuningOptions(model=directory, train=directory, valid=directory),
+        tables={"train": Text(())},
+        examples=lambda table: (Example(i + 2, text, file=Path("t.tsv")) for i, text in enumerate(texts)),
+        options=FinetuningOptions(model=directory, train=(directory,), valid=(directory,)),
     )
     (directory / "model").mkdir(exist_ok=True)
     (directory / "model" / "dict.txt").write_text("a 1\n")

@@ -218,7 +218,7 @@ def test_the_loss_of_several_labels(weights: str, smoothing: float) -> None:
 
 
 def _loss_settings(weights: str, smoothing: float) -> LabelOptions:
-    return LabelOptions(model=ROOT, train=ROOT, valid=ROOT, class_weights=weights, label_smoothing=smoothing)
+    return LabelOptions(model=ROOT, train=(ROOT,), valid=(ROOT,), class_weights=weights, label_smoothing=smoothing)
 
 
 def _outputs(head: ClassificationHead, logits: np.ndarray, expected: torch.Tensor, settings: object) -> Outputs:

@@ -145,7 +145,7 @@ def _ours_and_theirs(
     train = _table(directory / "t.tsv", table)
     data, prepared = prepared_tables(HEAD, world, directory, (train, train), **options)
     write_head(data / "head.json", prepared.head, "")
-    given = EmbeddingOptions(model=world.source, train=train, valid=train, **options)
+    given = EmbeddingOptions(model=world.source, train=(train,), valid=(train,), **options)
     chosen, ours, gradients = _gradients(world, data, given, prepared.loss_settings)
     header, *rows = table
     assert len(chosen) > 5

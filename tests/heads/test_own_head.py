@@ -165,7 +165,7 @@ def test_a_head_of_another_shape_is_told(place: Path, trained: Path, tmp_path: P
     head["settings"]["kinds"].append("odd")
     (model / "head.json").write_text(json.dumps(head))
     with pytest.raises(FocusError, match=r"model\.pt: does not fit the head of piece_kinds .*size mismatch"):
-        evaluate_table(TableEvaluation(model=model, table=place / "test.tsv"))
+        evaluate_table(TableEvaluation(model=model, table=(place / "test.tsv",)))
 
 
 def test_a_task_without_a_loss_is_refused_by_the_task_for_heads(

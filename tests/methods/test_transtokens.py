@@ -19,7 +19,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.methods.transtokens import METHOD, TranstokensOptions
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.mixing.matrix import load_matrix
-from focus_plugin.parallel.counts import counts_file
+from focus_plugin.parallel.counts import CountsText
+from focus_plugin.text import Text
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_tokenizer_json
 from focus_plugin.vocabulary.tokenizers import hugging_face_tokenizer
 
@@ -56,7 +57,7 @@ class Languages:
             source_tokenizer=hugging_face_tokenizer(source),
             target_tokenizer=hugging_face_tokenizer(target),
             options=TranstokensOptions(**options),
-            files={"alignment": counts_file(self.alignment)},
+            files={"alignment": CountsText(Text.of(self.alignment))},
         )
 
 
@@ -137,7 +138,7 @@ def test_an_alignment_of_plain_words_is_cut_by_the_tokenizers(languages, tmp_pat
             words = [cell.replace("—", "").replace("▁", "").replace("Ġ", "") for cell in cells[:2]]
             plain.append("\t".join([*words, cells[3]]))
     (tmp_path / "plain.tsv").write_text("\n".join(plain))
-    again = Given(**{**vars(given), "files": {"alignment": counts_file(tmp_path / "plain.tsv")}})
+    again = Given(**{**vars(given), "files": {"alignment": CountsText(Text.of(tmp_path / "plain.tsv"))}})
     found, want = (dense(METHOD.make(one), len(given.source)) for one in (again, given))
     np.testing.assert_allclose(found, want, atol=1e-6)
 
@@ -154,12 +155,12 @@ def test_an_alignment_of_plain_words_is_cut_by_the_tokenizers(languages, tmp_pat
             "東\tb\t12",
             "a.tsv: 1 of 2 pairs have a word that the source or target vocabulary cannot write, such as '東'",
         ),
-        ("▁zzz—q\tb\t-1\t12", "such as '▁zzz—q' in line 2; was it made with other tokenizers?"),
+        ("▁zzz—q\tb\t-1\t12", "a.tsv, line 2; was it made with other tokenizers?"),
     ],
 )
 def test_a_damaged_alignment_is_refused(unigrams, tmp_path, line, says):
     (tmp_path / "a.tsv").write_text(f"a\ta\t30\n{line}\n")
-    given = Given(**{**vars(unigrams.given()), "files": {"alignment": counts_file(tmp_path / "a.tsv")}})
+    given = Given(**{**vars(unigrams.given()), "files": {"alignment": CountsText(Text.of(tmp_path / "a.tsv"))}})
     with pytest.raises(FocusError) as error:
         METHOD.make(given)
     assert says in str(error.value)

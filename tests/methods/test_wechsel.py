@@ -22,6 +22,7 @@ from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.errors import FocusError
 from focus_plugin.methods.wechsel import METHOD
 from focus_plugin.mixing.declaration import Given
+from focus_plugin.text import Text
 from focus_plugin.transfer.apply import apply
 from focus_plugin.transfer.origins import COPIED, FILLED, MIXED
 from focus_plugin.vocabulary.readers import read_tokenizer_json
@@ -123,7 +124,7 @@ def test_every_row_is_the_authors(kind, how, aligned, languages, dictionary, tmp
     by_ngrams = how == "ngrams"
     want, about = theirs.apply(source.theirs, target.theirs, model[EMBEDDING].numpy(), use_subword_info=by_ngrams)
     words = tuple(read_word_vectors(language.words) for language in languages)
-    pairs = None if aligned else read_word_pairs(dictionary)
+    pairs = None if aligned else read_word_pairs(Text.of(dictionary))
     given, notes = given_of(source, target, words, pairs, token_vectors=how, special_anchors=True)
     done = apply(model, METHOD.make(given), seed=1234, fill="numpy")
     vectors = tuple(

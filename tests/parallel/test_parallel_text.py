@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from focus_plugin.errors import FocusError
-from focus_plugin.parallel.text import ParallelText, lines_file, read_pairs
+from focus_plugin.parallel.text import ParallelText, read_pairs
+from focus_plugin.text import Text
 
 PAIRS = [("a house", "nyumba"), ("good morning", "habari ya asubuhi"), ("a book", "kitabu")]
 
@@ -17,13 +18,13 @@ def two_files(directory: Path, source: str, target: str) -> ParallelText:
     files = []
     for name, text in (("source.txt", source), ("target.txt", target)):
         (directory / name).write_bytes(text.encode())
-        files.append(lines_file(directory / name))
+        files.append(Text.of(directory / name))
     return ParallelText(tuple(files))
 
 
 def columns(directory: Path, text: str) -> ParallelText:
     (directory / "both.tsv").write_bytes(text.encode())
-    return ParallelText((lines_file(directory / "both.tsv"),))
+    return ParallelText((Text.of(directory / "both.tsv"),))
 
 
 def test_all_kinds_of_files_hold_the_same_pairs(tmp_path):
@@ -33,9 +34,9 @@ def test_all_kinds_of_files_hold_the_same_pairs(tmp_path):
     assert [*columns(tmp_path, both).lines()] == PAIRS
     for name, text in (("corpus.en.gz", source), ("corpus.sw.gz", target), ("both.tsv.gz", both)):
         (tmp_path / name).write_bytes(gzip.compress(text.encode()))
-    moses = tuple(lines_file(tmp_path / f"corpus.{language}.gz") for language in ("en", "sw"))
+    moses = tuple(Text.of(tmp_path / f"corpus.{language}.gz") for language in ("en", "sw"))
     assert [*ParallelText(moses).lines()] == PAIRS
-    assert [*ParallelText((lines_file(tmp_path / "both.tsv.gz"),)).lines()] == PAIRS
+    assert [*ParallelText((Text.of(tmp_path / "both.tsv.gz"),)).lines()] == PAIRS
 
 
 def test_line_ends_byte_order_marks_and_a_missing_last_newline_change_nothing(tmp_path):
@@ -96,12 +97,12 @@ def test_a_line_without_two_columns_is_named(tmp_path, line, found):
 def test_bytes_that_are_no_text_and_damaged_files_are_refused(tmp_path):
     (tmp_path / "latin.tsv").write_bytes("a\tb\nfa\xe7ade\tx\n".encode("latin-1"))
     with pytest.raises(FocusError, match=r"latin.tsv, line 2: not valid UTF-8"):
-        read_pairs(ParallelText((lines_file(tmp_path / "latin.tsv"),)), 0, 1)
+        read_pairs(ParallelText((Text.of(tmp_path / "latin.tsv"),)), 0, 1)
     (tmp_path / "half.gz").write_bytes(gzip.compress(b"a\tb\n" * 1000)[:30])
     with pytest.raises(FocusError, match=r"half.gz, line 1"):
-        read_pairs(ParallelText((lines_file(tmp_path / "half.gz"),)), 0, 1)
+        read_pairs(ParallelText((Text.of(tmp_path / "half.gz"),)), 0, 1)
     with pytest.raises(FocusError, match="no such file"):
-        lines_file(tmp_path / "absent")
+        Text.of(tmp_path / "absent")
 
 
 def test_a_sample_has_the_order_of_the_file_and_depends_on_the_seed_alone(tmp_path):
