@@ -241,6 +241,22 @@ def test_a_gap_between_ids_whose_name_is_taken_is_told(take, tmp_path):
         take(Tokenizer(models.WordLevel(ids, unk_token="<unk>")).to_str())
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.WordLevel({"<unk>": 0}, unk_token="<unk>"),
+        models.BPE({"<unk>": 0}, [], unk_token="<unk>"),
+        models.Unigram([("<unk>", 0.0)], unk_id=0, byte_fallback=False),
+    ],
+    ids=["words", "bpe", "unigram"],
+)
+def test_a_tokenizer_with_only_special_tokens_is_refused(take, tmp_path, model):
+    with pytest.raises(FocusError) as error:
+        take(Tokenizer(model).to_str())
+    assert str(error.value).startswith(f"{tmp_path / 'theirs.json'}: has only special tokens")
+    assert not list((tmp_path / "vocabulary").iterdir())
+
+
 def test_an_empty_sentencepiece_model_is_told(target_text, tmp_path):
     (tmp_path / "empty.model").touch()
     with pytest.raises(FocusError, match=rf"^{tmp_path}/empty\.model: is empty; expected a SentencePiece model"):
