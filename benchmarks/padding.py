@@ -11,7 +11,7 @@ import numpy as np
 import sentencepiece
 from focus_export.batching import batches_by_length
 from focus_export.pipeline import WINDOW_BATCHES
-from focus_export.runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
+from focus_export.runtime import CPU_TOKEN_BUDGET, GPU_TOKEN_BUDGET
 
 MAX_POSITIONS = 512
 
@@ -38,7 +38,7 @@ def main() -> None:
     pieces = sentencepiece.SentencePieceProcessor(model_file=arguments.tokenizer)
     texts = pieces.encode(arguments.text.read_text(encoding="utf-8").splitlines())
     lengths = np.array([min(len(text) + 2, MAX_POSITIONS) for text in texts])
-    for budget in (TOKEN_BUDGET, GPU_TOKEN_BUDGET):
+    for budget in (CPU_TOKEN_BUDGET, GPU_TOKEN_BUDGET):
         batches, share = padding(lengths, budget)
         print(f"{len(lengths)} texts, {lengths.sum()} tokens, {budget} at once: {batches} batches, {share:.2%} padding")
 

@@ -35,7 +35,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.languages import LANGUAGE_FILE, LANGUAGE_ROWS, SIDES
 from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.checkpoint.release import MODEL
+from focus_plugin.checkpoint.release import RELEASE_MODEL
 from focus_plugin.files import whole_directory, whole_file
 from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.jobs.evaluate_table import evaluate_table
@@ -162,10 +162,10 @@ def of_language(model: Path, encoder: Path, output: Path, languages: tuple[str, 
         old, new = (rows[SIDES.index(language)] for language in languages)
         with whole_directory(output) as made:
             shutil.copytree(model, made, dirs_exist_ok=True)
-            state = torch.load(made / MODEL)
+            state = torch.load(made / RELEASE_MODEL)
             positions = state["model"][POSITIONS]
             positions[2:] += new - old
-            torch.save(state, made / MODEL)
+            torch.save(state, made / RELEASE_MODEL)
     return output
 
 

@@ -15,9 +15,9 @@ from .head import LENGTH, Output, ServingHead
 from .served_heads import head_from_json, head_to_json
 
 FORMAT_VERSION = 3
-MODEL = "model.onnx"
+ONNX_MODEL = "model.onnx"
 MODEL_DATA = "model.onnx.data"
-SENTENCEPIECE = "sentencepiece.model"
+EXPORTED_SENTENCEPIECE = "sentencepiece.model"
 PIECE_IDS = "piece_ids.npy"
 CONFIG = "config.json"
 INPUTS = ("input_ids", "lengths")
@@ -96,8 +96,8 @@ def write_export(
     if fault := _config_fault(config) or _piece_ids_fault(piece_ids, config):
         raise FocusError(f"{directory}: cannot be exported: {fault}.")
     with whole_directory(directory) as temporary:
-        write_model(temporary / MODEL)
-        (temporary / SENTENCEPIECE).write_bytes(sentencepiece_model)
+        write_model(temporary / ONNX_MODEL)
+        (temporary / EXPORTED_SENTENCEPIECE).write_bytes(sentencepiece_model)
         np.save(temporary / PIECE_IDS, piece_ids.astype(np.int32), allow_pickle=False)
         files = {
             file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(temporary.iterdir())
@@ -122,8 +122,8 @@ def read_export(directory: str | Path) -> ExportDirectory:
     config = _parse_config(directory / CONFIG, values)
     piece_ids = _read_piece_ids(directory / PIECE_IDS, config)
     return ExportDirectory(
-        model=directory / MODEL,
-        sentencepiece=directory / SENTENCEPIECE,
+        model=directory / ONNX_MODEL,
+        sentencepiece=directory / EXPORTED_SENTENCEPIECE,
         piece_ids=piece_ids,
         config=config,
         sha256=digests,
@@ -165,7 +165,7 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
     Returns the SHA-256 of the model's files, by name.
     """
     files = values.get("files")
-    if not isinstance(files, dict) or not {MODEL, MODEL_DATA, SENTENCEPIECE, PIECE_IDS} <= files.keys():
+    if not isinstance(files, dict) or not {ONNX_MODEL, MODEL_DATA, EXPORTED_SENTENCEPIECE, PIECE_IDS} <= files.keys():
         raise FocusError(f'{directory / CONFIG}: does not list all files of the export under "files".')
     model = {}
     for name, entry in files.items():
@@ -176,12 +176,14 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
             raise FocusError(f"{path}: no such file; the export is incomplete, copy it again or repeat the export.")
         if path.stat().st_size != entry["bytes"]:
             raise _changed(path)
-        if name.startswith(MODEL):
+        if name.startswith(ONNX_MODEL):
             model[name] = entry["sha256"]
         elif sha256(path) != entry["sha256"]:
             raise _changed(path)
-    if strange := sorted(_weight_files(directory / MODEL) - model.keys()):
-        raise FocusError(f"{directory / MODEL}: has weights in {strange[0]!r}, which is not a file of this export.")
+    if strange := sorted(_weight_files(directory / ONNX_MODEL) - model.keys()):
+        raise FocusError(
+            f"{directory / ONNX_MODEL}: has weights in {strange[0]!r}, which is not a file of this export."
+        )
     return model
 
 

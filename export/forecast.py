@@ -21,7 +21,7 @@ from .growing_file import texts_done
 from .head import LENGTH, Encoded, RowHead, ServingHead, encoded_sample
 from .pipeline import WINDOW_BATCHES
 from .run_options import RunOptions
-from .runtime import TOKEN_BUDGET, Predictor
+from .runtime import CPU_TOKEN_BUDGET, Predictor
 from .text_input import TextInput
 from .tokenizer import export_tokenizer
 
@@ -112,7 +112,7 @@ def _model_bytes(export: ExportDirectory) -> int:
 def _batch_bytes(work: PredictionWork) -> int:
     """Bytes in memory of the batches that run at once, and of the results of two windows."""
     config, options = work.export.config, work.options
-    budget = options.token_budget or TOKEN_BUDGET
+    budget = options.token_budget or CPU_TOKEN_BUDGET
     workers = options.workers or options.threads or available_cores()
     of_token = sum(
         4 * math.prod(int(size) for size in output.shape if size != LENGTH)

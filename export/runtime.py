@@ -21,7 +21,7 @@ from .run_options import RunOptions
 from .tokenizer import export_tokenizer
 
 # On a CPU, larger batches are not faster, and with few texts some cores would have no batch.
-TOKEN_BUDGET = 512
+CPU_TOKEN_BUDGET = 512
 # A GPU needs large batches.
 GPU_TOKEN_BUDGET = 8192
 BF16_NEEDS = "bf16 needs a GPU of compute capability 8.0 or later, and onnxruntime-gpu 1.24 or later"
@@ -52,7 +52,7 @@ class LoadedModel:
                 checked.result()  # its message is clearer than ONNX Runtime's error
         _require_outputs(export, self._session)
         self.provider: str = self._session.get_providers()[0]
-        self.token_budget = options.token_budget or (TOKEN_BUDGET if self.provider == CPU else GPU_TOKEN_BUDGET)
+        self.token_budget = options.token_budget or (CPU_TOKEN_BUDGET if self.provider == CPU else GPU_TOKEN_BUDGET)
         self.workers = workers if self.provider == CPU else 1
         self._outputs = [output.name for output in self.config.head.outputs(self.config.width)]
 

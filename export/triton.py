@@ -13,10 +13,10 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from .directory import INPUTS, PIECE_IDS, SENTENCEPIECE, ExportDirectory
+from .directory import EXPORTED_SENTENCEPIECE, INPUTS, PIECE_IDS, ExportDirectory
 from .head import LENGTH, Output, RowHead, ServingHead
 from .providers import CUDA_SETTINGS
-from .runtime import GPU_TOKEN_BUDGET, TOKEN_BUDGET
+from .runtime import CPU_TOKEN_BUDGET, GPU_TOKEN_BUDGET
 
 LABELS = "labels.txt"
 RESULT = "result"  # output of a head whose results are not rows of numbers: a JSON object for each sample
@@ -45,7 +45,7 @@ def write_repository(directory: Path, export: ExportDirectory, name: str) -> Non
         if isinstance(head, RowHead) and head.row_labels():
             (model / LABELS).write_text("".join(f"{label}\n" for label in head.row_labels()), encoding="utf-8")
     exported = export.model.parent
-    for names, model in (((SENTENCEPIECE, PIECE_IDS), text), (export.sha256, encoder)):
+    for names, model in (((EXPORTED_SENTENCEPIECE, PIECE_IDS), text), (export.sha256, encoder)):
         for file in names:
             shutil.copyfile(exported / file, model / _VERSION / file)
     _write_programs(text / _VERSION, head)
@@ -94,7 +94,7 @@ def _text_configuration(export: ExportDirectory) -> str:
         "bos": config.bos,
         "pad": config.pad,
         "eos": config.eos,
-        "token_budget": TOKEN_BUDGET,
+        "token_budget": CPU_TOKEN_BUDGET,
         "truncate": "false",
     }
     if isinstance(head, RowHead):

@@ -12,7 +12,7 @@ from focus_plugin.files import parse_json, whole_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # names in safetensors and in NumPy
-NAMES = ("vectors", "embeddings")
+_NAMES = ("vectors", "embeddings")
 
 
 def save_vectors(path: str | Path, auxiliary: TokenVectors, target: Vocabulary) -> None:
@@ -45,9 +45,9 @@ def read_safetensors(path: Path, target: Vocabulary) -> NamedVectors:
     try:
         with safe_open(path, "numpy") as file:
             metadata, held = file.metadata() or {}, file.keys()
-            names = [name for name in NAMES if name in held]
+            names = [name for name in _NAMES if name in held]
             if len(names) != 1:
-                raise FocusError(f"{path}: expected one matrix, named {' or '.join(NAMES)}.")
+                raise FocusError(f"{path}: expected one matrix, named {' or '.join(_NAMES)}.")
             kind = file.get_slice(names[0]).get_dtype()
             vectors = file.get_tensor(names[0]) if kind in FLOATS else None
             vocabulary, rare = (file.get_tensor(name) if name in held else None for name in ("vocabulary", "rare"))

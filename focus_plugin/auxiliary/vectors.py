@@ -20,7 +20,7 @@ from focus_plugin.files import existing_file
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 CHECKED = ReadingOptions()
-KINDS = (".bin", *TEXT_SUFFIXES, ".npz", ".safetensors")
+SUFFIXES = (".bin", *TEXT_SUFFIXES, ".npz", ".safetensors")
 _NONE = "{}: has no vector for any token of the target vocabulary; it was made with another vocabulary."
 
 
@@ -64,4 +64,4 @@ def _read(path: Path, target: Vocabulary) -> NamedVectors:
             return read_npz(path, target)
         case ".safetensors":
             return read_safetensors(path, target)
-    raise FocusError(f"{path}: auxiliary embeddings are read from {', '.join(KINDS)} files.")
+    raise FocusError(f"{path}: auxiliary embeddings are read from {', '.join(SUFFIXES)} files.")

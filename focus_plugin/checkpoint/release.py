@@ -20,14 +20,14 @@ from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-MODEL = "model.pt"
+RELEASE_MODEL = "model.pt"
 _HEADS_OF_ARCH = {"roberta_large": 16, "xlmr_large": 16}
 _NUMBERS_SHARE = 0.9  # share of a dictionary's tokens
 
 
 def read_release(directory: Path) -> Checkpoint:
     """Read a release directory, also one of fairseq's first in 2019. Raises FocusError for unsupported settings."""
-    path = directory / MODEL
+    path = directory / RELEASE_MODEL
     tensors, settings = load_fairseq(path)
     expected = {"encoder_normalize_before": False, "activation_fn": "gelu", "layernorm_embedding": True}
     for name, known in expected.items():
@@ -79,8 +79,8 @@ def write_release(
     if not config.untied:
         whole[OUTPUT_EMBEDDING] = whole[EMBEDDING]
     try:
-        torch.save(release_state(config, whole), directory / MODEL)
+        torch.save(release_state(config, whole), directory / RELEASE_MODEL)
     except RuntimeError as error:  # torch raises this if the disk is full
-        raise FocusError(f"{directory / MODEL}: could not be written; is the disk full? ({error})") from error
+        raise FocusError(f"{directory / RELEASE_MODEL}: could not be written; is the disk full? ({error})") from error
     (directory / DICTIONARY).write_bytes(dictionary.read_bytes())
     (directory / tokenizer.name).write_bytes(tokenizer.read_bytes())

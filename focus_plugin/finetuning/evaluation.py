@@ -18,7 +18,7 @@ from focus_plugin.progress import Phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.vocabulary import PAD
 
-TOKEN_BUDGET = 2048
+_TOKEN_BUDGET = 2048
 
 # Gives the results of samples in their order, as Pipeline.results does.
 Predict = Callable[[Iterable[Any], Name], Iterator[Any]]
@@ -89,7 +89,7 @@ def torch_pipeline(directory: Path, task: TaskHead, kept: KeptHead, *, truncate:
         tokenizer=release_tokenizer(directory, encoder, model.model.max_positions()),
         run=run,
         pad=encoder.vocabulary.ids[PAD],
-        token_budget=TOKEN_BUDGET,
+        token_budget=_TOKEN_BUDGET,
         workers=1,
         truncate=truncate,
     )

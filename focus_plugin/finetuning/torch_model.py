@@ -10,7 +10,7 @@ from focus_export.head import ServingHead
 from omegaconf import open_dict
 from torch import Tensor, nn
 
-from focus_plugin.checkpoint.release import MODEL
+from focus_plugin.checkpoint.release import RELEASE_MODEL
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Forward, TaskHead
 from focus_plugin.finetuning.kept_head import KeptHead
@@ -46,7 +46,7 @@ def load_model(directory: Path, task: TaskHead, kept: KeptHead, device: str = "c
     import focus_plugin.models.focus_roberta  # noqa: F401  registers the architecture of factorized embeddings
 
     trust_fairseq_checkpoints()
-    file = str(directory / MODEL)
+    file = str(directory / RELEASE_MODEL)
     state = checkpoint_utils.load_checkpoint_to_cpu(file, {"data": str(directory)})
     with open_dict(state["cfg"]):
         state["cfg"].model.load_checkpoint_heads = True  # overrides change existing settings only
@@ -62,6 +62,8 @@ def load_model(directory: Path, task: TaskHead, kept: KeptHead, device: str = "c
             module.load_state_dict(kept.tensors)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise FocusError(f"{directory / MODEL}: does not fit the head of {task.name} ({reason}).") from error
+            raise FocusError(
+                f"{directory / RELEASE_MODEL}: does not fit the head of {task.name} ({reason})."
+            ) from error
         module.eval().to(device)
     return TorchModel(model=model, task=task, head=kept.head, module=module)

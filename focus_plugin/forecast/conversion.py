@@ -28,7 +28,7 @@ from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.mixing.declaration import Need
 from focus_plugin.text import Text
 from focus_plugin.transfer.apply import LARGEST_KEPT
-from focus_plugin.transfer.calibration import BATCH, LENGTH, SAMPLE_BYTES
+from focus_plugin.transfer.calibration import SAMPLE_BYTES, SAMPLE_LENGTH, SAMPLES_AT_ONCE
 from focus_plugin.transfer.options import ConversionOptions, Initialization, trains_vectors
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.overlap import overlap
@@ -123,7 +123,12 @@ def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
     held = torch_process() + model + _OF_TOKEN * work.source
     rows = FLOAT * work.config.row_length * work.target * (2 if work.config.untied else 1)
     compared = FLOAT * (3 * work.dimension * (work.new + work.shared) + work.config.width * work.shared)
-    batch = Batch(tokens=BATCH * LENGTH, length=LENGTH, predicted=int(PREDICTED * BATCH * LENGTH), rows=work.target)
+    batch = Batch(
+        tokens=SAMPLES_AT_ONCE * SAMPLE_LENGTH,
+        length=SAMPLE_LENGTH,
+        predicted=int(PREDICTED * SAMPLES_AT_ONCE * SAMPLE_LENGTH),
+        rows=work.target,
+    )
 
     def mixing(rates: Rates) -> float | None:
         made = work.method.seconds() if work.method else 0.0

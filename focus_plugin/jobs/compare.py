@@ -36,7 +36,7 @@ from focus_plugin.training.release import LOG
 from focus_plugin.training.watcher import Watcher
 
 KIND = "comparison"
-ROWS, PAGE, TABLE, STARTS = "rows.jsonl", "report.html", "table.md", "starts"
+_ROWS, PAGE, _TABLE, _STARTS = "rows.jsonl", "report.html", "table.md", "starts"
 _PROBE_UPDATES = 12
 
 
@@ -61,7 +61,7 @@ class _Comparison:
     made_of: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def encoder(self, start: str) -> Path:
-        return self.output / STARTS / start
+        return self.output / _STARTS / start
 
     def trained(self, run: Run) -> Path:
         return self.output / "runs" / str(run)
@@ -82,7 +82,7 @@ def compare(plan: Plan, output: Path, display: Display, launch: Launch) -> list[
     if not started:
         with whole_directory(output) as directory:
             write_manifest(directory, manifest, {})
-    with open_rows(output / ROWS) as rows:
+    with open_rows(output / _ROWS) as rows:
         comparison = _Comparison(plan=plan, output=output, rows=rows, display=display, launch=launch)
         for recipe in plan.recipes:
             rows.require_same("recipe", recipe.name, plan.recipe_settings(recipe.name))
@@ -106,12 +106,12 @@ def _describe(plan: Plan, phase: Phase) -> Manifest:
 
 def _dry_run(plan: Plan, output: Path, launch: Launch) -> None:
     left = set(plan.runs())
-    if (output / ROWS).exists():
-        with open_rows(output / ROWS) as file:
+    if (output / _ROWS).exists():
+        with open_rows(output / _ROWS) as file:
             left -= {row.run for row in file.rows}
     if not left:
         already_there(output, launch)
-    begin(forecast_runs(plan, output / STARTS, left), launch)
+    begin(forecast_runs(plan, output / _STARTS, left), launch)
 
 
 @contextmanager
@@ -268,7 +268,7 @@ def _remove(directory: Path) -> None:
 
 def _write_results(comparison: _Comparison) -> list[Result]:
     found = results(comparison.rows.rows)
-    with whole_file(comparison.output / TABLE) as path:
+    with whole_file(comparison.output / _TABLE) as path:
         path.write_text(markdown(found), encoding="utf-8")
     write_page(comparison.output / PAGE, comparison.output.name, found)
     return found

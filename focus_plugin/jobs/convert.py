@@ -14,7 +14,7 @@ import numpy as np
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
-from focus_plugin.checkpoint.release import MODEL, write_release
+from focus_plugin.checkpoint.release import RELEASE_MODEL, write_release
 from focus_plugin.files import existing_file, sha256
 from focus_plugin.forecast.conversion import conversion_forecast, conversion_work
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
@@ -98,7 +98,7 @@ def convert(
                 "source_tokens": len(source.vocabulary),
                 "target_tokens": len(vocabulary),
                 "source_bytes": sum(path.stat().st_size for path in model_files(what.source)),
-                "target_bytes": (directory / MODEL).stat().st_size,
+                "target_bytes": (directory / RELEASE_MODEL).stat().st_size,
                 **({"source_revision": located.revision} if located.revision else {}),
                 **({"notes": list(done.notes)} if done.notes else {}),
                 **_lengths(_corpus(how.options.corpus), source.tokenizer, tokenizer, phase),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from focus_export.directory import MODEL, read_export
+from focus_export.directory import ONNX_MODEL, read_export
 from focus_export.head import ServingHead
 from focus_export.runtime import Predictor
 
@@ -37,7 +37,7 @@ def evaluate_table(
     for path in (job.errors, job.report):
         if path and path.exists():
             raise FocusError(f"{path}: exists already; remove it, or choose another file.")
-    model = _exported(job) if (job.model / MODEL).is_file() else _released(job)
+    model = _exported(job) if (job.model / ONNX_MODEL).is_file() else _released(job)
     task = find_task(model.head.name)
     if strange := sorted(job.columns.keys() - {entry.name for entry in declared(task.columns)}):
         raise FocusError(f"{job.model}: is a model for {task.name}, whose tables have no option {strange[0]}.")

@@ -16,7 +16,7 @@ from focus_plugin.binary_data import Encoder
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
-from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
+from focus_plugin.checkpoint.release import RELEASE_MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_directory, write_json
 from focus_plugin.finetuning.declaration import (
@@ -222,12 +222,12 @@ def _samples(task: TaskHead, columns: Any, table: Text) -> Iterator[tuple[str, s
 def _init(model: Path, source: Checkpoint, running: Path) -> Path:
     """The checkpoint to start from, without a head: fairseq would continue with one of the same name and shape."""
     if not source.task_heads:
-        return model / MODEL
+        return model / RELEASE_MODEL
     init = running / "init"
     if not init.exists():
         with whole_directory(init) as directory:
             write_release(directory, source.config, source.tensors, *vocabulary_files(model))
-    return init / MODEL
+    return init / RELEASE_MODEL
 
 
 def _training(

@@ -7,7 +7,7 @@ from pathlib import Path
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
-from focus_plugin.checkpoint.release import MODEL, load_fairseq, write_release
+from focus_plugin.checkpoint.release import RELEASE_MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
 from focus_plugin.forecast.encoder import Batch
 from focus_plugin.forecast.forecast import AT_ONCE, Launch
@@ -149,7 +149,7 @@ def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...
     )
     return Training(
         data=job.data,
-        init=job.init / MODEL,
+        init=job.init / RELEASE_MODEL,
         config=config,
         schedule=schedule,
         task=(

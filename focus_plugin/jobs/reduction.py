@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from focus_export.batching import batches_by_length, padded
-from focus_export.directory import HIDDEN_STATES, INPUTS, MODEL, SENTENCEPIECE
+from focus_export.directory import EXPORTED_SENTENCEPIECE, HIDDEN_STATES, INPUTS, ONNX_MODEL
 from focus_export.head import encoded_sample
 from focus_export.int8 import Ranges
 from focus_export.providers import start_session
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
-from focus_export.runtime import TOKEN_BUDGET, Predictor
+from focus_export.runtime import CPU_TOKEN_BUDGET, Predictor
 from focus_export.tokenizer import SentencePieceTokenizer
 from focus_export.verify import PaddedBatch
 
@@ -54,7 +54,7 @@ class Reduction:
     def batches(self) -> list[PaddedBatch]:
         """The examples as batches of the model's inputs."""
         rows = encoded_rows(self.served, [sample for example in self.examples for sample in self.task.samples(example)])
-        cuts = batches_by_length([len(row) for row in rows], TOKEN_BUDGET)
+        cuts = batches_by_length([len(row) for row in rows], CPU_TOKEN_BUDGET)
         return [padded([rows[row] for row in cut], self.served.config.pad) for cut in cuts]
 
 
@@ -115,7 +115,7 @@ def _judged(reduction: Reduction, expected: Sequence[Any], directory: Path) -> t
 
 def _cosine_of_hidden_states(exact: Path, reduced: Path, batches: Sequence[PaddedBatch]) -> float:
     """The mean cosine of two models' hidden states of all real tokens."""
-    sessions = [start_session(directory / MODEL) for directory in (exact, reduced)]
+    sessions = [start_session(directory / ONNX_MODEL) for directory in (exact, reduced)]
     total, tokens = 0.0, 0
     for ids, lengths in batches:
         feeds = dict(zip(INPUTS, (ids, lengths), strict=True))
@@ -160,7 +160,7 @@ def encoded_rows(served: ServedModel, samples: Sequence[Any]) -> list[np.ndarray
     """The rows of token ids of samples, int32 (length,); long texts are cut."""
     config = served.config
     tokenizer = SentencePieceTokenizer(
-        Path(SENTENCEPIECE),
+        Path(EXPORTED_SENTENCEPIECE),
         served.sentencepiece,
         served.piece_ids,
         bos=config.bos,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from focus_plugin.vocabulary.tokenizers import Tokenizer
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-BATCH = 4096  # words that are cut at once
+_BATCH = 4096  # words that are cut at once
 GRAM_ROWS = 16_384  # rows of the embedding multiplied in float64 at once
 BOUNDARY = "$"  # for a space in the words of ColexNet+, the vectors of the paper
 
@@ -121,8 +121,8 @@ def _vectors(words: "WordVectors", vocabulary: "Vocabulary", tokenizer: "Tokeniz
     assert tokenizer is not None
     table = piece_ids(tokenizer, vocabulary)
     sums, counts = np.zeros((len(vocabulary), words.dimension)), np.zeros(len(vocabulary))
-    for start in range(0, len(words.words), BATCH):
-        spellings = [_spellings(word) for word in words.words[start : start + BATCH]]
+    for start in range(0, len(words.words), _BATCH):
+        spellings = [_spellings(word) for word in words.words[start : start + _BATCH]]
         cuts = tokenizer.ids([spelling for group in spellings for spelling in group])
         of_word = np.repeat(np.arange(len(spellings)), [len(group) for group in spellings])
         of_cut, ids = distinct_tokens(cuts, table)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from focus_plugin.mixing.mixing import Mixing
 
-BATCH = 4096  # tokens cut, or rows computed, at once
+_BATCH = 4096  # tokens cut, or rows computed, at once
 VIPI = "vipi"
 PARTS = {"mean": slice(None), "first": slice(1), "last": slice(-1, None)}
 
@@ -155,8 +155,8 @@ def _cuts(given: Given, new: "np.ndarray") -> Iterator[tuple[int, list[int]]]:
     def spelled(form: str) -> str:
         return ("" if starts_word else " ") + form.removeprefix(WORD_START).replace(WORD_START, " ")
 
-    for start in range(0, len(texts), BATCH):
-        batch = texts[start : start + BATCH]
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
         for (i, form), cut in zip(batch, tokenizer.ids([spelled(form) for _, form in batch]), strict=True):
             found = [int(table[j]) for j in cut]
             if found and not form.startswith(WORD_START):
@@ -176,9 +176,9 @@ def _scaled(weights: "csr_matrix", embedding: "Tensor") -> "csr_matrix":
 
     rows, norm = embedding.numpy(), torch.linalg.vector_norm(embedding, dim=1).mean().item()
     scales = np.ones(weights.shape[0])
-    for start in range(0, len(scales), BATCH):
-        made = np.linalg.norm(weights[start : start + BATCH] @ rows, axis=1)
-        scales[start : start + BATCH] = np.divide(norm, made, out=np.ones_like(made), where=made > 0)
+    for start in range(0, len(scales), _BATCH):
+        made = np.linalg.norm(weights[start : start + _BATCH] @ rows, axis=1)
+        scales[start : start + _BATCH] = np.divide(norm, made, out=np.ones_like(made), where=made > 0)
     return (diags(scales) @ weights).tocsr().astype(np.float32)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from focus_plugin.vocabulary.tokenizers import Tokenizer
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-NUMBERS = [*map(str, range(9999)), *(f"0{i}" for i in range(99))]
+_NUMBERS = [*map(str, range(9999)), *(f"0{i}" for i in range(99))]
 ALIGNER = "model1"
 SHARE, SHARE_OF_WORD_START = 1000, 2000  # of a token's translations in those of a token without any
 
@@ -136,13 +136,13 @@ def _add_words(table: Table, old: tuple[int, ...], new: tuple[int, ...], count: 
 
 def _numbers(given: Given) -> Iterator[tuple[int, int]]:
     """Each target token that is a number, with the first token of this number in the source."""
-    source, target, spaced = given.source, given.target, [f" {number}" for number in NUMBERS]
+    source, target, spaced = given.source, given.target, [f" {number}" for number in _NUMBERS]
     old, new = (_cut(given.source_tokenizer, source), _cut(given.target_tokenizer, target))
     pairs = [
         (target.ids.get(number), source.ids.get(number, cut[0]))
-        for number, cut in zip(NUMBERS, old(NUMBERS), strict=True)
+        for number, cut in zip(_NUMBERS, old(_NUMBERS), strict=True)
     ]
-    for texts in (NUMBERS, spaced):
+    for texts in (_NUMBERS, spaced):
         pairs += [
             (cut[0] if len(cut) == 1 else None, whole[0]) for cut, whole in zip(new(texts), old(texts), strict=True)
         ]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from focus_plugin.vocabulary.tokenizers import Tokenizer
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-BATCH = 4096  # pairs of words whose vectors are in memory at once
+_BATCH = 4096  # pairs of words whose vectors are in memory at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +112,8 @@ def _rotation(given: Given, pairs: "WordPairs", old: "WordVectors", new: "WordVe
         )
     numbers, counts = np.array([*known]), np.array([*known.values()])
     products = np.zeros((old.dimension, old.dimension))
-    for start in range(0, len(numbers), BATCH):
-        part = slice(start, start + BATCH)
+    for start in range(0, len(numbers), _BATCH):
+        part = slice(start, start + _BATCH)
         words, translations = old.rows(numbers[part, 0]), new.rows(numbers[part, 1])
         products += words.T.astype(np.float64) @ (counts[part, None] * translations)
     left, _, right = np.linalg.svd(products)

@@ -11,8 +11,8 @@ from focus_plugin.parallel.words import Word, WordCutter
 from focus_plugin.text import Text
 
 NOTHING = "<eps>"  # a word that translates nothing, in fast_align's files
-LARGEST_UNKNOWN_SHARE = 0.05
-SHOWN = 3
+_LARGEST_LEFT_OUT_SHARE = 0.05
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class CountsText:
                 unknown.append((line.place, line.target if left else line.source))
         if not read:
             raise FocusError(f"{self.text}: has no pair of words with a count of at least {least}.")
-        if len(unknown) > LARGEST_UNKNOWN_SHARE * read:
-            shown = ", ".join(f"{word!r} in {place}" for place, word in unknown[:SHOWN])
+        if len(unknown) > _LARGEST_LEFT_OUT_SHARE * read:
+            shown = ", ".join(f"{word!r} in {place}" for place, word in unknown[:_SHOWN])
             raise FocusError(
                 f"{self.text}: {len(unknown):,} of {read:,} pairs have a word that the source or target vocabulary "
                 f"cannot write, such as {shown}; was it made with other tokenizers?"

@@ -15,7 +15,7 @@ from focus_plugin.parallel.words import Words
 
 STEPS = 6  # fast_align -I 7 counts in all iterations but the last, which only aligns
 BEAM = 4  # pairs whose probability is below the largest one to this power are left out, as fast_align does
-CHUNK = 1 << 22  # pairs of words in the same lines that are processed at once
+_CHUNK = 1 << 22  # pairs of words in the same lines that are processed at once
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _chunks(source: Words, target: Words) -> Iterator[_Chunk]:
     first = 0
     while first < len(pairs):
         done = pairs[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(pairs, done + CHUNK, side="right")))
+        last = max(first + 1, int(np.searchsorted(pairs, done + _CHUNK, side="right")))
         chosen = np.zeros(len(pairs), dtype=bool)
         chosen[first:last] = True
         yield _chunk(source.of_lines(chosen), target.of_lines(chosen))

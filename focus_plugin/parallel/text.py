@@ -11,7 +11,7 @@ import numpy as np
 from focus_plugin.errors import FocusError
 from focus_plugin.text import Text
 
-LISTED = 5  # numbers of lines in a sentence
+_LISTED = 5  # numbers of lines in a sentence
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,6 @@ def _digest(pair: tuple[str, str]) -> int:
 
 
 def _lines(numbers: np.ndarray) -> str:
-    listed = ", ".join(map(str, numbers[:LISTED]))
-    more = f" and {len(numbers) - LISTED:,} more" if len(numbers) > LISTED else ""
+    listed = ", ".join(map(str, numbers[:_LISTED]))
+    more = f" and {len(numbers) - _LISTED:,} more" if len(numbers) > _LISTED else ""
     return f"line{'s' if len(numbers) > 1 else ''} {listed}{more}"

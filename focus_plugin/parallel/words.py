@@ -11,7 +11,7 @@ from focus_plugin.vocabulary.forms import WORD_START, is_bytes
 from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-BATCH = 4096  # lines that are cut at once
+_BATCH = 4096  # lines that are cut at once
 JOINED = "—"  # between the tokens of a word in the files of trans-tokenizers
 
 Word = tuple[int, ...]  # ids of tokens
@@ -59,8 +59,8 @@ class WordCutter:
         places: dict[Word, int] = {}
         numbers: list[int] = []
         lengths: list[int] = []
-        for start in range(0, len(lines), BATCH):
-            for cut in self.tokenizer.ids(list(lines[start : start + BATCH])):
+        for start in range(0, len(lines), _BATCH):
+            for cut in self.tokenizer.ids(list(lines[start : start + _BATCH])):
                 before = len(numbers)
                 for word in joins.words(self._table[np.array(cut, dtype=np.int64)].tolist()):
                     if self._is_text(word):

@@ -10,7 +10,7 @@ from focus_plugin.transfer.origins import COPIED, FILLED, KINDS, LEARNED, MIXED,
 from focus_plugin.vocabulary.scripts import length, script
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-LONGEST = 16  # characters; longer tokens are counted as tokens of this length
+_LONGEST = 16  # characters; longer tokens are counted as tokens of this length
 SIMILARITY_BINS = 20
 TRUSTED = 15  # tokens listed as the most and the least trusted
 
@@ -117,9 +117,9 @@ def _groups(labels: Iterable[str], kinds: list[int]) -> list[Kinds]:
 
 
 def _lengths(forms: list[str], kinds: list[int]) -> tuple[Kinds, ...]:
-    longest = max((min(length(form), LONGEST) for form in forms), default=0)
-    labels = [f"{n}+" if n == LONGEST else str(n) for n in range(longest + 1)]
-    groups = {group.label: group for group in _groups((labels[min(length(form), LONGEST)] for form in forms), kinds)}
+    longest = max((min(length(form), _LONGEST) for form in forms), default=0)
+    labels = [f"{n}+" if n == _LONGEST else str(n) for n in range(longest + 1)]
+    groups = {group.label: group for group in _groups((labels[min(length(form), _LONGEST)] for form in forms), kinds)}
     return tuple(groups.get(label, Kinds(label, 0, 0, 0, 0)) for label in labels)
 
 

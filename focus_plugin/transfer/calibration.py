@@ -26,9 +26,9 @@ from focus_plugin.vocabulary.training import sample_lines
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
 
 SAMPLE_BYTES = 1 << 26
-LENGTH = 128
-BATCH = 32
-MASKED = 0.15  # share of the tokens that is masked, as in pretraining
+SAMPLE_LENGTH = 128
+SAMPLES_AT_ONCE = 32
+_MASKED = 0.15  # share of the tokens that is masked, as in pretraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +60,12 @@ def calibrated_bias(
     Special tokens keep their bias, and the sum of their probabilities remains the same. ``progress`` is called with the
     number of tokens read since the last call.
     """
-    blocks = _blocks(text, vocabulary, min(LENGTH, config.max_positions), how)
+    blocks = _blocks(text, vocabulary, min(SAMPLE_LENGTH, config.max_positions), how)
     on_device = {name: tensor.to(how.device) for name, tensor in tensors.items()}
     generator = torch.Generator().manual_seed(how.seed)
     predicted, positions = torch.zeros(len(vocabulary), dtype=torch.float64), 0
-    for batch in torch.split(blocks, BATCH):
-        masked = (torch.rand(batch.shape, generator=generator) < MASKED) & (batch != vocabulary.ids[BEGIN])
+    for batch in torch.split(blocks, SAMPLES_AT_ONCE):
+        masked = (torch.rand(batch.shape, generator=generator) < _MASKED) & (batch != vocabulary.ids[BEGIN])
         ids = batch.masked_fill(masked, vocabulary.ids[MASK]).to(how.device)
         probabilities = _predictions(config, on_device, ids, masked.to(how.device))
         predicted += probabilities.sum(0, dtype=torch.float64).cpu()
@@ -101,14 +101,14 @@ def text_ids(
     """Token ids of a text, with ``</s>`` after every line; shape (any,), int32.
 
     A text that is larger than SAMPLE_BYTES is sampled. ``progress`` is called with the number of bytes read since the
-    last call. Raises FocusError for a text of fewer than LENGTH tokens.
+    last call. Raises FocusError for a text of fewer than SAMPLE_LENGTH tokens.
     """
     table, end = piece_ids(tokenizer, vocabulary), vocabulary.ids[END]
     parts: list[np.ndarray] = [np.empty(0, np.int32)]
     for batch in batches(sample_lines(corpus, corpus.content(), SAMPLE_BYTES, seed, progress)):
         parts += [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
     text: np.ndarray = np.concatenate(parts).astype(np.int32)
-    if len(text) < LENGTH:
+    if len(text) < SAMPLE_LENGTH:
         raise FocusError(f"{corpus}: has {len(text)} tokens, too few to calibrate on; give more text or --calibrate 0.")
     return text
 

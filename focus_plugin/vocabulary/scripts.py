@@ -19,7 +19,7 @@ _SCRIPT = regex.compile(
     "|".join(rf"(?P<{script}>\p{{Script={script}}})" for script in SCRIPTS.split())
     + r"|(?P<other>[^\p{Script=Common}\p{Script=Inherited}\p{Script=Unknown}])"
 )
-UNKNOWN = "Unknown"
+_UNKNOWN = "Unknown"
 _WITHOUT = {name: regex.compile(rf"\p{{Script={name}}}") for name in ("Common", "Inherited")}
 
 
@@ -46,14 +46,14 @@ def main_script(form: str) -> str:
     if is_bytes(form):
         return BYTES
     text = form.removeprefix(WORD_START) or form
-    return Counter(map(_character_script, text)).most_common(1)[0][0] if text else UNKNOWN
+    return Counter(map(_character_script, text)).most_common(1)[0][0] if text else _UNKNOWN
 
 
 @cache
 def _character_script(character: str) -> str:
     if found := _SCRIPT.match(character):
         return _name(found)
-    return next((name for name, pattern in _WITHOUT.items() if pattern.match(character)), UNKNOWN)
+    return next((name for name, pattern in _WITHOUT.items() if pattern.match(character)), _UNKNOWN)
 
 
 def _name(found: "regex.Match[str]") -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from focus_export.directory import MODEL
+from focus_export.directory import ONNX_MODEL
 from focus_export.providers import CPU, CUDA, CUDA_SETTINGS
 from focus_export.runtime import Predictor
 
@@ -41,7 +41,7 @@ def main() -> None:
             continue
         predictor = Predictor(export, provider="cuda", require_gpu=True)
         assert len(list(predictor.predict(TEXTS))) == len(TEXTS)
-        elsewhere = on_cpu(export / MODEL)
+        elsewhere = on_cpu(export / ONNX_MODEL)
         assert not elsewhere, (export.name, elsewhere)
         print(f"{onnxruntime.__version__}, capability {capability}: {export.name} runs", flush=True)
 

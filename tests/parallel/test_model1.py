@@ -53,7 +53,7 @@ words = st.lists(st.integers(0, 5), min_size=1, max_size=6)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=12), st.sampled_from([1, 20, 1 << 22]))
 def test_counts_are_those_of_the_paper_in_chunks_of_any_size(lines, chunk):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model1, "CHUNK", chunk)
+        patch.setattr(model1, "_CHUNK", chunk)
         found, want = ours(lines), plainly(lines)
     for pair, (count, above) in want.items():
         if abs(above) > 1e-9:  # else rounding decides
