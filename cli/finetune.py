@@ -46,6 +46,7 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
     @extra_argument
     @click.pass_context
     def run(context: click.Context, /, output: Path, quiet: bool, **options: Any) -> None:
+        """Fine-tune, and print the metrics and the warnings."""
         from focus_plugin.jobs.finetune import WARNINGS, FinetuningJob, finetune
         from focus_plugin.jobs.finetune_seeds import finetune_seeds
 

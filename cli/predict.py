@@ -56,6 +56,7 @@ def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, 
 
     @contextmanager
     def phase(label: str, size: int | None) -> Iterator[Callable[[int, int], object]]:
+        """A bar that also shows texts per second."""
         with _bar(quiet, label, size) as update:
 
             def progress(texts: int, done: int) -> None:

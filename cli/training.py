@@ -38,6 +38,7 @@ def _steps() -> Iterator[Callable[[TrainingStep], None]]:
         bar: Any = None
 
         def show(step: TrainingStep) -> None:
+            """Draw a step of the training in the bar."""
             nonlocal bar
             if bar is None:  # drawn no earlier, since other bars come before it
                 shown = click.progressbar(length=step.updates, label="Training", file=sys.stderr, item_show_func=_loss)

@@ -20,6 +20,7 @@ def ahead(items: Iterable[T]) -> Generator[T, None, None]:
     closed = threading.Event()
 
     def take() -> None:
+        """Put the items in the queue, then the end or the exception."""
         try:
             for item in items:
                 ready.put((item,))

@@ -62,6 +62,7 @@ def prediction_forecast(work: PredictionWork, load: Callable[[], Predictor]) -> 
         return rates.elapsed + time.perf_counter() - before
 
     def predicting(rates: Rates) -> float | None:
+        """Seconds for the texts that are left; None if their number is unknown."""
         if count_left is None or size is None:
             return None
         samples, predictor = list(_samples(work.export.config.head, lines)), load()

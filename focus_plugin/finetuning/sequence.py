@@ -90,6 +90,7 @@ def write_sequences(
     cut, specials = 0, (given.tokenizer.bos, given.tokenizer.eos)
 
     def samples(split: str, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
+        """The training samples of an example, as many as it has copies."""
         nonlocal cut
         cut += encoded.left_out > 0
         if np.isin(encoded.rows[0], specials).all():

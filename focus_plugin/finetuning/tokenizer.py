@@ -24,6 +24,7 @@ class _HuggingFaceTokenizer(TextTokenizer):
         return self.pieces(text).ids
 
     def pieces(self, text: str) -> Pieces:
+        """The pieces of a text. Raises FocusError if it cannot be cut."""
         require_text(text)
         try:
             found = self._library.encode(text, add_special_tokens=False)

@@ -64,6 +64,7 @@ def update_seconds(numbers: int) -> float:
     parts = [torch.rand(min(numbers, _UPDATED)) for _ in range(4)]
 
     def work() -> None:
+        """What an optimizer computes in a step, on a part of the numbers."""
         weights, gradient, mean, square = parts
         gradient.mul_(1 / max(1.0, float(gradient.norm())))
         mean.mul_(0.9).add_(gradient, alpha=0.1)
@@ -89,6 +90,7 @@ def _layer_seconds(config: EncoderConfig, batch: Batch, train: bool) -> float:
     states = torch.randn(texts, min(batch.length, batch.tokens), config.width, requires_grad=train)
 
     def work() -> None:
+        """What an optimizer computes in a step, on a part of the numbers."""
         result = layer(states)
         if train:
             torch.autograd.backward(result.sum())

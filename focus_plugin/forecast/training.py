@@ -75,6 +75,7 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
         return rates.elapsed + left * once
 
     def validate(rates: Rates) -> float:
+        """Seconds of all validations that are left, each with its checkpoint."""
         batch = Batch(
             tokens=work.validated,
             length=work.batch.length,

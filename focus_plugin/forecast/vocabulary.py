@@ -50,6 +50,7 @@ def _trainings(text: Text, sizes: Sequence[int], options: UnigramTraining) -> It
 
     @cache  # every size takes nearly the same time
     def seconds() -> float | None:
+        """Seconds of training one size and of cutting the text, from its first lines."""
         lines = first_lines(text)
         size = min(sizes[-1], max(_FEWEST, utf8_bytes(lines) // _BYTES_OF_PIECE))
         training = extrapolated_seconds(text, trained, lambda part: _tokenizer(part, size, options))

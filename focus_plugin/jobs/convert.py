@@ -78,6 +78,7 @@ def convert(
         return conversion_forecast(work, output, how.options.device)
 
     def build(directory: Path) -> Mapping[str, object]:
+        """Convert the source and write the release; the counts of the manifest."""
         source = source_checkpoint()
         check_finite(what.source, source)
         with _target_files(what, source.vocabulary, directory) as (dictionary, tokenizer_file):

@@ -51,6 +51,7 @@ def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, launch: 
         return read_checkpoint(job.model)
 
     def build_export(directory: Path) -> Mapping[str, object]:
+        """Write the export; the counts of the manifest."""
         with scratch_directory(output) as scratch:
             chosen, found = _exported(job, checkpoint(), scratch, phase)
             for path in chosen.iterdir():

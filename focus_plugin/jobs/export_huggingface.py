@@ -41,6 +41,7 @@ def export_huggingface(
         return model_head(model, read_checkpoint(model), given or {})
 
     def build(directory: Path) -> dict[str, object]:
+        """Write the files; the counts of the manifest."""
         checkpoint, kept = read()
         config = checkpoint.config
         theirs = kept.head.hugging_face(config.width, config.max_positions)

@@ -92,12 +92,14 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     finetuning = task.finetuning
 
     def prepare(directory: Path) -> Training:
+        """Write the data, unless an interrupted run did; the training."""
         data = directory / "data"
         if not data.exists():
             _write_data(task, finetuning, job, source.config, data)
         return _training(finetuning, options, data, _init(options.model, source, directory), source)
 
     def release(trained: Trained, directory: Path) -> Mapping[str, object]:
+        """Write the best checkpoint with its head, and evaluate it; the counts of the manifest."""
         data = trained.directory / "data"
         head, prefix = read_head_file(data / HEAD_FILE)
         tensors = {

@@ -49,6 +49,7 @@ def finetune_seeds(
     best = max(seeds, key=decisive.__getitem__)
 
     def build(directory: Path) -> Mapping[str, object]:
+        """Copy the best model; the counts of the manifest, with the metrics of all seeds."""
         shutil.copytree(others / str(best), directory, ignore=shutil.ignore_patterns(FILE), dirs_exist_ok=True)
         metrics = {str(seed): _metrics(counts) for seed, counts in made.items()}
         failed = collapsed(decisive, _baseline(job, others / str(best)))

@@ -66,6 +66,7 @@ def _training_job(job: Pretraining, rank: Rank | None) -> TrainingJob:
     options = {**settings(job), "validate_every": job.updates_between_validations, "extra": list(job.extra)}
 
     def release(trained: Trained, directory: Path) -> dict[str, object]:
+        """Write the best checkpoint; the counts of the manifest."""
         tensors, figures = released(objective, job, source, load_fairseq(trained.best)[0], directory)
         write_release(directory, source.config, tensors, dictionary, tokenizer)
         losses = {str(step.update): round(step.loss, 6) for step in trained.validations}

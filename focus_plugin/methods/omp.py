@@ -48,6 +48,7 @@ def omp(given: Given) -> "Mixing":
     vectors = torch.from_numpy(auxiliary.vectors / np.abs(auxiliary.vectors).max())  # a common factor changes nothing
 
     def blocks(new: "np.ndarray", anchors: "np.ndarray") -> "Iterator[Block]":
+        """The mixtures of new tokens from ``anchors``, block by block."""
         atoms = vectors[anchors].to(given.device)
         rows = max(1, BLOCK // max(len(atoms), min(count, *atoms.shape) * atoms.shape[1]))
         for start in range(0, len(new), rows):

@@ -58,6 +58,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None) -> Tensor:
+        """The attention of a few heads after the other. Keeps the probabilities of short samples."""
         attended, kept = torch.empty_like(query), []
         for part in _parts(query):
             chances = _chances(query, key, padding, part)
@@ -69,6 +70,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients. Probabilities that were not kept are computed again."""
         [gradient] = gradients
         gradient = gradient.contiguous()
         query, key, value, padding, *kept = ctx.saved_tensors

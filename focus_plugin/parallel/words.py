@@ -94,6 +94,7 @@ class _Joins:
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> "_Joins":
+        """The joins of a vocabulary's tokens."""
         after = [is_bytes(form) or _is_letter(form[-1:]) for form in vocabulary.forms]
         inside = [not form.startswith(WORD_START) for form in vocabulary.forms]
         before = [
@@ -103,6 +104,7 @@ class _Joins:
         return cls(*([a and b for a, b in zip(flags, text, strict=True)] for flags in (after, before)))
 
     def words(self, tokens: list[int]) -> list[Word]:
+        """The words that the tokens of a line form."""
         found: list[list[int]] = []
         for i, token in enumerate(tokens):
             if i and self.before[token] and self.after[tokens[i - 1]]:

@@ -54,6 +54,7 @@ def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Toke
     space = processor.piece_to_id(WORD_START)
 
     def located(lines: list[str]) -> list[Pieces]:
+        """The pieces of each line, with their offsets in it."""
         found = []
         for line in processor.encode(lines, return_type="offset_mapping", num_threads=threads):
             ids, (starts, ends) = np.array(line["ids"], np.int64), _offsets(line["offsets"])
@@ -76,6 +77,7 @@ def hugging_face_tokenizer(path: Path) -> Tokenizer:
     tokens = in_order(path, library.get_vocab(with_added_tokens=True))
 
     def encoded(lines: list[str], encode: Callable[..., "list[Encoding]"]) -> "list[Encoding]":
+        """What ``encode`` gives for the lines. Raises FocusError for a line that it cannot cut."""
         try:
             return encode(lines, add_special_tokens=False)
         except Exception as error:  # the library raises bare Exception, as for unknown text without an unknown token
