@@ -4,56 +4,32 @@ They are fairseq's RoBERTa. With ``--focus-source`` a new model is initialized f
 as by ``focus convert``.
 """
 
-import logging
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq import utils
 from fairseq.models import register_model, register_model_architecture
 from fairseq.models.roberta import RobertaModel
 from fairseq.models.roberta.model import base_architecture, roberta_large_architecture
 from fairseq.tasks import FairseqTask
 from torch import Tensor, nn
 
-from focus_plugin.checkpoint.checkpoint import Checkpoint
-from focus_plugin.checkpoint.config import EncoderConfig
-from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.languages import LANGUAGE_ROWS
-from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.distributed import load_on_every_rank
-from focus_plugin.errors import FocusError
-from focus_plugin.files import Progress, silent
 from focus_plugin.finetuning.declaration import TASK_HEAD
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.models.attention import use_fast_attention
 from focus_plugin.models.factorized import factorize
+from focus_plugin.models.first_weights import first_weights, source_encoder
 from focus_plugin.models.positions import use_sample_positions
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
 from focus_plugin.optimization.groups import freeze, mark_groups
-from focus_plugin.transfer.arguments import PREFIX, add_options, given, peek
-from focus_plugin.transfer.initialize import Target, check_finite, initialize, require_device
-from focus_plugin.transfer.options import (
-    DEFAULT_METHOD,
-    Initialization,
-    initialization,
-    method_options,
-    shared_options,
-    without_effect,
-)
+from focus_plugin.transfer.arguments import add_options, peek
+from focus_plugin.transfer.options import DEFAULT_METHOD, method_options, shared_options
 from focus_plugin.trusted import trust_fairseq_checkpoints
-from focus_plugin.vocabulary.files import DICTIONARY, tokenizer_file
-from focus_plugin.vocabulary.readers import form_beside, with_forms
-from focus_plugin.vocabulary.tokenizers import load_tokenizer
-from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 trust_fairseq_checkpoints()
-logger = logging.getLogger(__name__)
 CPU_PRECISIONS = ("float32", "products", "bfloat16")
 _HALF = ("fp16", "bf16", "amp", "memory_efficient_fp16", "memory_efficient_bf16")  # fairseq's own, which come first
 
@@ -147,8 +123,8 @@ class FocusRobertaModel(RobertaModel):
             # This is saved with every checkpoint: a model built from a checkpoint gets its weights from there.
             args.focus_built = True
             if args.focus_source:
-                load_on_every_rank(model, lambda: _first_weights(args, task))
-                _source.cache_clear()
+                load_on_every_rank(model, lambda: first_weights(args, task))
+                source_encoder.cache_clear()
             if args.cpu or not torch.cuda.is_available():
                 torch.set_float32_matmul_precision("highest" if args.cpu_precision == "float32" else "medium")
                 model.mixed_precision = (
@@ -200,86 +176,6 @@ def has_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _first_weights(args: Namespace, task: FairseqTask) -> dict[str, Tensor] | None:
-    """Initial weights for the task's dictionary, or None if the training resumes from a checkpoint."""
-    name = Path(args.restore_file)
-    checkpoint = Path(args.save_dir) / name if args.restore_file == "checkpoint_last.pt" else name
-    if checkpoint.is_file():
-        logger.info("%s: training goes on from here, so --focus-source is not used again", checkpoint)
-        return None
-    if args.finetune_from_model:
-        raise FocusError("--focus-source and --finetune-from-model both say where to start from; give one of them.")
-    how = _initialization(args)
-    require_device(how.options.device)
-    source = _source(args.focus_source)
-    _check_shape(args, source.config)
-    check_finite(Path(args.focus_source), source)
-    target = _target(args, task.source_dictionary.symbols, source.vocabulary)
-    logger.info("%s: initializing %d tokens", args.focus_source, len(target.vocabulary))
-    done = initialize(source, target, how, _phase)
-    factors = source.config.of(done.tensors).factors
-    if factors != args.embedding_factors:
-        raise FocusError(
-            f"The new embedding has {factors or 'no'} factors, but the model {args.embedding_factors or 'none'}; give "
-            f"--embedding-factors {factors}."
-        )
-    for note in done.notes:
-        logger.info("%s", note)
-    return done.tensors
-
-
-def _initialization(args: Namespace) -> Initialization:
-    found = find_method(args.focus_method or DEFAULT_METHOD)
-    chosen = given(args, (*shared_options(), *method_options(found.declaration)))
-    named = {"method": args.focus_method} if args.focus_method else {}
-    if sentence := without_effect(found.declaration, {**chosen, **named}, PREFIX):
-        raise FocusError(sentence)
-    return initialization(found, chosen, paper=args.focus_paper, prefix=PREFIX)
-
-
-def _target(args: Namespace, symbols: list[str], source: Vocabulary) -> Target:
-    """The vocabulary of the data. It extends the source's if it has all tokens of the source and more."""
-    directory = Path(utils.split_paths(args.data)[0])  # where the tasks read their dictionary
-    vocabulary = with_forms(symbols, form_beside(directory / DICTIONARY))
-    extends = len(vocabulary) > len(source) and all(token in vocabulary.ids for token in source.tokens)
-    if extends and not (args.focus_vocab or args.focus_matrix):
-        raise FocusError(
-            f"{directory}: its vocabulary extends the source's; give the language's own, of which new tokens are made, "
-            "as --focus-vocab: the --vocab of focus convert --extend."
-        )
-    if args.focus_vocab and not extends:
-        raise FocusError(f"{directory}: its vocabulary does not extend the source's; leave out --focus-vocab.")
-    file = tokenizer_file(directory)
-    return Target(
-        vocabulary=vocabulary,
-        tokenizer=load_tokenizer(file) if file else None,
-        language=Path(args.focus_vocab or directory),
-        extends=extends,
-    )
-
-
-@lru_cache(maxsize=1)
-def _source(name: str) -> Checkpoint:
-    """The encoder to initialize from. It is read once, for its shape and then for its weights."""
-    return read_checkpoint(locate(Path(name)).directory)
-
-
-@contextmanager
-def _phase(label: str, total: int) -> Iterator[Progress]:
-    logger.info("%s", label)
-    yield silent
-
-
-def _check_shape(args: Namespace, source: EncoderConfig) -> None:
-    for name, theirs in fairseq_shape(source).items():
-        ours = getattr(args, name)
-        if theirs != ours:
-            raise FocusError(
-                f"{args.focus_source}: the encoder has {name} {theirs}, but --arch {args.arch} with its options has "
-                f"{ours}; --arch focus_roberta takes the shape from the encoder."
-            )
-
-
 def _options(args: Namespace) -> None:
     """Set the defaults of the options above, as functions of fairseq's architectures do."""
     for name in ("source", "method", "vocab", "matrix"):
@@ -301,7 +197,7 @@ def focus_roberta(args: Namespace) -> None:
     """The shape of ``--focus-source``, or else of RoBERTa base; options for the shape override it."""
     # fairseq calls this function again when it builds the model; max_source_positions is then set by the first call
     if getattr(args, "focus_source", None) and not hasattr(args, "max_source_positions"):
-        for name, value in fairseq_shape(_source(args.focus_source).config).items():
+        for name, value in fairseq_shape(source_encoder(args.focus_source).config).items():
             setattr(args, name, getattr(args, name, value))
     focus_roberta_base(args)
 
