@@ -33,7 +33,7 @@ def command(context: click.Context, /, **options: Any) -> None:
 
     DATA: The directory made by focus prepare.
 
-    15 % of the tokens are predicted, special tokens such as </s> excepted. Of these 80 % are masked, 10 % replaced by a
+    15 % of the tokens are predicted, but no special tokens such as </s>. Of these, 80 % are masked, 10 % replaced by a
     random token and 10 % left as they are. This choice depends only on the text and --seed, so encoders with the same
     vocabulary are measured on the same predictions, whatever their training.
     """

@@ -32,9 +32,9 @@ class FinetuningOptions:
         help="Learning rate of each layer, as a multiple of that of the layer above it; the head has --lr.",
     )
     freeze_layers: int | None = option(
-        None, minimum=0, help="Do not train the embeddings and as many of the first layers; 0: the embeddings only."
+        None, minimum=0, help="Do not train the embeddings and this many of the first layers; 0: only the embeddings."
     )
-    patience: int | None = option(None, minimum=1, help="Stop after as many epochs without a better checkpoint.")
+    patience: int | None = option(None, minimum=1, help="Stop after this many epochs without a better checkpoint.")
     cpu: bool = cpu_option()
     seed: int = seed_option()
     extra: tuple[str, ...] = ()

@@ -116,7 +116,7 @@ class TextPreparation:
     valid: tuple[Path, ...] = option(help="Text to validate on, given as --train is.")
     test: tuple[Path, ...] = option((), help="Text for focus evaluate --split test, given as --train is.")
     source_text: tuple[Path, ...] = option(
-        (), help="Text of a second language to train on, given as --train is: the source's, beside the target's."
+        (), help="Text of the source's language to train on, beside --train; given as --train is."
     )
     dictionary: tuple[Path, ...] = option(
         (),

@@ -39,8 +39,8 @@ class OfaOptions(MatchingOptions, NearestOptions):
     factors: int = option(
         0,
         minimum=0,
-        help="Factorize the embedding: rows of so many values, such as 100, 200 or 400, and a projection to the width "
-        "that all tokens share; 0: do not.",
+        help="Factorize the embedding: rows of this many values, such as 100, 200 or 400, and a projection to the "
+        "width that all tokens share; 0: do not.",
     )
 
 
@@ -161,8 +161,8 @@ METHOD = Method(
     files=(
         MethodFile(
             name="multilingual_vectors",
-            help="Vectors of words of the source's and the target's languages in one space: a .vec or .txt, also with "
-            ".gz, or a .bin of fastText.",
+            help="Vectors of words of the source's and the target's languages in one space: a .bin of "
+            "fastText, or a .vec or .txt, which can be compressed.",
             read=_read,
         ),
     ),

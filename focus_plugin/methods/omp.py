@@ -26,7 +26,7 @@ class OmpOptions(AnchorOptions):
     """The options of orthogonal matching pursuit."""
 
     anchors: int = option(
-        8, minimum=1, maximum=1024, help="At most so many source tokens in a mixture; in the paper 64."
+        8, minimum=1, maximum=1024, help="Largest number of source tokens in a mixture; in the paper 64."
     )
 
 

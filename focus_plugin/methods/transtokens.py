@@ -48,7 +48,7 @@ class TranstokensOptions(MatchingOptions):
     )
     pair_count: int = option(10, minimum=1, help="Leave out pairs of words that are aligned less often.")
     sentence_pairs: int = option(
-        200_000, minimum=0, help="Align so many pairs of sentences, drawn at random from the parallel text; 0: all."
+        200_000, minimum=0, help="Number of sentence pairs to align, drawn at random from the parallel text; 0: all."
     )
     untranslated: str = option(
         "fill",

@@ -153,7 +153,8 @@ METHOD = Method(
     files=(
         MethodFile(
             name="source_words",
-            help="Vectors of words of a language of the source: a .bin of fastText, or a .vec or .txt, also with .gz.",
+            help="Vectors of words of a language of the source: a .bin of fastText, or a .vec or .txt, which "
+            "can be compressed.",
             read=_read_words,
         ),
         MethodFile(
