@@ -27,7 +27,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True)
-class Pair:
+class TokenPair:
     """The tokens of a word and those of its translation."""
 
     source: tuple[str, ...]
@@ -46,7 +46,7 @@ class EncodedDictionary:
     entries: the number of entries. left_out: for each reason, how many entries and the places of the first of them.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[TokenPair, ...]
     entries: int
     left_out: dict[str, tuple[int, tuple[str, ...]]]
 
@@ -85,7 +85,7 @@ def encode_dictionary(
     Raises FocusError if no pair is left.
     """
     encode = _as_tokens if of_tokens else _as_words
-    seen: dict[Pair, None] = {}
+    seen: dict[TokenPair, None] = {}
     count, left_out = 0, Counter[str]()
     first: dict[str, list[str]] = defaultdict(list)
     for batch in batches(entries(text.files), lambda line: sum(map(len, line[1] or ()))):
@@ -93,7 +93,7 @@ def encode_dictionary(
         sides = iter(encode([word for entry in usable for word in entry], tokenizer, vocabulary))
         for place, entry in batch:
             count += 1
-            pair = Pair(next(sides), next(sides)) if entry else None
+            pair = TokenPair(next(sides), next(sides)) if entry else None
             if fault := _fault(pair, seen):
                 left_out[fault] += 1
                 if left_out[fault] <= _SHOWN:
@@ -107,7 +107,7 @@ def encode_dictionary(
     return encoded
 
 
-def _fault(pair: Pair | None, seen: Iterable[Pair]) -> str | None:
+def _fault(pair: TokenPair | None, seen: Iterable[TokenPair]) -> str | None:
     if pair is None:
         return "sides"
     if not pair.source or not pair.target:
@@ -129,22 +129,22 @@ def _as_tokens(words: list[str], _: Tokenizer, vocabulary: Vocabulary) -> list[t
     return [(word,) if word in ids and not special[ids[word]] else () for word in words]
 
 
-def write_translations(path: Path, pairs: Iterable[Pair]) -> None:
+def write_translations(path: Path, pairs: Iterable[TokenPair]) -> None:
     """Write a pair on each line: the tokens of both words, separated by spaces, with a tab between the words."""
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(f"{' '.join(pair.source)}\t{' '.join(pair.target)}\n" for pair in pairs)
 
 
-def read_translations(data: Path) -> list[Pair]:
+def read_translations(data: Path) -> list[TokenPair]:
     """The pairs in a directory. Raises FocusError if it has none."""
     path = data / PAIRS
     if not path.is_file():
         raise FocusError(f"{data}: holds no dictionary; give one to focus prepare with --dictionary.")
     sides = (line.split("\t") for line in read_lines(path))
-    return [Pair(tuple(source.split(" ")), tuple(target.split(" "))) for source, target in sides]
+    return [TokenPair(tuple(source.split(" ")), tuple(target.split(" "))) for source, target in sides]
 
 
-def chosen_pairs(pairs: Sequence[Pair], share: float, single: bool, seed: int) -> list[Pair]:
+def chosen_pairs(pairs: Sequence[TokenPair], share: float, single: bool, seed: int) -> list[TokenPair]:
     """A random ``share`` of the pairs, or of those with one token on each side if ``single``; in their order.
 
     With one seed, the pairs of a smaller share are among those of a larger one. Raises FocusError if none is left.
@@ -157,7 +157,7 @@ def chosen_pairs(pairs: Sequence[Pair], share: float, single: bool, seed: int) -
     return [usable[i] for i in sorted(drawn)]
 
 
-def pair_ids(pairs: Iterable[Pair], ids: dict[str, int], origin: object) -> list[tuple[list[int], list[int]]]:
+def pair_ids(pairs: Iterable[TokenPair], ids: dict[str, int], origin: object) -> list[tuple[list[int], list[int]]]:
     """The ids of the tokens of each pair. Raises FocusError, naming ``origin``, for a token that is not in ``ids``."""
     try:
         return [([ids[token] for token in pair.source], [ids[token] for token in pair.target]) for pair in pairs]

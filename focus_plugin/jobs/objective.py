@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from focus_plugin.bilingual.alignment import mean_cosine
-from focus_plugin.bilingual.pairs import PAIRS, Pair, chosen_pairs, pair_ids, read_translations, write_translations
+from focus_plugin.bilingual.pairs import PAIRS, TokenPair, chosen_pairs, pair_ids, read_translations, write_translations
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.languages import LANGUAGE_FILE, LANGUAGE_ROWS, SIDES, folded
 from focus_plugin.checkpoint.names import EMBEDDING
@@ -28,7 +28,7 @@ class Objective:
 
     words: tuple[str, ...] = MASKED_LM
     files: Mapping[str, Path]
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[TokenPair, ...] = ()
 
 
 def objective_of(job: Pretraining) -> Objective:

@@ -16,7 +16,7 @@ from torch.nn.functional import cosine_similarity
 
 from focus_plugin.bilingual.alignment import PairRows, alignment_loss
 from focus_plugin.bilingual.objectives import DISTANCES
-from focus_plugin.bilingual.pairs import PAIRS, Pair, chosen_pairs, pair_ids, read_translations
+from focus_plugin.bilingual.pairs import PAIRS, TokenPair, chosen_pairs, pair_ids, read_translations
 from focus_plugin.masked_lm.bilingual_samples import Translations
 from focus_plugin.tasks.focus_masked_lm import FocusMaskedLMTask
 
@@ -46,7 +46,7 @@ class FocusAlignMLMTask(FocusMaskedLMTask):
 
     def pairs(self) -> list[tuple[list[int], list[int]]]:
         """The ids of the tokens of each pair."""
-        pairs = [Pair(tuple(source), tuple(target)) for source, target in self.state.translations]
+        pairs = [TokenPair(tuple(source), tuple(target)) for source, target in self.state.translations]
         return pair_ids(pairs, self.dictionary.indices, PAIRS)
 
     def translations(self) -> Translations:

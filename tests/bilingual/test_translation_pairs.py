@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from focus_plugin.bilingual.dictionary import entries
 from focus_plugin.bilingual.pairs import (
     PAIRS,
-    Pair,
+    TokenPair,
     chosen_pairs,
     dictionary_sentences,
     encode_dictionary,
@@ -46,8 +46,8 @@ def text_of(path: Path, content: str, newline: str = "\n") -> Text:
     return Text.of(path)
 
 
-def pair(source: str, target: str) -> Pair:
-    return Pair(tuple(source.split()), tuple(target.split()))
+def pair(source: str, target: str) -> TokenPair:
+    return TokenPair(tuple(source.split()), tuple(target.split()))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -109,7 +109,7 @@ tokens = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t
 words = st.lists(tokens, min_size=1, max_size=3).map(tuple)
 
 
-@given(pairs=st.lists(st.builds(Pair, words, words), min_size=1))
+@given(pairs=st.lists(st.builds(TokenPair, words, words), min_size=1))
 def test_the_file_holds_what_was_written(tmp_path_factory, pairs):
     directory = tmp_path_factory.mktemp("pairs")
     write_translations(directory / PAIRS, pairs)
