@@ -1,6 +1,7 @@
 """The command ``focus``, which imports only the subcommand that is called."""
 
 import importlib
+import io
 import logging
 import signal
 import sys
@@ -71,6 +72,8 @@ class LazyGroup(click.Group):
 def main() -> None:
     """Give a multilingual encoder a vocabulary made for one language, train it, and serve it."""
     logging.getLogger("fairseq").setLevel(logging.WARNING)  # fairseq logs which optional packages are missing
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8 are printed as they are
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
     limit_threads()
 

@@ -99,6 +99,10 @@ def require_place(output: Path) -> None:
         raise FocusError(
             f"{output}: is a symbolic link whose target does not exist; choose another --output or remove it."
         )
+    if broken := [path for path in output.parents if path.is_symlink() and not path.exists()]:
+        raise FocusError(
+            f"{output}: cannot be created, since {broken[-1]} is a symbolic link whose target does not exist."
+        )
     before = (Path(*output.parts[:i]) for i, part in enumerate(output.parts) if i and part == "..")
     if absent := [path for path in before if not path.is_dir()]:
         raise FocusError(f"{output}: cannot be created, since {absent[0]} is not a directory.")

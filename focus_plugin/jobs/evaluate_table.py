@@ -11,6 +11,7 @@ from focus_export.runtime import Predictor
 
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.errors import FocusError
+from focus_plugin.files import require_place
 from focus_plugin.finetuning.declaration import checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.evaluation import Predict, evaluated, torch_pipeline
@@ -37,6 +38,10 @@ def evaluate_table(
     for path in (job.errors, job.report):
         if path and path.exists():
             raise FocusError(f"{path}: exists already; remove it, or choose another file.")
+        if path:
+            require_place(path)
+    if job.errors and job.errors == job.report:
+        raise FocusError(f"{job.errors}: is named by --errors and by --report; choose another file for one of them.")
     model = _exported(job) if (job.model / ONNX_MODEL).is_file() else _released(job)
     task = find_task(model.head.name)
     if strange := sorted(job.columns.keys() - {entry.name for entry in declared(task.columns)}):
