@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from scipy.stats import spearmanr
 from targets import counts, run
 
-from focus_plugin.bilingual.pairs import PAIRS, Pair, chosen_pairs, read_translations
+from focus_plugin.bilingual.pairs import PAIRS, TokenPair, chosen_pairs, read_translations
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.languages import LANGUAGE_FILE, LANGUAGE_ROWS, SIDES
 from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
@@ -207,7 +207,7 @@ def alignment(encoder: Path, data: Path, seed: int) -> dict[str, float]:
     return {name: 100 * float(part.float().mean()) for name, part in parts.items() if len(part)}
 
 
-def nearest_is_twin(embedding: torch.Tensor, pairs: Sequence[Pair], ids: Mapping[str, int]) -> torch.Tensor:
+def nearest_is_twin(embedding: torch.Tensor, pairs: Sequence[TokenPair], ids: Mapping[str, int]) -> torch.Tensor:
     """Whether the row nearest to that of each pair's token, among those of all twins, is its twin's; shape (pairs,)."""
     rows = torch.nn.functional.normalize(embedding, dim=1)
     source, target = (torch.tensor([ids[getattr(pair, side)[0]] for pair in pairs]) for side in SIDES)

@@ -47,10 +47,8 @@ class MethodWork:
     @property
     def foreseeable(self) -> bool:
         """Whether a trial is possible: not if the rows are computed by the source or another network."""
-        needs, files = self.how.method.needs, self.how.files.values()
-        return not (
-            {Need.MODEL, Need.TEXT} & {*needs} or any(isinstance(path, Path) and path.is_dir() for path in files)
-        )
+        directories = [path for path in self.how.files.values() if isinstance(path, Path) and path.is_dir()]
+        return not ({Need.MODEL, Need.TEXT} & {*self.how.method.needs} or directories)
 
     def seconds(self) -> float | None:
         """Seconds in which the rows are made, without training vectors.
@@ -106,7 +104,7 @@ class _Trial:
 
 
 def _first_lines(given: Path | Text, count: int, output: Path) -> tuple[Path | Text, float]:
-    """A file of the first lines of ``given``, and their share of it; ``given`` itself if it is short or has no lines."""
+    """A file of the first lines of ``given``, and their share; ``given`` itself if it is short or has no lines."""
     if isinstance(given, Path) and given.suffix in _NO_LINES:
         return given, 1.0
     text = Text.of(given) if isinstance(given, Path) else given
