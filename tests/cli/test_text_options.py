@@ -29,6 +29,7 @@ NOT_TEXT = {
     "--source-words": "vectors",
     "--target-words": "vectors",
     "--multilingual-vectors": "vectors",
+    "--hypernet": "the directory or file of a network",
 }
 
 
