@@ -1,6 +1,7 @@
 """The results of a fine-tuned model in PyTorch, and its metrics."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def evaluated(
     whole = table_results(task, predict, examples, table, phase)
     found = dict(task.metrics([example.expected for example in examples], whole))
     for name, form in task.forms.items():
-        others = [form.example(example) for example in examples]
+        others = [replace(form.example(example), file=example.file) for example in examples]
         results = table_results(task, predict, others, table, phase)
         metrics = form.metrics([example.expected for example in others], results)
         found |= {f"{name}_{metric}": value for metric, value in metrics.items()}

@@ -1,7 +1,7 @@
 """Computes the metrics of a model with a head on a table: of a fine-tuned model, or of its ONNX export."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -56,7 +56,11 @@ def evaluate_table(
     begin(table_forecast(task, examples, table, size, model.load), launch)
     metrics, results = evaluated(task, model.load(), examples, table, phase)
     if task.compared:
-        pairs = [part for pair in zip(examples, results, strict=True) for part in task.parts(*pair)]
+        pairs = [
+            (replace(part, file=example.file), found)
+            for example, result in zip(examples, results, strict=True)
+            for part, found in task.parts(example, result)
+        ]
         compared = [task.compared(example.expected, result) for example, result in pairs]
         found = mistakes([example for example, _ in pairs], compared)
         if job.errors:
