@@ -9,7 +9,7 @@ from fairseq_models import CONFIG, make_world
 from safetensors.torch import save_file
 from synthetic import PUBLISHED_SHARES, nearest_is_twin, new_encoder, of_language, settings, table
 
-from focus_plugin.bilingual.pairs import Pair
+from focus_plugin.bilingual.pairs import TokenPair
 from focus_plugin.checkpoint.languages import LANGUAGE_FILE, LANGUAGE_ROWS
 from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
 from focus_plugin.checkpoint.read import read_checkpoint
@@ -20,7 +20,7 @@ def test_a_twin_competes_with_all_tokens_of_its_language():
     """By hand: b's twin is not its nearest, c's is, although tokens of c's own language are nearer."""
     ids = {token: i for i, token in enumerate(["a", "b", "c", "A", "B", "C", "other"])}
     rows = [[1, 0], [0.9, 0.1], [0, 1], [5, 0], [1, 1], [0.1, 3], [0, 1]]
-    pairs = [Pair((token,), (token.upper(),)) for token in "abc"]
+    pairs = [TokenPair((token,), (token.upper(),)) for token in "abc"]
     assert nearest_is_twin(torch.tensor(rows, dtype=torch.float), pairs, ids).tolist() == [True, False, True]
 
 
