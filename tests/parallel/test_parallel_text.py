@@ -71,7 +71,7 @@ def test_nothing_is_told_if_nothing_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
-        ("a\nb\nc\n", "x\ny\n", "source.txt has 3 lines and {0}/target.txt has 2; each line of one file must be the"),
+        ("a\nb\nc\n", "x\ny\n", "source.txt has 3 lines and {0}/target.txt has 2; each line of one must be the"),
         ("", "x\ny\n", "source.txt has 0 lines and {0}/target.txt has 2"),
         ("\n\n", "x\ny\n", "target.txt: has no line with a text and its translation."),
         ("", "", "target.txt: has no line with a text and its translation."),
