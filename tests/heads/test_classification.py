@@ -260,7 +260,7 @@ def test_metrics_of_several_labels_are_those_of_scikit_learn() -> None:
 
 
 def _finetuned(world: World, train: Path, valid: Path, output: Path, **options: object) -> Manifest:
-    given = {"model": world.source, "train": train, "valid": valid, "truncate": True, "cpu": True, **options}
+    given = {"model": world.source, "train": (train,), "valid": (valid,), "truncate": True, "cpu": True, **options}
     job = FinetuningJob(task="classification", options=ClassificationOptions(**given), columns=Columns())
     return finetune(job, output, Watcher())
 
@@ -321,7 +321,7 @@ def test_a_test_table_is_evaluated_and_compared_with_training(world: World, tmp_
         file.write("middle\tba\n")
     paths = [tmp_path / f"{name}.tsv" for name in tables]
     with pytest.raises(FocusError, match=r"test\.tsv, line 523: the label 'middle' is not in"):
-        _finetuned(world, *paths[:2], tmp_path / "other", test=paths[2])
+        _finetuned(world, *paths[:2], tmp_path / "other", test=(paths[2],))
     assert not list(tmp_path.glob("other*"))
 
 
