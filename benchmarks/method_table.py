@@ -87,6 +87,7 @@ STARTS: Mapping[str, Start] = {
     "focus": Start("text", lambda _: ()),
     "focus-alpha-1-5": Start("text", lambda _: ("--alpha", 1.5)),
     "newrows": Start("text", lambda _: ()),
+    "regression": Start("text", lambda _: ()),
     "clp": Start("helper", helper),
     "omp": Start("helper", helper),
     "ofa": Start("word vectors in one space", multilingual),
