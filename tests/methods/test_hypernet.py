@@ -11,7 +11,7 @@ import msgpack
 import numpy as np
 import pytest
 import torch
-from commands import refuse_all, run
+from commands import refuse, run
 from hypernetworks import HIDDEN, LONGEST, Theirs, settings, write, write_flax
 from safetensors.torch import load_file, save_file
 from tokenizer_kinds import SPECIALS, byte_level, odd_lines, unigram, wordpiece
@@ -192,6 +192,9 @@ def test_the_commands(published, release, vocabulary, hugging_face, source, targ
     torch.testing.assert_close(new.embedding[made.ids], made.embedding)
     torch.testing.assert_close(new.bias[made.ids], made.bias)
     assert not torch.equal(new.bias, state[OUTPUT_BIAS]), "the bias is fitted to the text"
+    wrong = ("--hypernet", published, "--hypernet-language", "xx", "--output", tmp_path / "no")
+    refuse(*job, *wrong, says="--hypernet-language is 'xx'; --hypernet knows en, sw, zu")
+    assert not (tmp_path / "no").exists()
 
 
 def test_what_does_not_fit_is_told(published, source, plain, tokenizer, tmp_path):
@@ -234,7 +237,7 @@ def test_what_does_not_fit_is_told(published, source, plain, tokenizer, tmp_path
         made_by(published, source, source.vocabulary, source.tensors[EMBEDDING], hypernet_language="sw")
 
 
-def test_damaged_files(published, plain, tokenizer, release, vocabulary, tmp_path):
+def test_damaged_files(published, plain, tokenizer, tmp_path):
     flax = write_flax(tmp_path / "flax", Theirs(plain), tokenizer)
     whole = (flax / "flax_model.msgpack").read_bytes()
     ext = msgpack.ExtType
@@ -255,11 +258,11 @@ def test_damaged_files(published, plain, tokenizer, release, vocabulary, tmp_pat
     empty.mkdir()
     (empty / "pytorch_model.bin").write_bytes(b"x")
     wordpiece(["a b"], 40).save(str(other / "tokenizer.json"))
-    job = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--method", "hypernet")
-    end = ("--hypernet-language", "sw", "--output", tmp_path / "no")
-    refuse_all(
-        ((*job, "--hypernet", tmp_path / "nowhere", *end), "nowhere: no such directory"),
-        ((*job, "--hypernet", empty, *end), "has no weights of a hypernetwork; looked for model.safetensors"),
-        ((*job, "--hypernet", other, *end), "neither a byte-level tokenizer nor a unigram model"),
-    )
-    assert not (tmp_path / "no").exists()
+    read, parts = METHOD.files[0].read, METHOD.files[0].parts
+    for call, directory, says in (
+        (read, other, "neither a byte-level tokenizer nor a unigram model"),
+        (parts, empty, "has no weights of a hypernetwork; looked for model.safetensors and flax_model.msgpack"),
+        (parts, tmp_path / "nowhere", "nowhere: no such directory"),
+    ):
+        with pytest.raises(FocusError, match=says):
+            call(directory)
