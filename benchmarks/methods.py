@@ -30,6 +30,7 @@ from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDI
 from focus_plugin.mixing.declaration import Given, Method
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.transfer.apply import Transfer, apply
+from focus_plugin.transfer.origins import MIXED
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import MASK, SPECIALS, UNKNOWN, Vocabulary
 
@@ -129,7 +130,8 @@ def bare_products(name: str, given: Input, made: Transfer) -> None:
     vectors = torch.from_numpy(given.vectors)
     old = len(given.source) if name in BY_WORDS else 0
     points = vectors[:old] if old else vectors[given.anchors]
-    queries, times = vectors[old:][given.new], find_method("omp").declaration.options().anchors if name == "omp" else 1
+    mixed = np.flatnonzero(made.origins.kind == MIXED)  # in wechsel also tokens that overlap
+    queries, times = vectors[old:][mixed], find_method("omp").declaration.options().anchors if name == "omp" else 1
     for start in range(0, len(queries), BLOCK):
         for _ in range(times):
             products = queries[start : start + BLOCK] @ points.T
@@ -137,7 +139,7 @@ def bare_products(name: str, given: Input, made: Transfer) -> None:
             products @ given.embedding[: products.shape[1]]
     if name != "clp":
         assert made.weights is not None
-        made.weights[given.new] @ given.embedding.numpy()
+        made.weights[mixed] @ given.embedding.numpy()
 
 
 def authors_clp(given: Input) -> None:
