@@ -1,7 +1,8 @@
 """Converts a text to the token ids that the model reads."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ _WORDS = 1 << 16  # the number of different words whose ids are kept in memory
 class Pieces:
     """The pieces of a text.
 
-    ids: their token ids, int32 (pieces,). starts, ends: their offsets in the original text, in characters, int64
+    ids: their token ids, integers (pieces,). starts, ends: their offsets in the original text, in characters, int64
     (pieces,). Piece i is made from ``text[starts[i]:ends[i]]``, which can include white space before it. Neither starts
     nor ends decrease. A piece that is a part of one character, such as a ligature or the bytes of an emoji, has the
     offsets of this character. Only a piece that is a space can be empty.
@@ -31,6 +32,23 @@ class Pieces:
     ids: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
+
+
+def pieces_at(ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Pieces:
+    """The pieces with these ids and offsets."""
+    starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
+    return Pieces(np.array(ids, np.int64), starts, ends)
+
+
+def sentencepiece_pieces(processor: sentencepiece.SentencePieceProcessor, found: Mapping[str, Any]) -> Pieces:
+    """The pieces, with the processor's ids, in what ``processor.encode(text, return_type="offset_mapping")`` found.
+
+    SentencePiece gives a character only to the last of the pieces that are parts of it.
+    """
+    pieces = pieces_at(found["ids"], found["offsets"])
+    space = processor.piece_to_id(_SPACE)
+    parts = (pieces.starts == pieces.ends) & ((pieces.ids != space) | (space == processor.unk_id()))
+    return replace(pieces, ends=np.maximum.accumulate(pieces.ends + parts))
 
 
 class TextTokenizer(ABC):
@@ -98,8 +116,6 @@ class SentencePieceTokenizer(TextTokenizer):
             raise FocusError(
                 f"{path}: {len(self._processor)} pieces, but piece_ids.npy beside it has {len(piece_ids)}."
             )
-        space = self._processor.piece_to_id(_SPACE)
-        self._space = None if space == self._processor.unk_id() else space
 
     def ids(self, text: str) -> np.ndarray:
         """As :meth:`TextTokenizer.ids`."""
@@ -107,12 +123,8 @@ class SentencePieceTokenizer(TextTokenizer):
 
     def pieces(self, text: str) -> Pieces:
         """As :meth:`TextTokenizer.pieces`."""
-        found = self._encode(text, "offset_mapping")
-        starts, ends = np.array(found["offsets"], np.int64).reshape(-1, 2).T
-        ids = np.array(found["ids"], np.int64)
-        # SentencePiece gives a character only to the last of the pieces that are parts of it
-        parts = (starts == ends) & (ids != self._space)
-        return Pieces(self._piece_ids[ids], starts, np.maximum.accumulate(ends + parts))
+        found = sentencepiece_pieces(self._processor, self._encode(text, "offset_mapping"))
+        return replace(found, ids=self._piece_ids[found.ids])
 
     def _word(self, word: str) -> tuple[int, ...]:
         ids = self.ids(word)

@@ -1,9 +1,10 @@
 """The tokenizer of a fairseq release, with the interface of that of served models."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from focus_export.tokenizer import Pieces, SentencePieceTokenizer, TextTokenizer, require_text
+from focus_export.tokenizer import Pieces, SentencePieceTokenizer, TextTokenizer, pieces_at, require_text
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.errors import FocusError
@@ -30,8 +31,8 @@ class _HuggingFaceTokenizer(TextTokenizer):
             found = self._library.encode(text, add_special_tokens=False)
         except Exception as error:  # the library raises bare Exception, as for unknown text without an unknown token
             raise FocusError(f"cannot be divided into tokens ({error}).") from error
-        starts, ends = np.array(found.offsets, np.int64).reshape(-1, 2).T
-        return Pieces(self._ids[np.array(found.ids, np.int64)], starts, ends)
+        pieces = pieces_at(found.ids, found.offsets)
+        return replace(pieces, ids=self._ids[pieces.ids])
 
     def _word(self, word: str) -> tuple[int, ...]:
         raise FocusError("needs a SentencePiece model, to cut a text into pieces word by word.")

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sentencepiece
-from focus_export.tokenizer import Pieces
+from focus_export.tokenizer import Pieces, pieces_at, sentencepiece_pieces
 
 from focus_plugin.cores import available_cores
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.forms import WORD_START
 from focus_plugin.vocabulary.readers import in_order, load_sentencepiece, load_tokenizer_json, read_json
 from focus_plugin.vocabulary.vocabulary import UNKNOWN, Vocabulary
 
@@ -51,17 +50,11 @@ def sentencepiece_tokenizer(path: Path) -> Tokenizer:
 def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
     """The tokenizer of a loaded SentencePiece model."""
     threads = available_cores()  # by itself, sentencepiece would not respect a container's quota
-    space = processor.piece_to_id(WORD_START)
 
     def located(lines: list[str]) -> list[Pieces]:
         """The pieces of each line, with their offsets in it."""
-        found = []
-        for line in processor.encode(lines, return_type="offset_mapping", num_threads=threads):
-            ids, (starts, ends) = np.array(line["ids"], np.int64), _offsets(line["offsets"])
-            # SentencePiece gives a character only to the last of the pieces that are parts of it
-            parts = (starts == ends) & ((ids != space) | (space == processor.unk_id()))
-            found.append(Pieces(ids, starts, np.maximum.accumulate(ends + parts)))
-        return found
+        found = processor.encode(lines, return_type="offset_mapping", num_threads=threads)
+        return [sentencepiece_pieces(processor, line) for line in found]
 
     return Tokenizer(
         tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
@@ -115,12 +108,7 @@ def _from_ids(
 
 
 def _located(encoded: "list[Encoding]") -> list[Pieces]:
-    return [Pieces(np.array(found.ids, np.int64), *_offsets(found.offsets)) for found in encoded]
-
-
-def _offsets(pairs: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    starts, ends = np.array(pairs, np.int64).reshape(-1, 2).T
-    return starts, ends
+    return [pieces_at(found.ids, found.offsets) for found in encoded]
 
 
 def piece_ids(tokenizer: Tokenizer, vocabulary: Vocabulary) -> np.ndarray:
