@@ -19,7 +19,7 @@ from .providers import CUDA_SETTINGS
 from .runtime import CPU_TOKEN_BUDGET, GPU_TOKEN_BUDGET
 
 LABELS = "labels.txt"
-RESULT = "result"  # output of a head whose results are not rows of numbers: a JSON object for each sample
+RESULT = "result"  # output with the result of each sample as a JSON object, unless it is a row of numbers
 MAX_BATCH_SIZE = 256
 QUEUE_DELAY_MICROSECONDS = 1000
 _CONFIG = "config.pbtxt"
@@ -97,14 +97,18 @@ def _text_configuration(export: ExportDirectory) -> str:
         "token_budget": CPU_TOKEN_BUDGET,
         "truncate": "false",
     }
+    labelled = isinstance(head, RowHead) and bool(head.row_labels())
+    results = []
     if isinstance(head, RowHead):
-        result = _tensor(head.row_name, "TYPE_FP32", [head.size(config.width)], labelled=bool(head.row_labels()))
-    else:
-        result = _tensor(RESULT, "TYPE_STRING", [1])
+        results.append(_tensor(head.row_name, "TYPE_FP32", [head.size(config.width)], labelled))
+    if labelled or not isinstance(head, RowHead):
+        results.append(_tensor(RESULT, "TYPE_STRING", [1]))
+    texts = [_tensor(name, "TYPE_STRING", [1]) for name in head.inputs]
+    texts += [_tensor(name, "TYPE_STRING", [1], optional=True) for name in head.more_inputs]
     return _configuration(
         "python",
-        [_tensor(name, "TYPE_STRING", [1]) for name in head.inputs],
-        [result],
+        texts,
+        results,
         "# A second instance tokenizes while the first waits for the encoder.",
         "instance_group [ { kind: KIND_CPU count: 2 } ]",
         f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_DELAY_MICROSECONDS} }}",
@@ -130,9 +134,10 @@ def _output(output: Output, labelled: bool) -> str:
     return _tensor(output.name, "TYPE_FP32", shape, labelled)
 
 
-def _tensor(name: str, kind: str, shape: Sequence[int], labelled: bool = False) -> str:
+def _tensor(name: str, kind: str, shape: Sequence[int], labelled: bool = False, optional: bool = False) -> str:
     """An input or output. ``shape``: without the batch axis; -1 is a dimension of any size."""
     dimensions = ", ".join(map(str, shape)) or "1"
     reshape = "" if shape else " reshape { shape: [ ] }"
     labels = f' label_filename: "{LABELS}"' if labelled else ""
-    return f'{{ name: "{name}" data_type: {kind} dims: [ {dimensions} ]{reshape}{labels} }}'
+    presence = " optional: true" if optional else ""
+    return f'{{ name: "{name}" data_type: {kind} dims: [ {dimensions} ]{reshape}{labels}{presence} }}'

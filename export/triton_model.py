@@ -36,7 +36,7 @@ class TritonPythonModel:
         self._token_budget = int(parameters["token_budget"])
         self._truncate = parameters["truncate"] == "true"
         self._inputs = [entry["name"] for entry in config["input"]]
-        (self._result,) = (entry["name"] for entry in config["output"])
+        self._has_objects = config["output"][-1]["data_type"] == "TYPE_STRING"
         self._encoder = f"{args['model_name']}_encoder"
         self._head = make_head(HEAD, json.loads(parameters["head"]))
         self._outputs = self._head.outputs(int(parameters["width"]))
@@ -64,7 +64,8 @@ class TritonPythonModel:
 
     def _encode_request(self, request: Any) -> Any:
         """Each sample of a request encoded, or a TritonError."""
-        texts = [pb_utils.get_input_tensor_by_name(request, name).as_numpy()[:, 0] for name in self._inputs]
+        tensors = [pb_utils.get_input_tensor_by_name(request, name) for name in self._inputs]
+        texts = [tensor.as_numpy()[:, 0] for tensor in tensors if tensor is not None]  # some inputs are optional
         encoded = []
         for number, sample in enumerate(zip(*texts, strict=True), 1):
             try:
@@ -104,23 +105,23 @@ class TritonPythonModel:
         return [pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in names]
 
     def _response(self, samples: Sequence[Encoded], outputs: Sequence[Sequence[dict[str, np.ndarray]]]) -> Any:
-        """The results of a request: rows of numbers, or one JSON object for each sample."""
+        """The results of a request: rows of numbers, and one JSON object for each sample, as in JSON Lines."""
         for number, parts in enumerate(outputs, 1):
             if not all(np.isfinite(array).all() for part in parts for array in part.values()):
                 error = pb_utils.TritonError(f"Text {number}: the model's result is not a finite number.")
                 return pb_utils.InferenceResponse(error=error)
+        tensors = []
         if isinstance(self._head, RowHead):
             names = [output.name for output in self._outputs]
             rows = self._head.rows({name: np.stack([part[name] for (part,) in outputs]) for name in names})
-            tensor = pb_utils.Tensor(self._result, rows.astype(np.float32))
+            tensors.append(pb_utils.Tensor(self._head.row_name, rows.astype(np.float32)))
+            results = self._head.results(rows)
         else:
-            records = [
-                self._head.record(self._head.result(sample, parts))
-                for sample, parts in zip(samples, outputs, strict=True)
-            ]
-            lines = [json.dumps(record, ensure_ascii=False).encode() for record in records]
-            tensor = pb_utils.Tensor(self._result, np.array([[line] for line in lines], object))
-        return pb_utils.InferenceResponse([tensor])
+            results = map(self._head.result, samples, outputs)
+        if self._has_objects:
+            records = [json.dumps(self._head.record(result), ensure_ascii=False).encode() for result in results]
+            tensors.append(pb_utils.Tensor("result", np.array(records, object)[:, None]))
+        return pb_utils.InferenceResponse(tensors)
 
 
 def _refused(message: str) -> Any:

@@ -94,8 +94,7 @@ def ask(model, *requests):
 
 def values(response):
     assert response.error is None
-    (tensor,) = response.output_tensors
-    return tensor.array
+    return response.output_tensors[0].array
 
 
 @pytest.mark.parametrize("head", ["mood", "mean"])
@@ -131,8 +130,10 @@ def test_the_text_model_is_configured(repositories, schema, head, output, size):
     assert [(value.name, value.data_type, list(value.dims)) for value in text.input] == [
         ("text", schema.TYPE_STRING, [1])
     ]
+    results = [("result", schema.TYPE_STRING, [1])] if head == "mood" else []
     assert [(value.name, value.data_type, list(value.dims)) for value in text.output] == [
-        (output, schema.TYPE_FP32, [size])
+        (output, schema.TYPE_FP32, [size]),
+        *results,
     ]
     assert text.dynamic_batching.max_queue_delay_microseconds > 0
     assert 0 < text.max_batch_size <= encoder.max_batch_size, "what came together may go on together"
@@ -149,9 +150,12 @@ def test_classes_have_their_labels(repositories, schema):
 def test_texts_get_the_scores_and_the_ids_of_the_runtime(repositories, load):
     exported, _, tokenizer = repositories["mood"]
     requests = [TEXTS[:3], TEXTS[3:4], TEXTS[4:30], TEXTS[30:]]
-    got = [values(response) for response in ask(load("mood"), *requests)]
+    responses = ask(load("mood"), *requests)
+    got = [values(response) for response in responses]
     assert [len(scores) for scores in got] == [len(texts) for texts in requests]
-    predicted = Predictor(exported).predict(TEXTS)
+    predicted = list(Predictor(exported).predict(TEXTS))
+    labels = [json.loads(row[0])["label"] for response in responses for row in response.output_tensors[1].array]
+    assert labels == [prediction.label for prediction in predicted]
     want = np.array([list(prediction.scores.values()) for prediction in predicted])
     np.testing.assert_allclose(np.concatenate(got), want, atol=1e-6, rtol=0)
     table = piece_ids(tokenizer)

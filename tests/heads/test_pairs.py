@@ -1,9 +1,6 @@
 """Pairs of texts: how they are read and cut, tables that are wrong, and labels and scores from the table to serving."""
 
-import asyncio
-import importlib
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +9,16 @@ import pandas
 import pyarrow.parquet
 import pytest
 import torch
-import triton_python_backend_utils as triton
 from fairseq_models import CONFIG, World
 from focus_export.heads.pairs import PairsHead, kept_pieces
 from focus_export.runtime import Predictor
-from google.protobuf import json_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from invoked import focus, refused
 from prepared_tables import prepared_tables, write_table
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score
+from text_model import text_model_outputs
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, XLMRobertaForSequenceClassification
 from triton_schema import message_types, read_configuration
 
@@ -358,8 +354,10 @@ def test_tables_of_two_columns_get_a_column_of_labels(labels: Served) -> None:
     assert other(frame.rename(columns={"first": "premise", "second": "claim"}))["label"].tolist() == want
 
 
-def test_triton_reads_both_texts(labels: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export_triton(labels.onnx, tmp_path / "models")
+@pytest.mark.parametrize("kind", ["labels", "scores"])
+def test_triton_gives_the_same_results(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    served = request.getfixturevalue(kind)
+    export_triton(served.onnx, tmp_path / "models")
     schema = message_types()
     configuration = read_configuration(schema, tmp_path / "models" / "onnx")
     assert [(entry.name, entry.data_type) for entry in configuration.input] == [
@@ -367,20 +365,9 @@ def test_triton_reads_both_texts(labels: Served, tmp_path: Path, monkeypatch: py
         ("second", schema.TYPE_STRING),
     ]
     configuration.parameters["truncate"].string_value = "true"
-    monkeypatch.setattr(triton, "repository", tmp_path / "models")
-    monkeypatch.setattr(triton, "batches", [])
-    monkeypatch.syspath_prepend(tmp_path / "models" / "onnx")
-    modules = ("1", "1.model", "1.served_head")
-    for name in modules:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    model = importlib.import_module("1.model").TritonPythonModel()
-    written = json_format.MessageToJson(configuration, preserving_proto_field_name=True)
-    model.initialize({"model_config": written, "model_name": "onnx"})
-    pairs = [*labels.pairs, *ODD]
-    columns = (np.array([[text.encode()] for text in texts], object) for texts in zip(*pairs, strict=True))
-    tensors = [triton.Tensor(name, column) for name, column in zip(("first", "second"), columns, strict=True)]
-    [response] = asyncio.run(model.execute([triton.InferenceRequest(tensors)]))
-    for name in modules:
-        sys.modules.pop(name, None)
-    [tensor] = response.output_tensors
-    np.testing.assert_allclose(tensor.array, Predictor(labels.onnx, truncate=True).rows(pairs), atol=1e-5, rtol=0)
+    pairs, predictor = [*served.pairs, *ODD], Predictor(served.onnx, truncate=True)
+    texts = dict(zip(("first", "second"), zip(*pairs, strict=True), strict=True))
+    found = text_model_outputs(tmp_path / "models", configuration, texts)
+    np.testing.assert_allclose(found.pop(predictor.head.row_name), predictor.rows(pairs), rtol=1e-5, atol=1e-5)
+    labels = [result.label for result in predictor.predict(pairs)] if kind == "labels" else []
+    assert [json.loads(row[0])["label"] for row in found.get("result", [])] == labels

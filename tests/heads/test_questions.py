@@ -15,7 +15,7 @@ import torch
 from fairseq_models import make_world
 from focus_export.runtime import Predictor
 from invoked import focus, refused
-from text_model import text_model_output
+from text_model import text_model_outputs
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from triton_schema import message_types, read_configuration
 
@@ -197,12 +197,15 @@ def test_triton_gives_the_same_answers(
 ) -> None:
     export_triton(onnx, tmp_path / "models")
     configuration = read_configuration(message_types(), tmp_path / "models" / "answers")
-    texts = {name: [question[name] for question in trained.test] for name in ("question", "context")}
-    rows = text_model_output(tmp_path / "models", configuration, texts)
+    texts = {name: [question[name] for question in trained.test] for name in ("question", "context", "id")}
+    rows = text_model_outputs(tmp_path / "models", configuration, texts)["result"]
     for row, answer in zip(rows, predicted, strict=True):
         found = json.loads(row[0])
-        assert {name: found[name] for name in ("answer", "start", "end")}.items() <= answer.items()
+        assert {name: found[name] for name in ("id", "answer", "start", "end")}.items() <= answer.items()
         assert found["score"] == pytest.approx(answer["score"], abs=1e-4)
+    del texts["id"]
+    unnamed = text_model_outputs(tmp_path / "models", configuration, texts)["result"]
+    assert [json.loads(row[0]) for row in unnamed] == [{**json.loads(row[0]), "id": None} for row in rows]
 
 
 def test_options_of_the_answers_can_be_changed_in_an_export(trained: Trained, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from focus_export.tokenizer import SentencePieceTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from piece_kinds import OVERLAP, PieceKinds
-from text_model import text_model_output
+from text_model import text_model_outputs
 from triton_schema import message_types, read_configuration
 
 from focus_plugin.errors import FocusError
@@ -196,7 +196,7 @@ def test_triton_gives_each_result_as_json(kinds: Kinds, tmp_path: Path) -> None:
     configuration = read_configuration(schema, tmp_path / "models" / "kinds")
     [output] = configuration.output
     assert (output.name, output.data_type, list(output.dims)) == ("result", schema.TYPE_STRING, [1])
-    rows = text_model_output(tmp_path / "models", configuration, {"text": TEXTS})
+    rows = text_model_outputs(tmp_path / "models", configuration, {"text": TEXTS})["result"]
     assert [json.loads(row[0])["pieces"] for row in rows] == [expected(kinds, text) for text in TEXTS]
 
 

@@ -13,10 +13,13 @@ from fairseq_models import make_world
 from focus_export.runtime import Predictor
 from invoked import focus
 from sklearn.metrics import f1_score
+from text_model import text_model_outputs
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from triton_schema import message_types, read_configuration
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.finetuning.kept_head import read_kept_head
+from focus_plugin.jobs.export_triton import export_triton
 
 LABELS = ("early", "even")
 
@@ -98,6 +101,18 @@ def test_the_thresholds_go_along(place: Place) -> None:
     assert config["id2label"] == {"0": "early", "1": "even"}
     kept = read_kept_head(place.root / "model", read_checkpoint(place.root / "model"))
     assert kept.head.thresholds == tuple(place.thresholds) != (0.5, 0.5)
+
+
+def test_triton_gives_the_same_labels(place: Place, tmp_path: Path) -> None:
+    export_triton(place.root / "onnx", tmp_path / "models")
+    configuration = read_configuration(message_types(), tmp_path / "models" / "onnx")
+    configuration.parameters["truncate"].string_value = "true"
+    found = text_model_outputs(tmp_path / "models", configuration, {"text": place.texts})
+    predictor = Predictor(place.root / "onnx", truncate=True)
+    np.testing.assert_allclose(found["scores"], predictor.rows(place.texts), atol=1e-5, rtol=0)
+    results = list(predictor.predict(place.texts))
+    assert [json.loads(row[0])["labels"] for row in found["result"]] == [list(result.labels) for result in results]
+    assert len({result.labels for result in results}) > 2
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.txt", "out.npy", "out.parquet"])

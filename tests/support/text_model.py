@@ -15,13 +15,15 @@ from google.protobuf import json_format
 _MODULES = ("1", "1.model", "1.served_head")
 
 
-def text_model_output(repository: Path, configuration: Any, texts: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """The output of the text model for one request. ``texts``: the texts of the samples, by the names of the inputs.
+def text_model_outputs(
+    repository: Path, configuration: Any, texts: Mapping[str, Sequence[str]]
+) -> dict[str, np.ndarray]:
+    """The outputs of the text model for one request. ``texts``: the texts of the samples, by the names of the inputs.
 
     ``configuration``: the model's, as ``triton_schema.read_configuration`` reads it.
     """
     written = json_format.MessageToJson(configuration, preserving_proto_field_name=True)
-    name = next(path.name for path in repository.iterdir() if not path.name.endswith("_encoder"))
+    name = next(path.name for path in repository.iterdir() if path.with_name(f"{path.name}_encoder").is_dir())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(triton, "repository", repository)
         patch.setattr(triton, "batches", [])
@@ -37,5 +39,5 @@ def text_model_output(repository: Path, configuration: Any, texts: Mapping[str, 
         [response] = asyncio.run(model.execute([triton.InferenceRequest(tensors)]))
         for module in _MODULES:
             sys.modules.pop(module, None)
-    [tensor] = response.output_tensors
-    return tensor.array
+    assert [tensor.name for tensor in response.output_tensors] == [entry.name for entry in configuration.output]
+    return {tensor.name: tensor.array for tensor in response.output_tensors}

@@ -83,8 +83,8 @@ class InferenceRequest:
         return _EncoderResponse([Tensor(*pair) for pair in zip(self.requested_output_names, values, strict=True)])
 
 
-def get_input_tensor_by_name(request: InferenceRequest, name: str) -> Tensor:
-    return next(tensor for tensor in request.inputs if tensor.name == name)
+def get_input_tensor_by_name(request: InferenceRequest, name: str) -> Tensor | None:
+    return next((tensor for tensor in request.inputs if tensor.name == name), None)
 
 
 def get_output_tensor_by_name(response: _EncoderResponse, name: str) -> Tensor:
