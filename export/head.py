@@ -65,6 +65,21 @@ class HuggingFaceHead:
     files: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadCard:
+    """What model cards say of a task.
+
+    pipeline_tag: the task's name on the Hugging Face Hub, if it has one. texts: those of a sample, as an example; by
+    default any. line: the same as a line of a file, if it is not these texts with tabs between them. hugging_face: the
+    Python lines that use the current directory, made by ``focus export --hf``; by default those that print the outputs.
+    """
+
+    pipeline_tag: str | None = None
+    texts: tuple[str, ...] = ()
+    line: str | None = None
+    hugging_face: str | None = None
+
+
 class ServingHead(ABC):
     """The head of an exported model. A subclass is a frozen dataclass with the settings of the head as fields.
 
@@ -75,7 +90,7 @@ class ServingHead(ABC):
     name: the name of the head and of its file. inputs: the name of each text of a sample. more_inputs: the names of
     texts that a sample can have after these. for_encoder: whether the head is for encoders without a task's head;
     exactly one installed head must be. modules: further modules of this program that the methods import. Triton gets
-    copies of them, so they may import only other such modules at their top.
+    copies of them, so they may import only other such modules at their top. card: what model cards say of the task.
     """
 
     name: ClassVar[str]
@@ -83,6 +98,7 @@ class ServingHead(ABC):
     more_inputs: ClassVar[tuple[str, ...]] = ()
     for_encoder: ClassVar[bool] = False
     modules: ClassVar[tuple[str, ...]] = ()
+    card: ClassVar[HeadCard] = HeadCard()
 
     @property
     @abstractmethod

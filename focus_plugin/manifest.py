@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from focus_plugin import __version__
@@ -27,7 +28,8 @@ class Manifest:
 
     kind: what the directory is, such as "vocabulary". options, inputs (name to SHA-256) and made_by (module to version)
     determine its content. counts: figures measured while it was made; nothing depends on them. files: the size in bytes
-    of every other file in the directory, by its path relative to it.
+    of every other file in the directory, by its path relative to it. made_of: the manifests, without files, of the
+    directories that it was made from, by their names in the command.
     """
 
     kind: str
@@ -36,6 +38,18 @@ class Manifest:
     made_by: Mapping[str, str]
     counts: Mapping[str, Any]
     files: Mapping[str, int] = field(default_factory=dict)
+    made_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def parents(self) -> "dict[str, Manifest]":
+        """The manifests in ``made_of``."""
+        return {name: Manifest(**values) for name, values in self.made_of.items()}
+
+    def history(self) -> "list[Manifest]":
+        """The manifests of the directories that this one was made from, directly or not, the earliest first."""
+        found: list[Manifest] = []
+        for parent in self.parents().values():
+            found += [manifest for manifest in (*parent.history(), parent) if manifest not in found]
+        return found
 
     def same_content(self, other: "Manifest") -> bool:
         """Whether both describe the same content: kind, options, inputs and made_by are equal."""
@@ -48,11 +62,22 @@ class Manifest:
 
 
 def describe(
-    kind: str, options: Mapping[str, object], inputs: Mapping[str, str], modules: tuple[str, ...] = ()
+    kind: str,
+    options: Mapping[str, object],
+    inputs: Mapping[str, str],
+    modules: tuple[str, ...] = (),
+    made_of: Mapping[str, Path] = MappingProxyType({}),
 ) -> Manifest:
-    """The manifest of a directory that will be made, with the installed versions of ``modules``."""
+    """The manifest of a directory that will be made, with the installed versions of ``modules``.
+
+    ``made_of``: the directories that it is made from, by their names in the command; those without a manifest are left
+    out.
+    """
     versions = {module: installed_version(module) for module in modules}
-    return Manifest(kind, dict(options), dict(inputs), {"focus-fairseq": __version__, **versions}, {})
+    made_by = {"focus-fairseq": __version__, **versions}
+    parents = {name: read_manifest(directory) for name, directory in made_of.items()}
+    known = {name: {**asdict(parent), "files": {}} for name, parent in parents.items() if parent}
+    return Manifest(kind, dict(options), dict(inputs), made_by, {}, made_of=known)
 
 
 def installed_version(module: str) -> str:

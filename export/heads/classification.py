@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from focus_export.head import HeadCard
 from focus_export.sequence_head import OneLabel, Readout, SequenceHead, SeveralLabels, labels_fault
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ class ClassificationHead(SequenceHead):
     has one label."""
 
     name: ClassVar[str] = "classification"
+    card: ClassVar[HeadCard] = HeadCard(
+        pipeline_tag="text-classification",
+        hugging_face="""from transformers import pipeline
+
+print(pipeline('text-classification', '.', top_k=None)('This is a text.'))""",
+    )
 
     labels: tuple[str, ...]
     separator: str = ""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from focus_export.head import HuggingFaceHead, Output, RowHead
+from focus_export.head import HeadCard, HuggingFaceHead, Output, RowHead
 
 from focus_plugin.options import option
 
@@ -30,6 +30,14 @@ class EmbeddingHead(RowHead):
     columns: ClassVar[tuple[str, ...]] = ("embedding",)
     row_name: ClassVar[str] = "embedding"
     for_encoder: ClassVar[bool] = True
+    card: ClassVar[HeadCard] = HeadCard(
+        pipeline_tag="sentence-similarity",
+        hugging_face="""from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer('.')
+vectors = model.encode(['This is a text.', 'This is another.'])
+print(model.similarity(vectors, vectors))""",
+    )
 
     pooling: str = option(
         "mean", choices=POOLINGS, help="Embedding of an encoder: the mean of all tokens, or the first."

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from focus_export.head import Encoded
+from focus_export.head import Encoded, HeadCard
 from focus_export.sequence_head import Number, OneLabel, Readout, SequenceHead, labels_fault
 
 from focus_plugin.errors import FocusError
@@ -22,6 +22,14 @@ class PairsHead(SequenceHead):
 
     name: ClassVar[str] = "pairs"
     inputs: ClassVar[tuple[str, ...]] = ("first", "second")
+    card: ClassVar[HeadCard] = HeadCard(
+        pipeline_tag="text-classification",
+        texts=("This is a text.", "This is another."),
+        hugging_face="""from transformers import pipeline
+
+score = pipeline('text-classification', '.', top_k=None)
+print(score({'text': 'This is a text.', 'text_pair': 'This is another.'}))""",
+    )
 
     labels: tuple[str, ...] = ()
     mean: float = 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from focus_export.head import LENGTH, Encoded, HuggingFaceHead, Output, ServingHead
+from focus_export.head import LENGTH, Encoded, HeadCard, HuggingFaceHead, Output, ServingHead
 
 from focus_plugin.errors import FocusError
 from focus_plugin.options import option
@@ -81,6 +81,19 @@ class QuestionsHead(ServingHead):
     inputs: ClassVar[tuple[str, ...]] = ("question", "context")
     more_inputs: ClassVar[tuple[str, ...]] = ("id",)
     columns = ("answer", "start", "end", "score", "no_answer_score", "n_best")
+    card: ClassVar[HeadCard] = HeadCard(
+        pipeline_tag="question-answering",
+        texts=("Who won?", "Our team won."),
+        line='{"question": "Who won?", "context": "Our team won."}',
+        hugging_face="""from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained('.')
+model = AutoModelForQuestionAnswering.from_pretrained('.')
+row = tokenizer('Who won?', 'Our team won.', return_tensors='pt')
+spans = model(**row)
+start, end = spans.start_logits.argmax(), spans.end_logits.argmax()
+print(tokenizer.decode(row.input_ids[0, start : end + 1]) or 'no answer')""",
+    )
 
     window: int
     stride: int

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from focus_export.head import LENGTH, Encoded, HuggingFaceHead, Output, ServingHead
+from focus_export.head import LENGTH, Encoded, HeadCard, HuggingFaceHead, Output, ServingHead
 
 from focus_plugin.options import option
 
@@ -75,6 +75,12 @@ class TaggingHead(ServingHead):
         "focus_export.entities",
         "focus_export.piece_windows",
         "focus_export.word_splitter",
+    )
+    card: ClassVar[HeadCard] = HeadCard(
+        pipeline_tag="token-classification",
+        hugging_face="""from transformers import pipeline
+
+print(pipeline('token-classification', '.', aggregation_strategy='simple')('This is a text.'))""",
     )
 
     tags: tuple[str, ...]

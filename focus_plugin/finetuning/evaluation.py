@@ -11,8 +11,10 @@ import torch
 from focus_export.pipeline import Name, Pipeline
 
 from focus_plugin.binary_data import Encoder
+from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.finetuning.declaration import Example, TaskHead
-from focus_plugin.finetuning.kept_head import KeptHead
+from focus_plugin.finetuning.discovery import find_task
+from focus_plugin.finetuning.kept_head import KeptHead, head_for_encoders, read_kept_head
 from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.finetuning.torch_model import load_model
 from focus_plugin.progress import Phase
@@ -68,6 +70,16 @@ def example_results(task: TaskHead, predict: Predict, examples: Sequence[Example
     for example in examples:
         results = tuple(islice(found, len(task.samples(example))))
         yield results if task.texts_apart else results[0]
+
+
+def released_pipeline(directory: str | Path, *, truncate: bool = False, cpu: bool = False) -> Pipeline:
+    """The results of a release in PyTorch, as its export would give them: of its task, or embeddings of an encoder.
+
+    See :func:`torch_pipeline`. Raises FocusError if ``directory`` is no release, or has an unknown head.
+    """
+    directory = Path(directory)
+    kept = read_kept_head(directory, read_checkpoint(directory)) or KeptHead(head_for_encoders()())
+    return torch_pipeline(directory, find_task(kept.head.name), kept, truncate=truncate, cpu=cpu)
 
 
 def torch_pipeline(directory: Path, task: TaskHead, kept: KeptHead, *, truncate: bool, cpu: bool) -> Pipeline:

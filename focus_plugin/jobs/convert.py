@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,13 @@ from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
 from focus_plugin.checkpoint.release import RELEASE_MODEL, write_release
 from focus_plugin.files import existing_file, sha256
+from focus_plugin.finetuning.kept_head import head_for_encoders
 from focus_plugin.forecast.conversion import conversion_forecast, conversion_work
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.manifest import Manifest, describe, read_manifest
 from focus_plugin.mixing.matrix import MixingMatrix, load_matrix, save_matrix
+from focus_plugin.model_card.card import model_card
+from focus_plugin.model_card.use import release_use
 from focus_plugin.options import settings
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
@@ -37,7 +40,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-KIND = "encoder checkpoint"
+KIND = "converted encoder"
 MATRIX = "mixing.safetensors"
 REPORT = "report.html"
 FILLS = {
@@ -117,7 +120,8 @@ def convert(
             write_report(directory / REPORT, report)
             return found
 
-    return make_directory(output, manifest, build, forecast, launch)
+    card = partial(model_card, use=release_use(head_for_encoders(), has_head=False))
+    return make_directory(output, manifest, build, forecast, launch, card)
 
 
 @contextmanager
@@ -148,7 +152,8 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
     if not given.matrix:
         packages += filter(find_spec, method.packages(how.of_method))  # the method tells which one is missing
         packages += [how.found.package] if how.found.package else []
-    return describe(KIND, options, inputs, tuple(packages))
+    made_of = {"source": what.source, "vocabulary": what.vocabulary}
+    return describe(KIND, options, inputs, tuple(packages), made_of)
 
 
 def _input_files(what: ConversionOptions, how: Initialization) -> dict[str, Path]:

@@ -27,6 +27,8 @@ from focus_plugin.jobs.model_head import export_work, model_head
 from focus_plugin.jobs.reduction import Reduction, write_reduced
 from focus_plugin.jobs.served_model import ServedModel, served_model, write_served
 from focus_plugin.manifest import Manifest, describe
+from focus_plugin.model_card.card import model_card
+from focus_plugin.model_card.use import onnx_use
 from focus_plugin.options import build, settings
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
@@ -58,7 +60,15 @@ def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, launch: 
                 path.rename(directory / path.name)
         return {**found, "bytes": _size(directory)}
 
-    return make_directory(output, _describe(job), build_export, lambda: _forecast(job, checkpoint(), output), launch)
+    def card(manifest: Manifest) -> str:
+        _, kept = model_head(job.model, checkpoint(), job.head)
+        unchanged = job.precision == "fp32" and not job.keep_tokens_of and not job.head
+        return model_card(manifest, onnx_use(type(kept.head), unchanged))
+
+    def forecast() -> Forecast:
+        return _forecast(job, checkpoint(), output)
+
+    return make_directory(output, _describe(job), build_export, forecast, launch, card)
 
 
 def _describe(job: OnnxExport) -> Manifest:
@@ -71,7 +81,7 @@ def _describe(job: OnnxExport) -> Manifest:
     inputs = {name: sha256(path) for name, path in files.items()}
     inputs |= {name: Text.of(*names).content().digest for name, names in texts.items() if names}
     options = {**settings(job), **dict(job.head)}
-    return describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"))
+    return describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"), {"model": job.model})
 
 
 def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast:

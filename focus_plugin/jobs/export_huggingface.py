@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from focus_export.head import HuggingFaceHead
+
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.huggingface import write_huggingface
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
@@ -15,6 +17,8 @@ from focus_plugin.forecast.export import huggingface_forecast
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.jobs.model_head import export_work, model_head
 from focus_plugin.manifest import Manifest, describe
+from focus_plugin.model_card.card import model_card
+from focus_plugin.model_card.use import hugging_face_use
 from focus_plugin.outputs import make_directory
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 
@@ -34,24 +38,29 @@ def export_huggingface(
     if tokenizer.name != SENTENCEPIECE:
         raise FocusError(f"{model}: its tokenizer is {tokenizer.name}; an export needs a SentencePiece unigram model.")
     inputs = {path.name: sha256(path) for path in (*checkpoint_files(model), *head_files(model))}
-    manifest = describe(KIND, dict(given or {}), inputs, ("torch", "safetensors", "tokenizers"))
+    manifest = describe(KIND, dict(given or {}), inputs, ("torch", "safetensors", "tokenizers"), {"model": model})
 
     @cache
     def read() -> tuple[Checkpoint, KeptHead]:
         return model_head(model, read_checkpoint(model), given or {})
 
-    def build(directory: Path) -> dict[str, object]:
-        """Write the files; the counts of the manifest."""
+    def their_head() -> HuggingFaceHead:
         checkpoint, kept = read()
-        config = checkpoint.config
-        theirs = kept.head.hugging_face(config.width, config.max_positions)
+        return kept.head.hugging_face(checkpoint.config.width, checkpoint.config.max_positions)
+
+    def build(directory: Path) -> dict[str, object]:
+        (checkpoint, kept), theirs = read(), their_head()
         write_huggingface(directory, checkpoint, theirs, kept.tensors, tokenizer)
         for name, content in theirs.files.items():
             (directory / name).parent.mkdir(exist_ok=True)
             write_json(directory / name, content)
-        return {"tokens": len(checkpoint.vocabulary), "head": kept.head.name, "factors": config.factors}
+        return {"tokens": len(checkpoint.vocabulary), "head": kept.head.name, "factors": checkpoint.config.factors}
 
     def forecast() -> Forecast:
         return huggingface_forecast(export_work(model, *read()), output)
 
-    return make_directory(output, manifest, build, forecast, launch)
+    def card(manifest: Manifest) -> str:
+        _, kept = read()
+        return model_card(manifest, hugging_face_use(type(kept.head), their_head(), unchanged=not given))
+
+    return make_directory(output, manifest, build, forecast, launch, card)

@@ -11,6 +11,7 @@ from typing import Any
 
 from focus_export.head import ServingHead
 from focus_export.pipeline import Pipeline
+from focus_export.served_heads import HEADS
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.checkpoint.checkpoint import Checkpoint
@@ -37,6 +38,8 @@ from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
+from focus_plugin.model_card.card import model_card
+from focus_plugin.model_card.use import release_use
 from focus_plugin.options import settings
 from focus_plugin.progress import Phase
 from focus_plugin.text import Text
@@ -130,6 +133,8 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
         work=lambda: _work(task, job, source),
         prepare=prepare,
         release=release,
+        made_of={"model": options.model},
+        card=partial(model_card, use=release_use(HEADS.find(task.name).declaration, has_head=True)),
     )
 
 

@@ -60,7 +60,7 @@ def finetune_seeds(
             COLLAPSED: {str(seed): reason for seed, reason in failed.items()},
         }
 
-    found = make_directory(output, manifest, build)
+    found = make_directory(output, manifest, build, card=training.card)
     shutil.rmtree(others)
     return found
 

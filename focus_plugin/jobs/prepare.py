@@ -43,7 +43,9 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch:
         inputs |= {split: text.content(progress).digest for split, text in texts.items()}
         inputs |= {name: text.content(progress).digest for name, text in beside.items()}
     options = {"dictionary_of_tokens": job.dictionary_of_tokens} if job.dictionary else {}
-    manifest = describe(KIND, options, inputs, (tokenizer_package(tokenizer), "fairseq"))
+    manifest = describe(
+        KIND, options, inputs, (tokenizer_package(tokenizer), "fairseq"), {"vocabulary": job.vocabulary}
+    )
 
     def build(directory: Path) -> dict[str, object]:
         translations = _translations(beside[TRANSLATIONS], job, directory) if job.dictionary else {}

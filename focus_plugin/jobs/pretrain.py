@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
@@ -9,6 +10,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import RELEASE_MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.kept_head import head_for_encoders
 from focus_plugin.forecast.encoder import Batch
 from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork
@@ -18,6 +20,8 @@ from focus_plugin.jobs.prepare import require_prepared
 from focus_plugin.manifest import Manifest, expect_kind
 from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.masked_lm.options import Pretraining
+from focus_plugin.model_card.card import model_card
+from focus_plugin.model_card.use import release_use
 from focus_plugin.options import settings
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
 from focus_plugin.training.ranks import Rank
@@ -28,7 +32,7 @@ from focus_plugin.training.words import last_setting
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 
-KIND = "encoder checkpoint"
+KIND = "trained encoder"
 _RATE_TIMES_WIDTH = 0.128  # 5e-4 for the 256 wide encoder it was found on, and 1.7e-4 for XLM-R base
 _PREDICTED = {"adapt": 0.4, "plain": PREDICTED}  # share of the tokens
 _NOT_WITH_ADAPT = dict.fromkeys(
@@ -79,6 +83,8 @@ def _training_job(job: Pretraining, rank: Rank | None) -> TrainingJob:
         prepare=lambda _: _training(job, source.config, objective.words, rank),
         release=release,
         work=lambda: training_work(job, source, rank),
+        made_of={"init": job.init, "data": job.data},
+        card=partial(model_card, use=release_use(head_for_encoders(), has_head=False)),
     )
 
 

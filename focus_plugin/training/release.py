@@ -44,6 +44,7 @@ class TrainingJob:
     and returns the training. If it raises, the directory is removed.
     work: the time, memory and disk that the training needs; called before it.
     release: writes the release into an empty directory and returns the counts of its manifest.
+    made_of: the directories that it is made from, see ``describe``. card: the model card, see ``make_directory``.
     """
 
     kind: str
@@ -54,6 +55,8 @@ class TrainingJob:
     work: Callable[[], TrainingWork]
     prepare: Callable[[Path], Training]
     release: Callable[[Trained, Path], Mapping[str, object]]
+    made_of: Mapping[str, Path]
+    card: Callable[[Manifest], str]
 
 
 def describe_training(job: TrainingJob, watcher: Watcher) -> Manifest:
@@ -62,7 +65,7 @@ def describe_training(job: TrainingJob, watcher: Watcher) -> Manifest:
     with watcher.phase("Reading the input", size) as progress:
         inputs = {name: sha256(path, progress) for name, path in job.files.items()}
         inputs |= {name: text.content(progress).digest for name, text in job.texts.items()}
-    return describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules))
+    return describe(job.kind, job.options, inputs, ("torch", "fairseq", *job.modules), job.made_of)
 
 
 def train_release(job: TrainingJob, output: Path, watcher: Watcher, launch: Launch = AT_ONCE) -> Manifest:
@@ -91,7 +94,7 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher, launch: Laun
             shutil.copyfile(directory / LOG, release / LOG)
             return counts
 
-        return make_directory(output, manifest, build)
+        return make_directory(output, manifest, build, card=job.card)
 
 
 def take_part(job: TrainingJob, output: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from commands import run
 from encoder_models import with_config
 from fake_hub import FakeHub, serving
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 COMMITS = {"main": "1" * 40, "v1": "2" * 40}
@@ -72,6 +73,8 @@ def test_convert_takes_a_name_and_pins_its_commit(hub, vocabulary, target_text, 
     described, local = (json.loads((tmp_path / name / "focus.json").read_text()) for name in ("hub", "local"))
     assert described["counts"]["source_revision"] == f"org/both@{COMMITS['v1']}"
     assert "source_revision" not in local["counts"]
+    cards = [ModelCard.load(tmp_path / name / "README.md").data for name in ("hub", "local")]
+    assert [card.base_model for card in cards] == ["org/both", None]
     assert described["inputs"] == local["inputs"]
     assert not {"pytorch_model.bin", "README.md"} & set(hub.fetched)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -271,9 +271,9 @@ def test_the_export_needs_nothing_beside_it(exported, tmp_path):
 def test_inspect_knows_every_directory(chain, trained, topic, exported):
     kinds = {
         "vocab": "vocabulary",
-        "focus": "encoder checkpoint",
+        "focus": "converted encoder",
         "data": "masked-LM data",
-        "lapt": "encoder checkpoint",
+        "lapt": "trained encoder",
         "topic": "classification model",
         "onnx": "ONNX model",
     }

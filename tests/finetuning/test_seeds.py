@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 from fairseq_models import World, make_world
 from focus_cli.main import main
+from huggingface_hub import ModelCard
 
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.seeds import collapsed, mean_and_deviation, read_seeds
@@ -60,6 +61,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
+_METRICS = ("accuracy", "macro_f1")
+
+
 def _command(world: World, output: Path, *seeds: object) -> list[str]:
     tables = [word for name in ("train", "valid", "test") for word in (f"--{name}", world.root / f"{name}*.tsv")]
     how = ("--epochs", 2, "--batch-size", 16, "--lr", "3e-3", "--cpu", "--truncate")
@@ -94,6 +98,11 @@ def test_the_best_of_several_seeds_is_kept(world: World, tmp_path: Path) -> None
     assert any(mean in line and "on 100 test samples" in line for line in said), done.stdout
     assert said[-1] == f"{output}: the model of seed {best}, the best on the validation table."
     assert len(torch.load(output / "model.pt")["model"]) > 30
+    card = ModelCard.load(output / "README.md")
+    told = {(entry.dataset_split, entry.metric_type): entry.metric_value for entry in card.data.eval_results}
+    assert told == {(split, name): counts[f"{split}_{name}"] for split in ("valid", "test") for name in _METRICS}
+    assert f"| 2 | {seeds['2']['test_accuracy']:.4f} | {seeds['2']['test_macro_f1']:.4f} |" in card.text
+    assert f"| mean | {statistics.mean(values):.4f} |" in card.text
     before = (output / "focus.json").stat().st_mtime_ns
     shutil.copytree(output, tmp_path / "out.seeds" / "1")
     again = CliRunner().invoke(main, _command(world, output, "--seeds", "2,1"), catch_exceptions=False)

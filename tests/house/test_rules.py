@@ -92,6 +92,7 @@ RULES = {  # a room, and what none of its modules may import anywhere
     "focus_plugin.comparison": ("fairseq", "focus_plugin.checkpoint", "focus_plugin.jobs"),
     "focus_plugin.optimization": ("focus_plugin.methods", "focus_plugin.mixing", "focus_plugin.heads"),
     "focus_plugin.training": ("focus_plugin.methods", "focus_plugin.mixing", "focus_plugin.heads"),
+    "focus_plugin.model_card": ("torch", "fairseq", "focus_plugin.heads", "focus_plugin.jobs"),
     "focus_plugin.embeddings": ("fairseq", "focus_plugin.heads"),
     "focus_plugin.tagging": ("fairseq", "torch", "numpy", "focus_plugin.heads"),
     "focus_plugin.question_answering": ("fairseq", "torch", "focus_plugin.heads"),

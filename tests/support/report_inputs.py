@@ -11,7 +11,7 @@ from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
 def manifest(**counts: float) -> Manifest:
-    return Manifest("encoder checkpoint", {"method": "focus", "seed": 1}, {"corpus": "0" * 64}, {"torch": "2"}, counts)
+    return Manifest("converted encoder", {"method": "focus", "seed": 1}, {"corpus": "0" * 64}, {"torch": "2"}, counts)
 
 
 def origins_of(source: Vocabulary, target: Vocabulary, auxiliary: np.ndarray) -> Origins:

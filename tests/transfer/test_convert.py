@@ -393,7 +393,7 @@ def test_a_training_in_another_language_can_be_interrupted(vocabulary, target_te
 
 
 def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_face, tmp_path):
-    assert "encoder checkpoint" in run("focus", "inspect", converted).stdout
+    assert "converted encoder" in run("focus", "inspect", converted).stdout
     assert "mixed: " in run("focus", "inspect", converted).stdout
     assert run("focus", "inspect", vocabulary).stdout.splitlines()[0].endswith("target.vocab: vocabulary")
     assert "layers: 2, width: 32" in run("focus", "inspect", hugging_face).stdout
@@ -410,7 +410,7 @@ def test_inspect_tells_what_a_directory_holds(converted, vocabulary, hugging_fac
     running = tmp_path / "x.unfinished"
     running.mkdir()
     shutil.copy(converted / "focus.json", running)
-    assert "encoder checkpoint, not finished" in run("focus", "inspect", running).stdout
+    assert "converted encoder, not finished" in run("focus", "inspect", running).stdout
 
 
 def test_a_version_is_found_by_the_name_of_a_module_too():
