@@ -28,17 +28,19 @@ class Format:
 
     start: the first bytes of the file. encode: a function from the number of the first text (from 1) and the results of
     a window to the bytes to append. finish: a function that makes the finished file from the file of all results, in
-    its place or beside it, and returns its path; it shows its progress if it takes long.
+    its place or beside it, and returns its path; it shows its progress if it takes long. end: the last bytes of the
+    file, which finish appends if there are any.
     """
 
     start: bytes
     encode: Encode
     finish: Callable[[Path, TextPhase], Path]
+    end: bytes = b""
 
 
 def format_names(head: ServingHead) -> tuple[str, ...]:
     """The names of the formats in which the results of a head can be written."""
-    return ("jsonl", *head.lines(), *(["npy"] if isinstance(head, RowHead) else []), "parquet")
+    return ("jsonl", *head.lines(), *head.entries(), *(["npy"] if isinstance(head, RowHead) else []), "parquet")
 
 
 def format_name(output: str | Path, given: str | None, head: ServingHead) -> str:
@@ -68,6 +70,8 @@ def make_format(name: str, compressed: bool, head: ServingHead, width: int) -> F
         return _growing_lines(partial(_json_lines, head), compressed)
     if name in (lines := head.lines()):
         return _growing_lines(partial(_text_lines, head, lines[name]), compressed)
+    if name in (entries := head.entries()):
+        return _growing_lines(partial(_entries, head, entries[name]), compressed, start=b"{", end=b"\n}\n")
     if compressed:
         raise FocusError(f"The format {name} cannot be compressed with gzip; leave out the .gz.")
     if name == "npy":
@@ -85,14 +89,21 @@ def _objects(head: ServingHead, results: Results) -> Iterable[Any]:
     return head.results(results) if isinstance(head, RowHead) else results
 
 
-def _growing_lines(encode: Encode, compressed: bool) -> Format:
+def _growing_lines(encode: Encode, compressed: bool, start: bytes = b"", end: bytes = b"") -> Format:
     """A format of lines. If compressed, each window is a gzip member of its own."""
     if not compressed:
-        return Format(b"", encode, _finish_lines)
-    return Format(_compress(b""), lambda first, results: _compress(encode(first, results)), _finish_lines)
+        return Format(start, encode, partial(_finish_lines, end), end)
+    end = _compress(end) if end else b""
+    return Format(
+        _compress(start), lambda first, results: _compress(encode(first, results)), partial(_finish_lines, end), end
+    )
 
 
-def _finish_lines(grown: Path, _: TextPhase) -> Path:
+def _finish_lines(end: bytes, grown: Path, _: TextPhase) -> Path:
+    with open(grown, "ab") as file:
+        file.write(end)
+        file.flush()
+        os.fsync(file.fileno())
     return grown
 
 
@@ -110,6 +121,19 @@ def _json_lines(head: ServingHead, first: int, results: Results) -> bytes:
 
 def _text_lines(head: ServingHead, line: Callable[[Any], str], _: int, results: Results) -> bytes:
     return "".join(map(line, _objects(head, results))).encode()
+
+
+def _entries(head: ServingHead, entry: Callable[[Any], tuple[str, Any]], first: int, results: Results) -> bytes:
+    """The entries of a JSON object, with the comma before each one."""
+    written = []
+    for number, result in enumerate(_objects(head, results), first):
+        try:
+            key, value = entry(result)
+        except FocusError as error:
+            raise FocusError(f"Text {number}: {error}") from error
+        pair = f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        written.append(f"{',' if number > 1 else ''}\n{pair}")
+    return "".join(written).encode()
 
 
 def _numbers(_: int, rows: np.ndarray) -> bytes:

@@ -163,6 +163,13 @@ class ServingHead(ABC):
         """Further text formats, by the suffix of the file name: functions from a result to its line or lines."""
         return {}
 
+    def entries(self) -> dict[str, Callable[[Any], tuple[str, Any]]]:
+        """Further formats, by name, that are one JSON object: functions from a result to a key of it and its value.
+
+        Such a function raises FocusError for a result that has no key.
+        """
+        return {}
+
     @abstractmethod
     def parquet(self, arrow: Any, width: int) -> Any:
         """The schema of the columns in Parquet; ``arrow``: the module pyarrow."""

@@ -83,10 +83,13 @@ def _format(config: ExportConfig, output_path: str | Path, given_format: str | N
 
 def _predict_to_stdout(predictor: Predictor, texts: TextInput, form: Format, phase: TextPhase) -> int:
     with phase(_label(predictor), texts.bytes) as progress:
+        sys.stdout.buffer.write(form.start)
         for results in _windows(predictor, texts, progress):
             sys.stdout.buffer.write(form.encode(texts.done + 1, results))
             sys.stdout.buffer.flush()
             texts.finish(len(results))
+        sys.stdout.buffer.write(form.end)
+        sys.stdout.buffer.flush()
     return texts.done
 
 

@@ -1,8 +1,9 @@
 """Answers to questions: parts of a context, with their offsets, or no answer."""
 
 import json
+import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -242,6 +243,15 @@ print(tokenizer.decode(row.input_ids[0, start : end + 1]) or 'no answer')""",
             "n_best": [_answer_record(answer) for answer in result.n_best],
         }
 
+    def entries(self) -> "dict[str, Callable[[AnsweredQuestion], tuple[str, Any]]]":
+        """What SQuAD's official script reads. ``squad``: the answers by the ids of the questions. ``squad-na``: for its
+        option ``--na-prob-file``, the probability that there is no answer, if there is only the best answer besides.
+        """
+        return {
+            "squad": lambda result: (_identity(result), result.answer.text),
+            "squad-na": lambda result: (_identity(result), 0.5 + 0.5 * math.tanh(0.5 * result.no_answer_score)),
+        }
+
     def parquet(self, arrow: Any, width: int) -> Any:
         """The columns of a record."""
         answer = [
@@ -264,6 +274,12 @@ print(tokenizer.decode(row.input_ids[0, start : end + 1]) or 'no answer')""",
             masked_lm=False,
             tensors={f"spans.{kind}": f"qa_outputs.{kind}" for kind in ("weight", "bias")},
         )
+
+
+def _identity(result: AnsweredQuestion) -> str:
+    if result.id is None:
+        raise FocusError('has no "id", by which the answers are stored in this format.')
+    return result.id
 
 
 def _answer_record(answer: FoundAnswer) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Questions: from a file of them to a model, its scores and its answers, whichever program computes them."""
 
+import gzip
 import json
 import random
 from collections.abc import Mapping
@@ -109,6 +110,26 @@ def test_it_learns_and_says_what_the_official_script_says(trained: Trained, pred
     has = {name: answers for name, answers in trained.golds.items() if answers}
     found = {answer["id"]: answer["answer"] for answer in predicted}
     assert counts["test_f1_with_answer"] == pytest.approx(squad_script.scores(has, found)["f1"])
+
+
+def test_the_official_script_reads_the_answers(
+    trained: Trained, onnx: Path, predicted: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    job = ("predict", "--model", onnx, "--input", trained.root / "test.jsonl")
+    focus(*job, "--format", "squad", "--output", tmp_path / "answers.json")
+    focus(*job, "--format", "squad-na", "--output", tmp_path / "na.json.gz")
+    answers = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))
+    assert answers == {answer["id"]: answer["answer"] for answer in predicted}
+    assert focus(*job, "--format", "squad", "--output", "-").startswith('{\n"')
+    probabilities = json.loads(gzip.decompress((tmp_path / "na.json.gz").read_bytes()))
+    scores = {answer["id"]: answer["no_answer_score"] for answer in predicted}
+    assert sorted(probabilities, key=probabilities.get) == sorted(scores, key=scores.get)
+    assert all((probabilities[name] > 0.5) == (score > 0) for name, score in scores.items())
+    nameless = tmp_path / "q.jsonl"
+    nameless.write_text('{"question": "Wuwu?", "context": "Wuwu ba."}\n')
+    told = refused("predict", "--model", onnx, "--input", nameless, "--format", "squad", "--output", tmp_path / "x")
+    assert told.startswith('Text 1: has no "id"')
+    assert not (tmp_path / "x").exists()
 
 
 def test_answers_that_do_not_fit_are_listed_and_left_out(trained: Trained) -> None:
