@@ -49,7 +49,7 @@ def sample(text: Path, megabytes: float, output: Path) -> Path:
     return output
 
 
-def authors(source: Path, vocabulary: Path, text: Path, output: Path) -> None:
+def authors(source: Path, vocabulary: Path, text: Path, output: Path, processes: int = 1) -> None:
     """A release whose embedding is that of the authors' package, trained on ``text``, with all else as it leaves it."""
     os.environ["XDG_CACHE_HOME"] = str(output.parent / "cache")  # it keeps vectors there by the name of the text
     shutil.rmtree(output.parent / "cache", ignore_errors=True)
@@ -71,7 +71,7 @@ def authors(source: Path, vocabulary: Path, text: Path, output: Path) -> None:
 
     checkpoint = read_checkpoint(source)
     old, new = tokenizer(source), tokenizer(vocabulary)
-    rows = FOCUS(new, old, checkpoint.tensors[EMBEDDING], target_training_data_path=str(text), processes=1)
+    rows = FOCUS(new, old, checkpoint.tensors[EMBEDDING], target_training_data_path=str(text), processes=processes)
     bias = checkpoint.tensors[OUTPUT_BIAS][: len(rows)]
     bias = torch.nn.functional.pad(bias, (0, len(rows) - len(bias)))
     output.mkdir(parents=True)

@@ -20,11 +20,13 @@ from focus_plugin.options import build
 def command(output: Path, quiet: bool, **options: Any) -> None:
     """Encode text for masked-LM training with fairseq."""
     from focus_plugin.bilingual.pairs import dictionary_sentences
-    from focus_plugin.jobs.prepare import PARALLEL_TEXT, TRANSLATIONS, prepare
+    from focus_plugin.jobs.prepare import PARALLEL_TEXT, TIMES_READ, TRANSLATIONS, prepare
 
     made = prepare(build(TextPreparation, options), output, phases(quiet), launching(quiet, options))
     counts = {**made.counts}
     warned, translations, parallel = (counts.pop(name, {}) for name in (LEAKAGE, TRANSLATIONS, PARALLEL_TEXT))
+    for language, times in counts.pop(TIMES_READ, {}).items():
+        tell(quiet, f"{language}: read {times:.2f} times.")
     for split, found in counts.items():
         unknown = 100 * found["unknown"] / found["tokens"]
         tell(quiet, f"{output}/{split}: {found['lines']:,} lines, {found['tokens']:,} tokens, {unknown:.2f} % unknown.")

@@ -1,17 +1,20 @@
 """Encodes text into token ids, and writes and reads them in fairseq's binary format."""
 
+import shutil
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-import torch
 from fairseq.data.indexed_dataset import (
     MMapIndexedDataset,
-    MMapIndexedDatasetBuilder,
     _code_to_dtype,
+    _dtype_header_code,
     best_fitting_int_dtype,
 )
 
@@ -22,8 +25,9 @@ from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import END, MASK, Vocabulary
 
-_MAGIC = b"MMIDIDX\0\0"
+_MAGIC, _VERSION = b"MMIDIDX\0\0", 1
 _HEADER = struct.Struct("<9sQBQ")  # of an index: magic, version, code of the integer type, number of texts
+_SIZE_BYTES, _ITEMS_AT_ONCE = 4, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,14 @@ class Encoder:
         for pieces in self.tokenizer.ids(texts):
             yield self.ids[np.array(pieces, dtype=np.int64)]
 
+    def joined(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of all texts, each followed by ``</s>``, one text after the other; and the size of each."""
+        found = self.tokenizer.ids(texts)
+        sizes = np.fromiter(map(len, found), np.int64, len(found))
+        pieces = np.fromiter(chain.from_iterable(found), np.int64, int(sizes.sum()))
+        ids = np.insert(self.ids[pieces], np.cumsum(sizes), self.end)
+        return ids, sizes + 1
+
     @property
     def end(self) -> int:
         """The id of ``</s>``."""
@@ -57,24 +69,50 @@ class Encoder:
         return len(self.vocabulary) - (self.vocabulary.tokens[-1] == MASK)
 
 
-@contextmanager
-def writing_dataset(path: Path, dictionary_size: int) -> Iterator[MMapIndexedDatasetBuilder]:
-    """fairseq's writer of ``path.bin``; ``path.idx`` is written at the end of the block."""
-    with writing_numbers(path, best_fitting_int_dtype(dictionary_size)) as builder:
-        yield builder
+class DatasetWriter:
+    """Writes items, which are sequences of numbers, as fairseq-preprocess does, in constant memory.
+
+    fairseq's own writer keeps the size of each item in memory until the end.
+    """
+
+    def __init__(self, data: IO[bytes], sizes: IO[bytes], dtype: np.dtype) -> None:
+        self._data, self._sizes, self._dtype = data, sizes, dtype
+
+    def add(self, numbers: np.ndarray, sizes: np.ndarray) -> None:
+        """Append items: all their numbers, one item after the other, and how many each has."""
+        self._data.write(numbers.astype(self._dtype).tobytes())
+        self._sizes.write(sizes.astype(np.int32).tobytes())
+
+    def write_index(self, index: IO[bytes]) -> None:
+        """Write what the ``.idx`` file has: a header, the size of each item, and where in the data each begins."""
+        count = self._sizes.tell() // _SIZE_BYTES
+        index.write(_HEADER.pack(_MAGIC, _VERSION, _dtype_header_code(self._dtype), count))
+        self._sizes.seek(0)
+        shutil.copyfileobj(self._sizes, index)
+        self._sizes.seek(0)
+        start = 0
+        while part := self._sizes.read(_SIZE_BYTES * _ITEMS_AT_ONCE):
+            ends = start + np.cumsum(np.frombuffer(part, np.int32), dtype=np.int64)
+            starts = np.concatenate([[start], ends[:-1]])
+            index.write((starts * self._dtype.itemsize).tobytes())
+            start = int(ends[-1])
 
 
 @contextmanager
-def writing_numbers(path: Path, dtype: type[np.generic]) -> Iterator[MMapIndexedDatasetBuilder]:
+def writing_dataset(path: Path, dictionary_size: int) -> Iterator[DatasetWriter]:
+    """A writer of the ids of a dictionary in ``path.bin``; ``path.idx`` is written at the end of the block."""
+    with writing_numbers(path, best_fitting_int_dtype(dictionary_size)) as writer:
+        yield writer
+
+
+@contextmanager
+def writing_numbers(path: Path, dtype: type[np.generic]) -> Iterator[DatasetWriter]:
     """The same for numbers of any type that fairseq's format has."""
-    builder = MMapIndexedDatasetBuilder(f"{path}.bin", dtype=dtype)
-    yield builder
-    builder.finalize(f"{path}.idx")
-
-
-def add_item(dataset: MMapIndexedDatasetBuilder, ids: np.ndarray, end: int) -> None:
-    """Append one text: its ids, shape (tokens,), and ``end``, the id of ``</s>``."""
-    dataset.add_item(torch.from_numpy(np.append(ids, end)))
+    with open(f"{path}.bin", "wb") as data, tempfile.TemporaryFile(dir=path.parent) as sizes:
+        writer = DatasetWriter(data, sizes, np.dtype(dtype))
+        yield writer
+        with open(f"{path}.idx", "wb") as index:
+            writer.write_index(index)
 
 
 def read_dataset(path: Path, dictionary_size: int) -> np.ndarray:
@@ -96,7 +134,11 @@ def _require_intact(path: Path) -> None:
     with open(index, "rb") as file:
         header = file.read(_HEADER.size).ljust(_HEADER.size, b"\0")
     magic, version, code, count = _HEADER.unpack(header)
-    if (magic, version) == (_MAGIC, 1) and code in _code_to_dtype and index.stat().st_size == len(header) + 12 * count:
+    if (
+        (magic, version) == (_MAGIC, _VERSION)
+        and code in _code_to_dtype
+        and index.stat().st_size == len(header) + 12 * count
+    ):
         content = np.memmap(index, np.uint8, "r", offset=len(header)) if count else np.empty(0, np.uint8)
         sizes, starts = content[: 4 * count].view(np.int32), content[4 * count :].view(np.int64)
         ends = np.cumsum(sizes, dtype=np.int64) * np.dtype(_code_to_dtype[code]).itemsize

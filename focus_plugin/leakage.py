@@ -39,12 +39,46 @@ def leakage(train: Texts, others: Mapping[str, Texts]) -> dict[str, Leakage]:
 
     The memory needed depends on the number of texts in ``others``, not on that in ``train``.
     """
-    wanted = {key for texts in others.values() for _, key in _keys(texts)}
-    in_train: dict[int, str] = {}
-    for place, key in _keys(train):
-        if key in wanted:
-            in_train.setdefault(key, place)
-    return {name: _leakage(texts, in_train) for name, texts in others.items()}
+    seen = Seen(others)
+    for place, text in train():
+        seen.note(place, text)
+    return seen.leakage()
+
+
+class Seen:
+    """Which of the texts of ``others``, by name, have been seen in a training text."""
+
+    def __init__(self, others: Mapping[str, Texts]) -> None:
+        self._others = others
+        self._wanted = {key for texts in others.values() for _, key in _keys(texts)}
+        self._places: dict[int, str] = {}
+
+    def note(self, place: str, text: str) -> None:
+        """A text is at this place of the training text."""
+        if (words := text.split()) and (key := _key(words)) in self._wanted:
+            self._places.setdefault(key, place)
+
+    def leakage(self) -> dict[str, Leakage]:
+        """How many of the texts have been seen."""
+        return {name: _leakage(texts, self._places) for name, texts in self._others.items()}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A training text whose lines are noted while they are read. named: whether places name their file."""
+
+    text: Text
+    seen: Seen
+    named: bool
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+    def lines(self, progress: Progress = silent) -> Iterator[str]:
+        """The lines of the text; see ``Text.lines``."""
+        for place, line in lines_of(self.text, progress, self.named)():
+            self.seen.note(place, line)
+            yield line
 
 
 def _leakage(texts: Texts, in_train: Mapping[int, str]) -> Leakage:
@@ -62,15 +96,19 @@ def _leakage(texts: Texts, in_train: Mapping[int, str]) -> Leakage:
 def _keys(texts: Texts) -> Iterator[tuple[str, int]]:
     for place, text in texts():
         if words := text.split():
-            yield place, hash(" ".join(words))
+            yield place, _key(words)
 
 
-def lines_of(text: Text, progress: Progress = silent) -> Texts:
-    """The lines of ``text`` with their places. A place names the file if there are several."""
+def _key(words: list[str]) -> int:
+    return hash(" ".join(words))
+
+
+def lines_of(text: Text, progress: Progress = silent, named: bool = False) -> Texts:
+    """The lines of ``text`` with their places. A place names the file if there are several, or if ``named``."""
 
     def lines() -> Iterator[tuple[str, str]]:
         for file in text.files:
-            name = f"{file.path.name}, " if len(text.files) > 1 else ""
+            name = f"{file.path.name}, " if named or len(text.files) > 1 else ""
             for number, line in enumerate(file.lines(progress), 1):
                 yield f"{name}line {number}", line
 

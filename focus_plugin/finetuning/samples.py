@@ -58,8 +58,9 @@ def write_samples(
                 raise FocusError(f"{example.place}: {error}") from error
             for sample in samples(example, encoded):
                 for row in sample.rows:
-                    rows.add_item(torch.from_numpy(row))
-                expected.add_item(torch.from_numpy(sample.expected.astype(np.float64)).view(torch.int64))
+                    rows.add(row, np.array([len(row)]))
+                numbers = sample.expected.astype(np.float64).view(np.int64)
+                expected.add(numbers, np.array([len(numbers)]))
                 count += 1
     return count
 

@@ -1,5 +1,6 @@
 """Encodes text into the directory that fairseq's masked-LM task reads, with the files of the vocabulary."""
 
+import math
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.forecast.preparation import preparation_forecast
-from focus_plugin.leakage import LEAKAGE, as_counts, leakage, lines_of
+from focus_plugin.leakage import LEAKAGE, Seen, Watched, as_counts, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
 from focus_plugin.masked_lm.options import SOURCE_TEXT, TextPreparation
 from focus_plugin.outputs import make_directory
@@ -22,45 +23,58 @@ from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 KIND = "masked-LM data"
 TRANSLATIONS, PARALLEL_TEXT = "translations", "parallel"  # names in a manifest's inputs and counts
+TIMES_READ = "times_read"  # of each language, the key in the counts of a manifest
 FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
 
 
 def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch: Launch = AT_ONCE) -> Manifest:
     """Write the data directory unless ``output`` already holds it; see ``prepare_masked_lm``."""
     from focus_plugin.masked_lm.data import prepare_masked_lm
+    from focus_plugin.masked_lm.languages import Repeated, named_texts, times_read
 
     _refuse_colon(output)
     dictionary, tokenizer = vocabulary_files(job.vocabulary)
-    texts = {"train": Text.of(*job.train), "valid": Text.of(*job.valid)}
+    languages = named_texts(job.train)
+    train = Text.of(*(file.path for text in languages.values() for file in text.files))
+    texts = {"train": train, "valid": Text.of(*job.valid)}
     if job.test:
         texts["test"] = Text.of(*job.test)
     if job.source_text:
         texts[SOURCE_TEXT] = Text.of(*job.source_text)
     beside = _beside(job)
     size = sum(text.bytes for text in (*texts.values(), *beside.values()))
-    with phase("Reading the input", size) as progress:
+    several = {f"train, {name}": text for name, text in languages.items()} if len(languages) > 1 else {}
+    with phase("Reading the input", size + (train.bytes if several else 0)) as progress:
         inputs = {"dictionary": sha256(dictionary), "tokenizer": sha256(tokenizer)}
         inputs |= {split: text.content(progress).digest for split, text in texts.items()}
-        inputs |= {name: text.content(progress).digest for name, text in beside.items()}
-    options = {"dictionary_of_tokens": job.dictionary_of_tokens} if job.dictionary else {}
+        inputs |= {name: text.content(progress).digest for name, text in {**beside, **several}.items()}
+    options: dict[str, object] = {"dictionary_of_tokens": job.dictionary_of_tokens} if job.dictionary else {}
+    times = times_read(languages, job.sampling_alpha)
+    if several:
+        options["sampling_alpha"] = job.sampling_alpha
+    if job.shards > 1:
+        options["shards"] = job.shards
+    repeated = sum(math.ceil(times[name]) * text.bytes for name, text in languages.items()) - train.bytes
     manifest = describe(
         KIND, options, inputs, (tokenizer_package(tokenizer), "fairseq"), {"vocabulary": job.vocabulary}
     )
 
     def build(directory: Path) -> dict[str, object]:
         translations = _translations(beside[TRANSLATIONS], job, directory) if job.dictionary else {}
-        with phase("Encoding", size) as progress:
-            counts = prepare_masked_lm(job.vocabulary, texts, directory, progress)
+        seen = Seen({split: lines_of(text) for split, text in texts.items() if split not in ("train", SOURCE_TEXT)})
+        named = len(train.files) > 1
+        watched = Repeated(tuple((Watched(text, seen, named), times[name]) for name, text in languages.items()))
+        with phase("Encoding", size + repeated) as progress:
+            counts = prepare_masked_lm(job.vocabulary, {**texts, "train": watched}, directory, progress, job.shards)
         parallel = _parallel(job, directory, phase) if job.parallel else {}
         shutil.copyfile(tokenizer, directory / tokenizer.name)
-        with phase("Comparing the texts", texts["train"].bytes) as progress:
-            others = {split: lines_of(text) for split, text in texts.items() if split not in ("train", SOURCE_TEXT)}
-            found = leakage(lines_of(texts["train"], progress), others)
+        read = {TIMES_READ: times} if several else {}
         splits = {split: asdict(count) for split, count in counts.items()}
-        return {**splits, **translations, **parallel, LEAKAGE: as_counts(found)}
+        return {**splits, **translations, **parallel, LEAKAGE: as_counts(seen.leakage()), **read}
 
     def forecast() -> Forecast:
-        return preparation_forecast(job.vocabulary, {**texts, **beside}, output)
+        repeats = sum(times[name] * text.content().bytes for name, text in languages.items()) / train.content().bytes
+        return preparation_forecast(job.vocabulary, {**texts, **beside}, output, repeats)
 
     return make_directory(output, manifest, build, forecast, launch)
 

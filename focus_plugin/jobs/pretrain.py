@@ -18,6 +18,7 @@ from focus_plugin.jobs.objective import MASKED_LM, objective_of, released
 from focus_plugin.jobs.prepare import KIND as DATA_KIND
 from focus_plugin.jobs.prepare import require_prepared
 from focus_plugin.manifest import Manifest, expect_kind
+from focus_plugin.masked_lm.data import shards_of
 from focus_plugin.masked_lm.masking import PREDICTED
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.model_card.card import model_card
@@ -117,6 +118,7 @@ def masked_lm_task(
 
 def _input(job: Pretraining) -> dict[str, Path]:
     files = {"data": job.data / "train.bin", "valid": job.data / "valid.bin"}
+    files |= {f"data/{shard.name}": shard / "train.bin" for shard in shards_of(job.data)[1:]}
     files["dictionary"], _ = vocabulary_files(job.data)
     return {**files, **{f"init/{path.name}": path for path in checkpoint_files(job.init)}}
 
@@ -156,6 +158,7 @@ def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...
     )
     return Training(
         data=job.data,
+        shards=tuple(shards_of(job.data)[1:]),
         init=job.init / RELEASE_MODEL,
         config=config,
         schedule=schedule,

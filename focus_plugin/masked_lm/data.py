@@ -1,19 +1,25 @@
 """Encodes text into the binary files that fairseq's masked-LM task reads."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import Protocol
 
-from focus_plugin.binary_data import Encoder, add_item, writing_dataset
+import numpy as np
+
+from focus_plugin.binary_data import Encoder, writing_dataset
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
-from focus_plugin.masked_lm.options import PARALLEL
+from focus_plugin.masked_lm.options import PARALLEL, SHARD_LINES
 from focus_plugin.parallel.text import Pairs
-from focus_plugin.text import Text
-from focus_plugin.vocabulary.encoding import batches
+from focus_plugin.vocabulary.encoding import batches, in_background
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.vocabulary import UNKNOWN
+
+SHARD = "shard"  # with a number: a directory in the data directory
 
 
 @dataclass(frozen=True)
@@ -29,19 +35,43 @@ class TextCounts:
     unknown: int
 
 
+class Readable(Protocol):
+    """A text, or what is made of one; see ``Text``."""
+
+    def lines(self, progress: Progress = silent) -> Iterator[str]:
+        """Yield the lines without their line ends."""
+
+
 def prepare_masked_lm(
-    vocabulary: Path, texts: Mapping[str, Text], output: Path, progress: Progress = silent
+    vocabulary: Path, texts: Mapping[str, Readable], output: Path, progress: Progress = silent, shards: int = 1
 ) -> dict[str, TextCounts]:
     """Encode texts into the masked-LM data directory ``output``, one item per line; return the size of each text.
 
     ``vocabulary``: a directory with ``dict.txt`` and the tokenizer's file. ``texts``: by split, such as "train". The
     files are the same as those of fairseq-preprocess for the same tokens. A blank line, which separates documents, is
-    written as ``</s>`` alone. The memory needed depends on the number of lines only. ``progress`` is called with the
-    number of bytes read since the last call. Raises FocusError if a text has no words.
+    written as ``</s>`` alone. ``shards``: the number of parts of "train", see ``shards_of``; each takes
+    SHARD_LINES lines in turn. The memory needed does not depend on the size of the texts, and the bytes do not depend
+    on the number of cores. ``progress`` is called with the number of bytes read since the last call. Raises FocusError
+    if a text has no words, or too few lines for the shards.
     """
     encoder = Encoder.load(vocabulary)
     shutil.copyfile(vocabulary / DICTIONARY, output / DICTIONARY)
-    return {split: _write_text(encoder, text, output / split, progress) for split, text in texts.items()}
+    counts = {}
+    for split, text in texts.items():
+        places = [output, *(output / f"{SHARD}{number}" for number in range(1, shards if split == "train" else 1))]
+        for place in places:
+            place.mkdir(exist_ok=True)
+        counts[split] = _write_text(encoder, text, [place / split for place in places], progress)
+    return counts
+
+
+def shards_of(data: Path) -> list[Path]:
+    """The directories with the parts of the training text: ``data`` itself, and those that are in it.
+
+    fairseq trains on one of them in each epoch, in turn, if it is given all of them, joined by colons.
+    """
+    found = [path for path in data.glob(f"{SHARD}*") if path.name.removeprefix(SHARD).isdecimal()]
+    return [data, *sorted(found, key=lambda path: int(path.name.removeprefix(SHARD)))]
 
 
 def prepare_parallel(
@@ -53,7 +83,7 @@ def prepare_parallel(
     """
     encoder = Encoder.load(vocabulary)
     sides = zip(PARALLEL, (pairs.source, pairs.target), strict=True)
-    return tuple(_write_lines(encoder, _counted(lines, progress), output / name) for name, lines in sides)
+    return tuple(_write_lines(encoder, _counted(lines, progress), [output / name]) for name, lines in sides)
 
 
 def _counted(lines: Iterable[str], progress: Progress) -> Iterator[str]:
@@ -63,21 +93,28 @@ def _counted(lines: Iterable[str], progress: Progress) -> Iterator[str]:
         progress(1)
 
 
-def _write_text(encoder: Encoder, text: Text, output: Path, progress: Progress) -> TextCounts:
-    counts = _write_lines(encoder, text.lines(progress), output)
+def _write_text(encoder: Encoder, text: Readable, outputs: Sequence[Path], progress: Progress) -> TextCounts:
+    counts = _write_lines(encoder, text.lines(progress), outputs)
     if not counts.lines:
         raise FocusError(f"{text}: the text is empty; it needs at least one line with words.")
     return counts
 
 
-def _write_lines(encoder: Encoder, texts: Iterable[str], output: Path) -> TextCounts:
+def _write_lines(encoder: Encoder, texts: Iterable[str], outputs: Sequence[Path]) -> TextCounts:
     unknown_id = encoder.vocabulary.ids[UNKNOWN]
-    lines = tokens = unknown = 0
-    with writing_dataset(output, encoder.dictionary_size) as dataset:
-        for batch in batches(texts):
-            for ids in encoder(batch):
-                add_item(dataset, ids, encoder.end)
-                lines += bool(len(ids))
-                tokens += len(ids)
-                unknown += int((ids == unknown_id).sum())
+    lines = tokens = unknown = batch_count = 0
+    with ExitStack() as stack:
+        writers = [stack.enter_context(writing_dataset(path, encoder.dictionary_size)) for path in outputs]
+        turns = cycle(writers)
+        for ids, sizes in in_background(encoder.joined, batches(texts, most=SHARD_LINES)):
+            next(turns).add(ids, sizes)
+            batch_count += 1
+            lines += int(np.count_nonzero(sizes > 1))
+            tokens += len(ids) - len(sizes)
+            unknown += int(np.count_nonzero(ids == unknown_id))
+    if batch_count < len(outputs) > 1:
+        raise FocusError(
+            f"--shards {len(outputs)}: the training text is too short; each shard takes {SHARD_LINES:,} lines in turn, "
+            f"so that at most {max(1, batch_count)} can be filled."
+        )
     return TextCounts(lines, tokens, unknown)

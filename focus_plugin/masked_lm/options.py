@@ -10,6 +10,7 @@ from focus_plugin.training.options import cpu_option, seed_option
 
 SOURCE_TEXT = "source"  # the split of the text of a second language that is trained on
 PARALLEL = ("parallel.source", "parallel.target")  # the names of the files of parallel lines
+SHARD_LINES = 2_000  # encoded at once, and written to one shard
 _LONGEST_WITHOUT_VALIDATION = 1_000
 
 
@@ -112,12 +113,22 @@ class TextPreparation:
     """The options of ``focus prepare``. train, valid, test: names of files or patterns, see ``Text``."""
 
     vocabulary: Path = option(flag="vocab", help="Directory made by focus vocab or focus convert.")
-    train: tuple[Path, ...] = option(help="Text to train on: a file or a pattern; may be given several times.")
+    train: tuple[Path, ...] = option(
+        help="Text to train on: a file or a pattern; may be given several times. LANGUAGE=FILE if it has several "
+        "languages."
+    )
     valid: tuple[Path, ...] = option(help="Text to validate on, given as --train is.")
     test: tuple[Path, ...] = option((), help="Text for focus evaluate --split test, given as --train is.")
     source_text: tuple[Path, ...] = option(
         (), help="Text of the source's language to train on, beside --train; given as --train is."
     )
+    sampling_alpha: float = option(
+        1.0,
+        minimum=0,
+        maximum=1,
+        help="Share of each language of --train: the size of its text to this power. 1: as it is; 0: all equal.",
+    )
+    shards: int = option(1, minimum=1, maximum=1000, help="Parts of the training text; each epoch reads one of them.")
     dictionary: tuple[Path, ...] = option(
         (),
         help="Bilingual dictionary for focus train --objective: a word of the source's language, a tab or spaces, and "

@@ -61,7 +61,7 @@ class FocusMaskedLMTask(MaskedLMTask):
     def _load_dataset_split(self, split: str, epoch: int, combine: bool) -> FairseqDataset:
         """The samples of a text, as fairseq makes them, but without blank lines unless they separate documents."""
         paths = utils.split_paths(self.cfg.data)
-        path = os.path.join(paths[(epoch - 1) % len(paths)], split)
+        path = os.path.join(paths[(epoch - 1) % len(paths) if split == "train" else 0], split)
         text = data_utils.load_indexed_dataset(path, self.source_dictionary, combine=combine)
         if text is None:
             raise FileNotFoundError(f"Dataset not found: {split} ({path})")

@@ -46,10 +46,11 @@ class Schedule:
 class Training:
     """A training by ``fairseq-train``.
 
-    data: directory that the task reads. init: checkpoint to start from. config: shape of its encoder. task: the
-    options of fairseq-train that belong to the task: its name, criterion, batches and best-checkpoint metric. cpu:
-    train on the CPU even if there is a GPU. extra: the user's options of fairseq-train, which override all others.
-    rank: of this process, if a launcher such as torchrun started several.
+    data: directory that the task reads. shards: directories with further training data, for other epochs. init:
+    checkpoint to start from. config: shape of its encoder. task: the options of fairseq-train that belong to the task:
+    its name, criterion, batches and best-checkpoint metric. cpu: train on the CPU even if there is a GPU. extra: the
+    user's options of fairseq-train, which override all others. rank: of this process, if a launcher such as torchrun
+    started several.
     """
 
     data: Path
@@ -60,6 +61,7 @@ class Training:
     cpu: bool
     extra: tuple[str, ...] = ()
     rank: Rank | None = None
+    shards: tuple[Path, ...] = ()
 
 
 def train_command(training: Training, save_dir: Path) -> list[str]:
@@ -68,7 +70,14 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
     No sample is left out. On a GPU the precision is half, unless ``extra`` has an option for another one.
     """
     return [
-        *(command_path("fairseq-train"), str(training.data), "--user-dir", USER_DIR, "--arch", "focus_roberta"),
+        *(
+            command_path("fairseq-train"),
+            ":".join(map(str, (training.data, *training.shards))),
+            "--user-dir",
+            USER_DIR,
+            "--arch",
+            "focus_roberta",
+        ),
         *_shape(training.config),
         *training.schedule.recipe.options(training.schedule.updates, training.extra),
         *_schedule(training.schedule, last_setting(training.extra, "--max-epoch", int)),

@@ -1,7 +1,7 @@
 """Encodes text into tokens, in batches and on all cores."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,10 +19,15 @@ BATCH_LINES = 20_000
 BATCH_CHARACTERS = 1 << 24
 PART_LINES = 500  # lines of a batch that one thread encodes at once
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-def batches(lines: Iterable[T], length: Callable[[T], int] = len) -> Iterator[list[T]]:  # type: ignore[assignment]
-    """``lines`` in lists of at most BATCH_LINES lines and about BATCH_CHARACTERS characters, to limit the memory used.
+def batches(
+    lines: Iterable[T],
+    length: Callable[[T], int] = len,  # type: ignore[assignment]
+    most: int = BATCH_LINES,
+) -> Iterator[list[T]]:
+    """``lines`` in lists of at most ``most`` lines and about BATCH_CHARACTERS characters, to limit the memory used.
 
     ``length``: a function that returns the number of characters of a line. It is needed if lines are not strings.
     """
@@ -31,7 +36,7 @@ def batches(lines: Iterable[T], length: Callable[[T], int] = len) -> Iterator[li
     for line in lines:
         batch.append(line)
         characters += length(line)
-        if len(batch) == BATCH_LINES or characters >= BATCH_CHARACTERS:
+        if len(batch) == most or characters >= BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
     if batch:
@@ -54,6 +59,19 @@ class CorpusCounts:
     def tokens_per_word(self) -> float:
         """The mean number of tokens per word, called fertility."""
         return float(self.pieces.sum() / self.words)
+
+
+def in_background(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """The results of ``work`` for all items, in order; while one is used, the next is made in another thread."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting: Future[R] | None = None
+        for item in items:
+            following = thread.submit(work, item)
+            if waiting:
+                yield waiting.result()
+            waiting = following
+        if waiting:
+            yield waiting.result()
 
 
 def count_pieces(text: Text, tokenizer: Tokenizer, progress: Progress = silent) -> CorpusCounts:

@@ -52,10 +52,10 @@ def test_another_epoch_has_what_one_left_out(tmp_path: Path) -> None:
     pairs = [("a", "b"), ("a", "c"), ("a", "d"), ("e", "f")]
     with writing_numbers(tmp_path / "train.rows", np.int32) as rows:
         for text in (text for pair in pairs for text in pair):
-            rows.add_item(torch.tensor([0, ord(text), 2]))
+            rows.add(np.array([0, ord(text), 2]), np.array([3]))
     with writing_numbers(tmp_path / "train.expected", np.int64) as expected:
         for _ in pairs:
-            expected.add_item(torch.zeros(1, dtype=torch.int64))
+            expected.add(np.zeros(1), np.array([1]))
     dataset = DistinctSamples(tmp_path, "train", pad=1, seed=1)
     seen = []
     for epoch in range(1, 20):

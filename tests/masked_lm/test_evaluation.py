@@ -17,7 +17,7 @@ from fairseq.data import data_utils
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaForMaskedLM
 
-from focus_plugin.binary_data import add_item, writing_dataset
+from focus_plugin.binary_data import writing_dataset
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
@@ -156,7 +156,7 @@ def test_what_cannot_be_evaluated_is_told(data: Path, release: Path, tmp_path: P
         prepare(TextPreparation(vocabulary=release, train=(data,), valid=(data,)), tmp_path / "c:d")
     unknown = Path(shutil.copytree(data, tmp_path / "unknown"))
     with writing_dataset(unknown / "valid", 600) as dataset:
-        add_item(dataset, np.full(200, 3), 2)
+        dataset.add(np.append(np.full(200, 3), 2), np.array([201]))
     with pytest.raises(FocusError, match="its valid text has no tokens to predict, since all of them are <unk>"):
         _measure(unknown, release)
 
