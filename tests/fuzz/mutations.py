@@ -283,8 +283,12 @@ def _fasttext(content: bytes, chance: Random) -> bytes:
 
 def _compressed(content: bytes, chance: Random) -> bytes:
     text = gzip.decompress(content)
-    packed = chance.choice((gzip.compress, lzma.compress, bz2.compress))(text)
-    return chance.choice((content * 2 + b"rest", content + packed, _bytes(packed, chance), gzip.compress(content)))
+    packed = chance.choice((_gzip, lzma.compress, bz2.compress))(text)
+    return chance.choice((content * 2 + b"rest", content + packed, _bytes(packed, chance), _gzip(content)))
+
+
+def _gzip(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
 
 
 KINDS: dict[str, Callable[[bytes, Random], bytes]] = {
