@@ -5,16 +5,21 @@ import shutil
 import signal
 import subprocess
 import sysconfig
+import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from focus_plugin.errors import FocusError
 
 _TAIL_LINES = 8
+_CHUNK = 1 << 16
+_SECONDS_BETWEEN_LOOKS = 0.05
 _LOST = ("Connection closed by peer", "Connection reset by peer", "remote process exited")  # of gloo and NCCL
 # These set fairseq's log level, make it wait for a debugger, and make it join a training on several machines.
 _STEERING = ("HOTRELOAD_PAUSE", "LOCAL_RANK", "LOGLEVEL", "MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")
@@ -37,20 +42,19 @@ def environment() -> dict[str, str]:
 
 
 def run_logged(command: Sequence[str], log: Path | None, *inherited: int) -> Iterator[str]:
-    """Run a command, append its output to ``log``, if there is one, and yield it line by line.
+    """Run a command that appends its output to ``log``, if there is one, and yield it line by line.
 
-    ``inherited``: file descriptors that the command inherits. Raises FocusError if the command fails, with the end of
-    its output.
+    The command itself writes the log, so the log is complete even if only this process is killed. ``inherited``: file
+    descriptors that the command inherits. Raises FocusError if the command fails, with the end of its output.
     """
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
-    with open(log or os.devnull, "a", encoding="utf-8") as file, _child(command, inherited) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            file.write(line)
-            file.flush()
-            if line.strip():
-                tail.append(line.rstrip())
-            yield line.rstrip()
+    with open(log, "a+b") if log else tempfile.TemporaryFile() as file:
+        start = file.seek(0, os.SEEK_END)
+        with _child(command, file, inherited) as process:
+            for line in _appended(file.fileno(), start, process):
+                if line.strip():
+                    tail.append(line.rstrip())
+                yield line.rstrip()
     if process.returncode:
         ours = tail[-1].partition("focus_plugin.errors.FocusError: ")[2] if tail else ""
         what = f"stopped by signal {-process.returncode}" if process.returncode < 0 else "failed"
@@ -62,8 +66,23 @@ def run_logged(command: Sequence[str], log: Path | None, *inherited: int) -> Ite
         raise FocusError(ours or f"{Path(command[0]).name} {what}; {where}:\n" + "\n".join(tail))
 
 
+def _appended(descriptor: int, start: int, process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The lines that a process appends to a file from the offset ``start`` on, until it ends."""
+    rest, ended = b"", False
+    while not ended:
+        ended = process.poll() is not None
+        while chunk := os.pread(descriptor, _CHUNK, start):
+            start += len(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in lines)
+        if not ended:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
 @contextmanager
-def _child(command: Sequence[str], inherited: Sequence[int]) -> Iterator[subprocess.Popen[str]]:
+def _child(command: Sequence[str], output: IO[bytes], inherited: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
     """A child process. It is waited for at the end of the block, and terminated if the block is interrupted."""
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -75,10 +94,8 @@ def _child(command: Sequence[str], inherited: Sequence[int]) -> Iterator[subproc
         command,
         env=environment(),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
         pass_fds=inherited,
     )
     try:

@@ -1,6 +1,10 @@
 """fairseq's commands in an environment that is known, whatever a user's holds."""
 
 import ast
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +12,7 @@ import fairseq
 import fairseq_cli
 import pytest
 
+from focus_plugin.errors import FocusError
 from focus_plugin.training.process import environment, run_logged
 
 HARMLESS = {
@@ -55,3 +60,33 @@ def test_commands_run_in_it_and_wait_for_no_input(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("LOGLEVEL", "ERROR")
     monkeypatch.setenv("KEPT", "kept")
     assert list(run_logged(["sh", "-c", 'read x; echo "$LOGLEVEL,$KEPT,$x"'], tmp_path / "log")) == [",kept,"]
+
+
+ALONE = """
+import os, signal, sys
+from pathlib import Path
+from focus_plugin.training.process import run_logged
+for line in run_logged(["sh", "-c", "echo first; sleep 1; echo second; printf third"], Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_log_is_complete_even_if_only_its_reader_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("of an earlier run\n")
+    killed = subprocess.run([sys.executable, "-c", ALONE, str(log)])
+    assert killed.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while "third" not in log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert log.read_text() == "of an earlier run\nfirst\nsecond\nthird"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_output_is_given_line_by_line_and_its_end_in_errors(tmp_path: Path, kept: bool) -> None:
+    found = run_logged(
+        ["sh", "-c", "echo one; echo two >&2; printf 'thr\\377'; exit 3"], tmp_path / "log" if kept else None
+    )
+    assert [next(found), next(found), next(found)] == ["one", "two", "thr\ufffd"]
+    with pytest.raises(FocusError, match="sh failed; .* its end is:\none\ntwo\nthr" if kept else "its log is:\none"):
+        next(found)
