@@ -25,6 +25,8 @@ def silent(_: int) -> None:
 def existing_file(path: str | Path) -> Path:
     """``path`` itself. Raises FocusError if there is no such file."""
     path = Path(path)
+    if path.is_dir():
+        raise FocusError(f"{path}: is a directory; a file is needed here.")
     if not path.is_file():
         raise FocusError(f"{path}: no such file.")
     return path

@@ -32,6 +32,8 @@ def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) 
             f"{path}, line 1: the header has no column {missing[0]!r}; it must have the tab-separated columns "
             f"{listed(columns, ' and ')}, and it has {listed(header)}."
         )
+    if twice := [name for name in columns if header.count(name) > 1]:
+        raise FocusError(f"{path}, line 1: the header has the column {twice[0]!r} twice.")
     places = [header.index(name) for name in columns]
     empty = True
     for number, line in enumerate(lines, 2):
@@ -74,7 +76,9 @@ def table_header(path: Path) -> list[str]:
 
 
 def existing(path: Path) -> Path:
-    """Returns ``path``. Raises FocusError if it does not exist."""
+    """Returns ``path``. Raises FocusError if it does not exist or is a directory."""
+    if path.is_dir():
+        raise FocusError(f"{path}: is a directory; a file is needed here.")
     if not path.exists():
         raise FocusError(f"{path}: no such file.")
     return path

@@ -1,6 +1,5 @@
 """Reads questions with their contexts and answers: SQuAD's JSON, and JSON Lines."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, parse_json, silent
+from focus_plugin.finetuning.json_values import json_value
 from focus_plugin.finetuning.tables import existing, listed
 from focus_plugin.text import TextFile
 
@@ -87,7 +87,7 @@ def _records(path: Path, names: FieldNames, progress: Progress) -> Iterator[tupl
         if _is_record(line):
             for place, text in chain([(number, line)], lines):
                 if text.strip():
-                    yield place, _parsed(path, text, place)
+                    yield place, json_value(path, text, place)
         else:
             whole = "\n".join([line, *(text for _, text in lines)])
             yield from _squad(path, whole, number, names)
@@ -102,22 +102,9 @@ def _is_record(line: str) -> bool:
     return not (isinstance(found, dict) and "data" in found)
 
 
-def _parsed(path: Path, text: str, first: int) -> Any:
-    """The JSON value of ``text``, which begins on the line ``first``."""
-    try:
-        return parse_json(text)
-    except json.JSONDecodeError as error:
-        raise FocusError(
-            f"{path}, line {first + error.lineno - 1}: not valid JSON ({error.msg}, column {error.colno}); the file "
-            "may be incomplete."
-        ) from error
-    except ValueError as error:  # numbers of thousands of digits, thousands of brackets
-        raise FocusError(f"{path}, line {first}: not valid JSON ({error}).") from error
-
-
 def _squad(path: Path, text: str, first: int, names: FieldNames) -> Iterator[tuple[int, dict[str, Any]]]:
     """The questions of a file in SQuAD's layout, as objects of JSON Lines."""
-    whole = _parsed(path, text, first)
+    whole = json_value(path, text, first)
     try:
         found = [
             (paragraph["context"], asked)

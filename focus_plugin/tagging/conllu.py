@@ -9,7 +9,7 @@ from focus_plugin.tagging.columns import TagColumns, column_index
 from focus_plugin.tagging.sentences import SentenceRows, TaggedSentence
 
 NAMES = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
-_ID = re.compile(r"(\d+)(?:-(?P<last>\d+)|(?P<empty>\.\d+))?")
+_ID = re.compile(r"(\d{1,9})(?:-(?P<last>\d{1,9})|(?P<empty>\.\d+))?")
 _FEATURES, _MISC, _NO_VALUE = NAMES.index("FEATS"), NAMES.index("MISC"), "_"
 
 _Row = tuple[int, list[str]]  # the number of a line and its columns
@@ -78,7 +78,7 @@ def _tokens(path: Path, block: Sequence[_Row]) -> Iterator[tuple[_Row, Sequence[
         if not last:
             yield (number, cells), [(number, cells)]
             continue
-        wanted = [str(word) for word in range(int(first), int(last) + 1)]
+        wanted = [str(word) for word in range(int(first), min(int(last), int(first) + len(block)) + 1)]
         parts = [part for _, part in zip(wanted, rows, strict=False)]
         if [part[0] for _, part in parts] != wanted or not wanted:
             raise FocusError(f"{path}, line {number}: the words {first} to {last} are not on the lines after it.")

@@ -9,7 +9,7 @@ from typing import Any
 from focus_export.word_splitter import PLACES, WordSplitter
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import parse_json
+from focus_plugin.finetuning.json_values import json_value
 from focus_plugin.tagging.columns import TagColumns
 from focus_plugin.tagging.sentences import SentenceRows, TaggedSentence
 
@@ -32,10 +32,7 @@ def json_sentences(path: Path, lines: Iterable[str], columns: TagColumns) -> Ite
     for number, line in enumerate(lines, 1):
         if line.strip():
             place = f"{path}, line {number}"
-            try:
-                found = parse_json(line)
-            except ValueError as error:
-                raise FocusError(f"{place}: not valid JSON ({error}).") from error
+            found = json_value(path, line, number)
             rows = SentenceRows(path, columns.repair)
             if isinstance(found, dict) and (columns.word_column or "tokens") in found:
                 _add_tokens(place, rows, number, found, columns)

@@ -137,6 +137,7 @@ SEVERAL = {"multi_label": True}
         (("topic\ttext",), GOOD, {}, r"t\.tsv: the table has a header but no rows"),
         ((*GOOD, "a\tba\tbe"), GOOD, {}, r"t\.tsv, line 4: 3 columns, but the header has 2"),
         ((*GOOD, "\tba"), GOOD, {}, r"t\.tsv, line 4: the label is empty"),
+        (("topic\ttext\ttext", "a\tba\tbe"), GOOD, {}, r"t\.tsv, line 1: the header has the column 'text' twice"),
         ((*GOOD, "a\t \u200b"), GOOD, {}, r"t\.tsv, line 4: the text is empty"),
         ((*GOOD, "a\rb\tba"), GOOD, {}, r"t\.tsv, line 4: the label 'a\\rb' has a line break"),
         (("topic\ttext", "a\tba"), GOOD, {}, r"t\.tsv: every row has the label 'a'"),

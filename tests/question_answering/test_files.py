@@ -149,6 +149,7 @@ SQUAD = json.dumps(_squad("1.1"), indent=1)
         (json.dumps({"data": [1]}), "is neither JSON Lines nor in SQuAD's layout"),
         (json.dumps({"data": {"paragraphs": []}}), "is neither JSON Lines nor in SQuAD's layout"),
         ("[" * 100_000, "line 1: not valid JSON"),
+        ('{"question": "\\udc00", "context": ""}', "line 1: has a lone surrogate"),
         ('{"question": ' + "9" * 5000 + "}", "line 1: not valid JSON"),
     ],
 )
