@@ -16,7 +16,7 @@ from focus_export.runtime import Predictor
 from gpu_results import Job, Place, Row
 from measure import run
 
-from focus_plugin.checkpoint.release import MODEL
+from focus_plugin.checkpoint.release import RELEASE_MODEL
 from focus_plugin.files import whole_directory
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +80,7 @@ def conversions(place: Place) -> Iterator[Row]:
         for device in ("cpu", place.device):
             output = place.work / "conversions" / f"{method}.{device}.{len(states)}"
             command("convert", *conversion(directory), "--method", method, "--device", device, "--output", output)
-            states.append(torch.load(output / MODEL, weights_only=True)["model"])
+            states.append(torch.load(output / RELEASE_MODEL, weights_only=True)["model"])
         pairs = ((states[0][name].numpy(), states[1][name].numpy()) for name in states[0])
         yield row(f"conversion by {method}, rows and biases", max(difference(*pair) for pair in pairs), CONVERSION)
 

@@ -92,7 +92,7 @@ def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str
         tokens = "" if reduction.whole == exact else " with these tokens"
         whole, less = scores[worst]
         raise FocusError(
-            f"{reduction.valid}: in {job.precision}{tokens}, the model's {worst.replace('_', ' ')} on this table is "
+            f"{reduction.valid}: in {job.precision}{tokens}, the model's {worst.replace('_', ' ')} on it is "
             f"{less:.6g} instead of {whole:.6g}. The loss is larger than --max-loss {job.max_loss:g}; nothing was "
             "written."
         )
@@ -151,7 +151,7 @@ def _require_float16(reduction: Reduction) -> None:
     name, largest = largest_in_float16(exact, half, reduction.batches(), reduction.exact.parent)
     if not largest <= FLOAT16_LARGEST:
         raise FocusError(
-            f"{reduction.valid}: on this file, {name} reaches {largest:.3g}, but the largest float16 is "
+            f"{reduction.valid}: on it, {name} reaches {largest:.3g}, but the largest float16 is "
             f"{FLOAT16_LARGEST:.0f}; nothing was written. Export in another precision."
         )
 

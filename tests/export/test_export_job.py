@@ -123,7 +123,7 @@ def test_a_bf16_classifier_is_exported_without_a_gpu(classifier, exact, table, t
 def test_a_loss_beyond_the_limit_is_refused(release, source_text, tmp_path):
     with pytest.raises(
         FocusError,
-        match=r"the model's cosine on this file is 0\.\d+ instead of 1\. The loss is larger than --max-loss 0;",
+        match=r"the model's cosine on it is 0\.\d+ instead of 1\. The loss is larger than --max-loss 0;",
     ):
         reduced(release, tmp_path / "int8", "int8", source_text, max_loss=0)
     assert not list(tmp_path.iterdir())
@@ -141,7 +141,7 @@ def test_what_overflows_in_float16_is_refused(classifier, table, tmp_path):
     state["model"]["encoder.sentence_encoder.layers.0.self_attn_layer_norm.bias"] += 10
     torch.save(state, model / "model.pt")
     with pytest.raises(
-        FocusError, match=r"tsv: on this file, .*layers\.0\.gelu reaches .*e\+05, but the largest float16 is 65504"
+        FocusError, match=r"tsv: on it, .*layers\.0\.gelu reaches .*e\+05, but the largest float16 is 65504"
     ):
         reduced(model, tmp_path / "fp16", "fp16", table, max_loss=1)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -208,7 +208,7 @@ def test_hidden_states_are_judged_where_they_are_given(classifier, lines, table,
     rows = (f"{label}\t{line}\n" for label, line in zip(least, lines, strict=True))
     wrong.write_text("topic\ttitle\n" + "".join(rows))
     with pytest.raises(
-        FocusError, match=r"in int8, the model's hidden states cosine on this file is 0\.\d+ instead of 1\."
+        FocusError, match=r"in int8, the model's hidden states cosine on it is 0\.\d+ instead of 1\."
     ):
         reduced(classifier, tmp_path / "o", "int8", wrong, hidden_states=True, max_loss=1e-5)
 
@@ -382,8 +382,8 @@ def test_what_left_out_tokens_lose_is_judged(release, pruned, source_text, tmp_p
     few, corpus, whole = pruned
     others = tmp_path / "others.txt"
     others.write_text("\n".join(source_text.read_text().splitlines()[40:140]))
-    options = {"precision": precision, "valid": others, "keep_tokens_of": (corpus,), "max_loss": 0}
-    with pytest.raises(FocusError, match=f"in {precision} with these tokens, the model's cosine on this file is"):
+    options = {"precision": precision, "valid": (others,), "keep_tokens_of": (corpus,), "max_loss": 0}
+    with pytest.raises(FocusError, match=f"in {precision} with these tokens, the model's cosine on it is"):
         export_onnx(OnnxExport(model=release, **options), tmp_path / "o")
     command = ("focus", "export", "--onnx", "--model", release, "--output", tmp_path / "o", "--keep-tokens-of", corpus)
     said = run(*command, "--precision", precision, "--valid", others, "--max-loss", 1).stdout

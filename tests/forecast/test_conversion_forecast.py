@@ -53,7 +53,7 @@ def test_a_method_is_tried_on_the_first_lines_of_its_files(release, vocabulary, 
     def seconds(wrong: int) -> float | None:
         path = tmp_path / f"{wrong}.tsv"
         path.write_text("\n".join([*pairs[:wrong], "no tab", *pairs[wrong:]]))
-        how = initialization(find_method("transtokens"), {"parallel": path})
+        how = initialization(find_method("transtokens"), {"parallel": (path,)})
         language = read_dictionary(vocabulary / "dict.txt")
         return MethodWork(read_checkpoint(release), language, vocabulary, how).seconds()
 
