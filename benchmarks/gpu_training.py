@@ -24,12 +24,12 @@ from focus_plugin.files import whole_directory
 
 PROGRAM = Path(__file__).with_name("training_systems.py")
 SYSTEMS = ("ours", "fairseq", "Trainer")
-LENGTHS, BATCH_TOKENS, UPDATES, ROWS, LINE = (512, 128), 32_768, 20, 40_000, 30
+LENGTHS, BATCH_TOKENS, UPDATES, ROWS, LINE, END = (512, 128), 32_768, 20, 40_000, 30, 2
 
 
 def data(place: Place, tokens: int, rows: int) -> Path:
     """Random tokens in fairseq's files, more frequent the lower their id, in lines of LINE tokens."""
-    from focus_plugin.binary_data import add_item, writing_dataset
+    from focus_plugin.binary_data import writing_dataset
 
     directory = place.work / f"data-{rows}"
     if not directory.exists():
@@ -37,10 +37,10 @@ def data(place: Place, tokens: int, rows: int) -> Path:
         with whole_directory(directory) as new:
             words = "".join(f"word{number} 1\n" for number in range(rows - 5))  # and four special tokens, and the mask
             (new / "dict.txt").write_text(f"{words}<mask> 1\n", encoding="utf-8")
+            lines = np.full((tokens // LINE + 1, LINE), END)
+            lines[:, :-1] = 4 + (rows - 5) * draw.random((len(lines), LINE - 1)) ** 3
             with writing_dataset(new / "train", rows) as dataset:
-                for _ in range(tokens // LINE + 1):
-                    ids = 4 + ((rows - 5) * draw.random(LINE - 1) ** 3).astype(np.int64)
-                    add_item(dataset, ids, 2)
+                dataset.add(lines.ravel(), np.full(len(lines), LINE))
     return directory
 
 

@@ -207,9 +207,7 @@ def test_hidden_states_are_judged_where_they_are_given(classifier, lines, table,
     least = [min(found.scores, key=found.scores.get) for found in Predictor(tmp_path / "exact").predict(lines)]
     rows = (f"{label}\t{line}\n" for label, line in zip(least, lines, strict=True))
     wrong.write_text("topic\ttitle\n" + "".join(rows))
-    with pytest.raises(
-        FocusError, match=r"in int8, the model's hidden states cosine on it is 0\.\d+ instead of 1\."
-    ):
+    with pytest.raises(FocusError, match=r"in int8, the model's hidden states cosine on it is 0\.\d+ instead of 1\."):
         reduced(classifier, tmp_path / "o", "int8", wrong, hidden_states=True, max_loss=1e-5)
 
 
