@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / ".gpu" / "results")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--minutes", type=float, default=600.0)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     end = time.monotonic() + 60 * given.minutes
     given.output.mkdir(parents=True, exist_ok=True)
     place = Place(given.output.absolute(), given.small)
