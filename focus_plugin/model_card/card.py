@@ -1,8 +1,8 @@
 """The text of a model card."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from focus_plugin.finetuning.seeds import mean_and_deviation
@@ -12,7 +12,6 @@ from focus_plugin.model_card.metadata import metadata
 from focus_plugin.model_card.metrics import SPLITS, Measured, exported, of_export, of_seeds, of_training
 from focus_plugin.model_card.use import Code, Use
 
-_ABSOLUTE = re.compile(r"(?<![\w.])~?/(?:[^\s/,'\"]+/)+")  # the directories of an absolute path
 _MOST_ENTRIES = 50  # of a list
 
 
@@ -127,4 +126,10 @@ def _value(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         shown = ", ".join(map(_value, value[:_MOST_ENTRIES]))
         return f"[{shown}{', ...' if len(value) > _MOST_ENTRIES else ''}]"
-    return _ABSOLUTE.sub("", value) if isinstance(value, str) else json.dumps(value)
+    return _without_directories(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _without_directories(word: str) -> str:
+    """The word, in which an absolute path, or one after ``=``, is only its last name."""
+    name, equals, value = word.rpartition("=")
+    return f"{name}{equals}{Path(value).name}" if value.startswith(("/", "~")) else word

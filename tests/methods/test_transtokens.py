@@ -222,7 +222,7 @@ def test_the_command_refuses_what_is_missing_or_does_not_fit(release, backwards,
         ((*base, "--alignment", text, "--aligner", "eflomal"), "--aligner eflomal has no effect with --alignment"),
         ((*base, "--parallel-source", text, "--parallel-target", tmp_path / "short.txt"), "short.txt has 1; each"),
         ((*base, "--parallel", tmp_path / "short.txt"), "line 1: expected a text, a tab and its translation"),
-        ((*base, "--parallel", tmp_path), "no such file"),
+        ((*base, "--parallel", tmp_path), "is a directory; name the files in it"),
     )
     assert not (tmp_path / "out").exists()
 

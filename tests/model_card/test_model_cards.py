@@ -126,7 +126,7 @@ def test_a_card_tells_how_a_model_was_made(release, vocabulary, target_text, tmp
         "tags": ["focus-fairseq", "random"],
     }
     assert len(run_code(encoder, text, capsys)) == 1
-    export_onnx(OnnxExport(model=encoder, precision="int8", valid=target_text, max_loss=1), exported)
+    export_onnx(OnnxExport(model=encoder, precision="int8", valid=(target_text,), max_loss=1), exported)
     manifest, text = manifest_of(exported), (exported / "README.md").read_text(encoding="utf-8")
     assert manifest.files["README.md"] == (exported / "README.md").stat().st_size
     assert re.findall("^### (.*)", text, re.MULTILINE) == ["1. Vocabulary", "2. Converted encoder", "3. ONNX model"]

@@ -22,6 +22,8 @@ from focus_plugin.trusted import trusted_globals
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.vocabulary import MASK
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def data(world: World) -> Path:
@@ -190,8 +192,6 @@ RANK = """
 import hashlib, sys, torch
 from fairseq import options, tasks, utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 rank, port, *arguments = sys.argv[1:]
 torch.manual_seed(int(rank))
