@@ -176,6 +176,7 @@ def _write(given: Preparation, split: str, head: "ServingHead") -> tuple[int, in
     loss, cut = None if split == "test" else given.options.loss, 0
 
     def samples(example: Example, encoded: Encoded) -> Iterator[TrainingSample]:
+        """The sample of a pair. Raises FocusError if it does not fit the loss."""
         nonlocal cut
         if fault := _misfit(example.expected, loss):
             raise FocusError(f"{given.tables[split]}: {fault}")

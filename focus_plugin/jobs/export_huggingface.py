@@ -49,6 +49,7 @@ def export_huggingface(
         return kept.head.hugging_face(checkpoint.config.width, checkpoint.config.max_positions)
 
     def build(directory: Path) -> dict[str, object]:
+        """Write the files of the encoder and of its head."""
         (checkpoint, kept), theirs = read(), their_head()
         write_huggingface(directory, checkpoint, theirs, kept.tensors, tokenizer)
         for name, content in theirs.files.items():

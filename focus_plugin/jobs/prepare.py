@@ -60,6 +60,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch:
     )
 
     def build(directory: Path) -> dict[str, object]:
+        """Encode all texts into the directory, and count."""
         translations = _translations(beside[TRANSLATIONS], job, directory) if job.dictionary else {}
         seen = Seen({split: lines_of(text) for split, text in texts.items() if split not in ("train", SOURCE_TEXT)})
         named = len(train.files) > 1

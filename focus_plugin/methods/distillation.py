@@ -1,6 +1,6 @@
 """New rows trained so that the encoder computes from new tokens what it computes from its old ones.
 
-Token distillation (Dobler, Elliott & de Melo, ICLR 2026) for masked language models; the paper has causal ones. The
+Token distillation (Dobler, Elliott & de Melo 2025) for masked language models; the paper has causal ones. The
 source encoder reads text in its own tokens and is the teacher. The student, the same encoder with the target
 vocabulary, reads the same text. Three losses are added: the difference of their states in a middle layer, on average
 over each span that both cut at its ends; the divergence of their predictions for masked words that are one token in
