@@ -85,12 +85,12 @@ class Pair:
 
 
 def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
-    """The rows of a table whose header has the columns of both texts, or else the lines of a text.
+    """The rows of a table whose header has the columns of the texts, or else the lines of a text.
 
     Raises FocusError, with file and line, for a text or a score that is empty or wrong, and for scores that are all
     equal.
     """
-    if {columns.first_column, columns.second_column} <= set(table_header(path)):
+    if {*columns.text_columns} <= {*table_header(path)}:
         return _rows(path, columns, progress)
     return _lines(path, progress)
 
@@ -108,16 +108,15 @@ def _lines(path: Path, progress: Progress) -> Iterator[Example]:
 
 def _rows(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
     header = table_header(path)
-    texts = [columns.first_column, columns.second_column]
     scored, negative = columns.score_column in header, columns.negative_column in header
     if scored and negative:
         raise FocusError(
             f"{path}, line 1: has the columns {columns.score_column!r} and {columns.negative_column!r}; a pair has a "
             "score or a negative. Name another --score-column or --negative-column."
         )
-    texts += [columns.negative_column] * negative
     scores = set()
-    for line, given, cells in read_texts(path, texts, [columns.score_column] * scored, progress):
+    more, others = [columns.negative_column] * negative, [columns.score_column] * scored
+    for line, given, cells in read_texts(path, columns, more, others, progress):
         if given[0] in given[2:] or given[1] in given[2:]:
             raise FocusError(f"{path}, line {line}: the negative is one of the texts of the pair.")
         if wrong := next(filter(None, map(score_fault, cells)), None):
@@ -189,7 +188,7 @@ def _write(given: Preparation, split: str, head: "ServingHead") -> tuple[int, in
 def _misfit(pair: Pair | None, loss: str | None) -> str | None:
     """What is wrong with a pair, for a loss if one is given."""
     if pair is None:
-        return "its header lacks the columns of pairs; name them with --first-column and --second-column."
+        return "its header lacks the columns of pairs; name them: --first-column and --second-column, or --pair-column."
     if loss is None:
         return None
     if loss == CONTRASTIVE:

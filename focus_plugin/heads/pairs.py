@@ -61,8 +61,7 @@ def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[E
 
     Raises FocusError, with file and line, for a text that is empty.
     """
-    names = (columns.first_column, columns.second_column)
-    for line, texts, (label,) in read_texts(path, names, (columns.label_column,), progress):
+    for line, texts, (label,) in read_texts(path, columns, (), (columns.label_column,), progress):
         yield Example(line, texts, label.strip())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress
-from focus_plugin.finetuning.tables import existing
+from focus_plugin.finetuning.tables import existing, format_suffix
 from focus_plugin.tagging.columns import FORMATS, TagColumns
 from focus_plugin.tagging.conll import conll_sentences
 from focus_plugin.tagging.conllu import conllu_sentences
@@ -16,7 +16,6 @@ from focus_plugin.text import TextFile
 
 _READERS = dict(zip(FORMATS, (conll_sentences, conllu_sentences, json_sentences), strict=True))
 _SUFFIXES = {".conllu": "conllu", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl"}
-_COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 
 
 def tagged_sentences(path: Path, columns: TagColumns, progress: Progress) -> Iterator[TaggedSentence]:
@@ -24,15 +23,11 @@ def tagged_sentences(path: Path, columns: TagColumns, progress: Progress) -> Ite
 
     Raises FocusError, with file and line, for faults of the table, and for a table without sentences.
     """
-    reader = _READERS[_format_of(path) if columns.table_format == "auto" else columns.table_format]
+    recognized = _SUFFIXES.get(format_suffix(path), FORMATS[0])
+    reader = _READERS[recognized if columns.table_format == "auto" else columns.table_format]
     sentences = list(reader(path, TextFile.of(existing(path)).lines(progress), columns))
     if not sentences:
         raise FocusError(f"{path}: the table has no sentences.")
     scheme = recognized_scheme(sentences, path) if columns.scheme == "auto" else columns.scheme
     for sentence in sentences:
         yield sentence if scheme == PLAIN else as_bio(sentence, scheme, path, columns.repair)
-
-
-def _format_of(path: Path) -> str:
-    suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
-    return _SUFFIXES.get(suffixes[-1], FORMATS[0]) if suffixes else FORMATS[0]

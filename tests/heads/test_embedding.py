@@ -89,6 +89,14 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
     assert all(expected is None for *_, expected in lines)
 
 
+def test_both_texts_of_a_scored_pair_can_be_in_one_cell(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text('ID,Text,Score\n1,"bird\nndege",0.5\n2,"tree\nmti",1\n')
+    columns = PairColumns(pair_column="Text", score_column="Score")
+    found = [(each.line, each.sample, each.expected.score) for each in examples(table, columns, silent)]
+    assert found == [(2, ("bird", "ndege"), 0.5), (4, ("tree", "mti"), 1.0)]
+
+
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
 
 

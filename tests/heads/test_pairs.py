@@ -257,6 +257,18 @@ def test_a_table_is_evaluated_in_pytorch_and_onnx(kind: str, request: pytest.Fix
 
 
 @pytest.mark.parametrize("kind", ["labels", "scores"])
+def test_a_csv_file_with_both_texts_in_a_cell_is_the_same_table(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    served = request.getfixturevalue(kind)
+    rows = [(f"{first}\n{second}", label) for label, first, second in served.rows]
+    pandas.DataFrame(rows, columns=["Text", "Score"]).to_csv(tmp_path / "v.csv", lineterminator="\r\n")
+    how = ("--model", served.onnx, "--truncate", "--cpu")
+    found = focus("evaluate", *how, "--table", tmp_path / "v.csv", "--pair-column", "Text", "--label-column", "Score")
+    assert found == focus("evaluate", *how, "--table", served.valid)
+
+
+@pytest.mark.parametrize("kind", ["labels", "scores"])
 def test_errors_are_listed(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Wrong labels in the order of the table; scores by their difference."""
     served = request.getfixturevalue(kind)
