@@ -9,12 +9,11 @@ overlap of the weights with those of each other run (the sum of the smaller weig
 training text), and the masked-LM loss before any training.
 """
 
-import argparse
 import shutil
 import time
-from pathlib import Path
 
 import numpy as np
+from arguments import program_parser
 from starts import loss
 from targets import run
 
@@ -34,9 +33,7 @@ def overlap(one: MixingMatrix, two: MixingMatrix, uses: np.ndarray) -> float:
 
 def main() -> None:
     """Convert by every aligner, and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "parallel", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "parallel", "source", "work")
     parser.add_argument("--languages", nargs=2, required=True)
     arguments = parser.parse_args()
     work, (old, new) = arguments.work, arguments.languages

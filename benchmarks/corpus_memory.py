@@ -6,11 +6,11 @@
 two are alike. Prints seconds and peak memory of every command and corpus.
 """
 
-import argparse
 import os
 from itertools import cycle
 from pathlib import Path
 
+from arguments import program_parser
 from measure import run
 
 SAMPLE_MB = 32
@@ -29,10 +29,7 @@ def write_corpus(text: Path, path: Path, size: int) -> None:
 
 def main() -> None:
     """Make the corpora and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--megabytes", type=int, nargs="+", required=True)
     arguments = parser.parse_args()
     for megabytes in arguments.megabytes:

@@ -14,13 +14,13 @@ syntax, needs a dependency parser for the language and is left out. `vocabulary`
 vocabulary. It also writes `dictionary.tsv`, the tokens with their twins.
 """
 
-import argparse
 import random
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from arguments import program_parser
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 
 from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
@@ -167,7 +167,7 @@ def double_vocabulary(vocabulary: Path, output: Path) -> None:
 
 def main() -> None:
     """Read the command line and do what it says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = program_parser(__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     doubled = kinds.add_parser("vocabulary")
     doubled.add_argument("--input", type=Path, required=True)

@@ -7,12 +7,13 @@ Alone: SentencePiece encodes the lines, already in memory, to ids on all cores, 
 first's: the median of the turns.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+
+from arguments import program_parser
 
 from focus_plugin.files import read_lines
 from focus_plugin.vocabulary.encoding import batches, write_pieces
@@ -29,9 +30,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "model")
     parser.add_argument("--turns", type=int, default=9)
     arguments = parser.parse_args()
     processor, tokenizer = load_sentencepiece(arguments.model), load_tokenizer(arguments.model)

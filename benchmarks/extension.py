@@ -7,9 +7,7 @@ under the source's tokenizer, one of the language alone, and the extended one; a
 tokens of its validation text that are new pieces.
 """
 
-import argparse
-from pathlib import Path
-
+from arguments import program_parser
 from targets import run
 
 from focus_plugin.files import read_lines
@@ -22,9 +20,7 @@ MODEL = "sentencepiece.bpe.model"
 
 def main() -> None:
     """Extend, and count."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     for name in ("languages", "others"):
         parser.add_argument(f"--{name}", nargs="+", required=True)
     arguments = parser.parse_args()

@@ -10,10 +10,10 @@ and the loss before and after a training by the default recipe; 0 factors: not f
 curve of loss and size.
 """
 
-import argparse
 from pathlib import Path
 
 import fasttext
+from arguments import program_parser
 from starts import loss, trained
 from targets import run
 
@@ -63,9 +63,7 @@ def plot(points: list[tuple[int, float, float]]) -> str:
 
 def main() -> None:
     """Convert with every number of factors, and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--factors", nargs="+", type=int, required=True)
     parser.add_argument("--updates", type=int, default=50)

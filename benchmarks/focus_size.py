@@ -13,7 +13,6 @@ and the product run in turns; times are medians of three. The second writes `gro
 memory of ours by the sizes of target and source, with synthetic vectors whose supports are as on real text.
 """
 
-import argparse
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from arguments import program_parser
 from deepfocus import FOCUS
 from deepfocus.focus import focus_additional_token_initialization
 from deepfocus.vocab_helper import NewToken, OverlappingToken, TokenClass
@@ -308,7 +308,7 @@ def panel(column: int, row: int, title: str, values: dict[int, float]) -> str:
 
 def main() -> None:
     """Measure what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = program_parser(__doc__)
     parser.add_argument("--text", type=Path, help="text to train the vectors on")
     parser.add_argument("--work", type=Path, help="where vocabulary and vectors are kept")
     parser.add_argument("--slice", type=int, default=40, help="new tokens for the authors' package")

@@ -17,6 +17,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+from arguments import program_parser
 from measure import Measured, run_beside
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "days": 86_400}
@@ -99,9 +100,7 @@ def row(label: str, share: float, said: Measured, measured: Measured) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option in ("--text", "--valid", "--table", "--source", "--work"):
-        parser.add_argument(option, type=Path, required=True)
+    parser = program_parser(__doc__, "text", "valid", "table", "source", "work")
     parser.add_argument("--shares", type=float, nargs="+", default=[1 / 32, 1 / 8])
     given = parser.parse_args()
     print("| command | share of the text | time | forecast | memory | forecast | disk | forecast |")

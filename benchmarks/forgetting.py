@@ -11,6 +11,7 @@ after the training. The last column is after the same training of the source, wi
 import argparse
 from pathlib import Path
 
+from arguments import program_parser
 from starts import loss, trained
 from targets import run
 
@@ -30,9 +31,7 @@ def prepared(arguments: argparse.Namespace, encoder: Path, language: str, name: 
 
 def main() -> None:
     """Extend, train, and measure every language."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--language", required=True)
     parser.add_argument("--others", nargs="+", required=True)
     parser.add_argument("--updates", type=int, default=50)

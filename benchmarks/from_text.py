@@ -8,11 +8,10 @@ trains fastText on all of it and makes the embedding, with its defaults and `--p
 Prints Markdown: seconds and peak memory.
 """
 
-import argparse
 import os
 import shutil
-from pathlib import Path
 
+from arguments import program_parser
 from corpus_memory import write_corpus
 from measure import run
 from vectors import VOCABULARY, authors, in_a_process
@@ -20,9 +19,7 @@ from vectors import VOCABULARY, authors, in_a_process
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--megabytes", type=int, nargs="+", required=True)
     parser.add_argument("--authors", type=int, nargs="*", default=[])
     parser.add_argument("--processes", type=int, default=1)

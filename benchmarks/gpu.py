@@ -10,7 +10,6 @@ OUTPUT/results.jsonl, and a job with a line is not repeated, so the same command
 goes; `--small` makes them small enough for a test. Exits with 1 if a job did not finish or a check does not hold.
 """
 
-import argparse
 import multiprocessing
 import os
 import signal
@@ -23,6 +22,7 @@ import gpu_checks
 import gpu_serving
 import gpu_settings
 import gpu_training
+from arguments import program_parser
 from gpu_results import Job, Place, Row, add, read, tables
 
 STEPS: dict[str, list[Job]] = {
@@ -80,7 +80,7 @@ def broken(rows: list[Row]) -> bool:
 
 def main() -> None:
     """Run a step and print its tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = program_parser(__doc__)
     parser.add_argument("step", choices=(*STEPS, "tables"))
     parser.add_argument("jobs", nargs="*", metavar="JOB", help="by default all")
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / ".gpu" / "results")

@@ -14,7 +14,8 @@ import resource
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
+
+from arguments import program_parser
 
 VOCABULARY, LENGTH, BATCH = 16_000, 128, 4096
 BUDGET = 10 * BATCH  # tokens of ten updates
@@ -61,9 +62,7 @@ def measured(arguments: argparse.Namespace, language: str, name: str) -> tuple[f
 
 def main() -> None:
     """Run everything and print the Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
     parser.add_argument("--seed", type=int, default=1)

@@ -7,11 +7,11 @@ An input is lines of `--text`, drawn at random. Every row of the output is compa
 which is computed for the lines of `--text` alone. Prints Markdown: seconds, lines per second, and peak memory.
 """
 
-import argparse
 import random
 from pathlib import Path
 
 import numpy as np
+from arguments import program_parser
 from measure import run
 from xlmr_base import random_tensors
 
@@ -53,9 +53,7 @@ def largest_difference(rows: np.ndarray, expected: np.ndarray, numbers: np.ndarr
 
 def main() -> None:
     """Make the files and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "work")
     parser.add_argument("--lines", type=int, nargs="+", required=True)
     arguments = parser.parse_args()
     work = arguments.work

@@ -26,6 +26,7 @@ from typing import Any
 
 import fasttext
 import measure
+from arguments import program_parser
 from factors import word_vectors
 from random_encoder import write_random_encoder
 from starts import loss
@@ -155,9 +156,7 @@ def table(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Convert, evaluate and train the methods, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--language", required=True)
     for name in ("english", "parallel", "dictionary"):
         parser.add_argument(f"--{name}")

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from arguments import program_parser
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.word_vectors import WordVectors
@@ -231,7 +232,7 @@ def one(name: str, rows: int, scale: float, authors: int) -> dict[str, float | N
 
 def main() -> None:
     """Measure each method in a process of its own, and print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = program_parser(__doc__)
     parser.add_argument("methods", nargs="*", default=[*DIMENSIONS], metavar="METHOD", help=", ".join(DIMENSIONS))
     parser.add_argument("--rows", type=int, default=TARGET - OVERLAP)
     parser.add_argument("--scale", type=float, default=1.0)

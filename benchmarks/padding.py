@@ -3,12 +3,11 @@
 python benchmarks/padding.py --tokenizer sentencepiece.bpe.model --text texts.txt
 """
 
-import argparse
 from itertools import accumulate
-from pathlib import Path
 
 import numpy as np
 import sentencepiece
+from arguments import program_parser
 from focus_export.batching import batches_by_length
 from focus_export.pipeline import WINDOW_BATCHES
 from focus_export.runtime import CPU_TOKEN_BUDGET, GPU_TOKEN_BUDGET
@@ -31,9 +30,8 @@ def padding(lengths: np.ndarray, budget: int) -> tuple[int, float]:
 
 def main() -> None:
     """Print a line a budget."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = program_parser(__doc__, "text")
     parser.add_argument("--tokenizer", required=True)
-    parser.add_argument("--text", type=Path, required=True)
     arguments = parser.parse_args()
     pieces = sentencepiece.SentencePieceProcessor(model_file=arguments.tokenizer)
     texts = pieces.encode(arguments.text.read_text(encoding="utf-8").splitlines())

@@ -7,7 +7,6 @@ lets SentencePiece encode them on all cores, to ids that it throws away. Prints 
 of both, the ratio of the rates, and the peak memory of ours.
 """
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from arguments import program_parser
 from corpus_memory import write_corpus
 from measure import run
 
@@ -43,10 +43,7 @@ def ours(vocabulary: Path, text: Path, valid: Path, output: Path) -> tuple[float
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--vocab", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "vocab", "work")
     parser.add_argument("--megabytes", type=int, nargs="+", required=True)
     parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()

@@ -16,6 +16,8 @@ import sysconfig
 from pathlib import Path
 from statistics import mean, stdev
 
+from arguments import program_parser
+
 VOCABULARY, LENGTH, BATCH = 16_000, 128, 4096
 BASELINE_RATES = ("5e-4", "1e-3", "2e-3", "4e-3")
 STARTS = {"paper": "--paper", "focus": "", "newrows": "--method newrows --train-overlap"}
@@ -66,9 +68,7 @@ def compared(arguments: argparse.Namespace, language: str, updates: int) -> list
 
 def main() -> None:
     """Run everything and print the Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--updates", nargs="+", type=int, default=[50, 150, 400])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])

@@ -24,6 +24,7 @@ from statistics import median
 
 import numpy as np
 import sentencepiece
+from arguments import program_parser
 from measure import run
 from serving_systems import LEVELS, PRODUCT_TOKENS
 from xlmr_base import CONFIG, random_tensors
@@ -220,9 +221,7 @@ def targets(seconds: Seconds, loss: float) -> str:
 
 def main() -> None:
     """Make the files, compare the results and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("vocab", "text", "classifier", "table", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "vocab", "text", "classifier", "table", "work")
     parser.add_argument("--text-column", default="text")
     parser.add_argument("--peers", default=sys.executable)
     parser.add_argument("--turns", type=int, default=5)

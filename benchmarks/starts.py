@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from statistics import mean
 
+from arguments import program_parser
 from targets import LENGTH, RECIPE, run
 
 PLAIN = ("--rare", "fill", "--calibrate", 0)
@@ -72,9 +73,7 @@ def trained(data: Path, start: Path, output: Path, updates: int) -> Path:
 
 def main() -> None:
     """Run everything and print the Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--seeds", nargs="+", type=int, required=True)
     parser.add_argument("--updates", type=int, default=100)

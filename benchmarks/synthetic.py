@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import mean
 
 import torch
+from arguments import program_parser
 from derived_languages import derived_line, derived_table, double_vocabulary, normalizer, sentences_of
 from random_encoder import write_random_encoder
 from safetensors.torch import load_file
@@ -265,9 +266,7 @@ def _weightless(rows: Sequence[Mapping]) -> Iterator[str]:
 
 def main() -> None:
     """Run what has no row yet, and print the table of all rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "ner", "pos", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "ner", "pos", "work")
     numbers = {"size": 6_000, "layers": 4, "width": 256, "length": 128, "updates": 3_000, "tokens": 8_192, "epochs": 10}
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=str(default))

@@ -15,6 +15,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from arguments import program_parser
+
 LENGTH = 128
 RECIPE = ("--batch-tokens", 4096, "--device-tokens", 4096)  # the default recipe, with batches for a small machine
 
@@ -122,9 +124,7 @@ def curves(results: dict[str, dict]) -> str:
 
 def main() -> None:
     """Run everything and print the Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "news", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "news", "source", "work")
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--updates", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=15)

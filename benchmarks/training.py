@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from arguments import program_parser
 from training_systems import BATCH_TOKENS, PREDICTED, SHAPES, SYSTEMS
 
 from focus_plugin.vocabulary.readers import read_dictionary
@@ -56,8 +57,7 @@ def rate(shape: str) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = program_parser(__doc__, "data")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--lengths", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--updates", type=int, default=8)

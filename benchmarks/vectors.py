@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from arguments import program_parser
 from measure import run as measured
 from targets import LENGTH, run
 
@@ -143,9 +144,7 @@ def trained(data: Path, start: Path, updates: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("text", "source", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "source", "work")
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--megabytes", nargs="+", type=float, required=True, help="the largest last")
     parser.add_argument("--trainers", nargs="+", choices=[*TRAINERS, AUTHORS], default=[*TRAINERS, AUTHORS])

@@ -7,10 +7,10 @@ trained on `--text`, of which the source holds 18,145. Prints what each command 
 multiple of the source's file.
 """
 
-import argparse
 from pathlib import Path
 
 import torch
+from arguments import program_parser
 from measure import run
 
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -52,9 +52,7 @@ def write_source(directory: Path, vocabulary: Path) -> None:
 
 def main() -> None:
     """Make the files and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = program_parser(__doc__, "text", "work")
     arguments = parser.parse_args()
     work, text = arguments.work, arguments.text
     work.mkdir(parents=True, exist_ok=True)

@@ -17,14 +17,14 @@ from torch import Tensor
 
 from focus_plugin.checkpoint.forward import head_states, layer_states
 from focus_plugin.learning.spans import division, span_edges
-from focus_plugin.learning.text import text_samples
+from focus_plugin.learning.text import SAMPLE_LENGTH, text_samples
 from focus_plugin.learning.training import reduced_products
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.vocabulary.forms import is_bytes
 from focus_plugin.vocabulary.tokenizers import piece_ids
 from focus_plugin.vocabulary.vocabulary import END, MASK
 
-LENGTH, BATCH = 128, 32
+BATCH = 32  # samples that the encoder reads at once
 MASKED = 0.3  # share of the target tokens
 DIVIDED = 0.5  # share of the overlapping tokens that are divided, where they are not masked
 NO_TOKEN = -1
@@ -70,7 +70,7 @@ def contexts(given: Given, lines: Iterable[list[str]], divided: list[list[int]],
     config, draw = given.model.config, np.random.default_rng(given.seed)
     tensors = {name: tensor.to(given.device) for name, tensor in given.model.tensors.items()}
     ids, owners = _tokens(owned_lines(given, lines, divided, draw), budget)
-    length = min(LENGTH, config.max_positions)
+    length = min(SAMPLE_LENGTH, config.max_positions)
     samples = text_samples(ids, given.source, length)
     owned = text_samples(owners, given.source, length)
     owned[:, 0] = NO_TOKEN

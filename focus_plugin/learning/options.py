@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass
 
+from focus_plugin.mixing.declaration import Need
 from focus_plugin.mixing.matching import MatchingOptions
 from focus_plugin.options import option
 
+LEARNING_NEEDS = (
+    Need.MODEL,
+    Need.EMBEDDING,
+    Need.VECTORS,
+    Need.SOURCE_TOKENIZER,
+    Need.TARGET_TOKENIZER,
+    Need.TEXT,
+)
 STARTS = ("focus", "pieces", "random", "regression")
 
 

@@ -1,13 +1,14 @@
-"""The rows from which a training starts: those of another method."""
+"""The encoder from which a training of rows starts."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from focus_plugin.checkpoint.names import OUTPUT_BIAS
 from focus_plugin.files import silent
 from focus_plugin.learning.encoder import RowEncoder
-from focus_plugin.learning.options import RowTrainingOptions
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.options import build
@@ -24,14 +25,24 @@ def row_encoder(given: Given, start: str, text: np.ndarray) -> RowEncoder:
     """
     assert given.model is not None
     method, model = find_method(start).declaration, given.model
-    own: RowTrainingOptions = given.options
-    options = build(method.options, vars(own))
+    options = build(method.options, vars(given.options))
     made = method.make(replace(given, options=options, progress=silent))
     tensors = apply(model.tensors, made, seed=given.seed, device=given.device).tensors
     how = Calibration(
         tokens=CALIBRATED, kept=np.zeros(len(given.target), dtype=bool), seed=given.seed, device=given.device
     )
     tensors[OUTPUT_BIAS] = calibrated_bias(model.config, tensors, given.target, text, how)
-    copied = np.where(given.target.special, made.copied, -1) if own.train_overlap else made.copied
+    return new_row_encoder(given, tensors, made.copied)
+
+
+def new_row_encoder(given: Given, tensors: Mapping[str, Tensor], copied: np.ndarray) -> RowEncoder:
+    """The encoder ``tensors`` in which the rows of new tokens are trained, and overlapping ones with ``train_overlap``.
+
+    ``copied``: shape (target,), the source id of each overlapping token, or -1. ``given.options`` must be an instance
+    of BudgetOptions.
+    """
+    assert given.model is not None
+    if given.options.train_overlap:
+        copied = np.where(given.target.special, copied, -1)
     new = np.flatnonzero((copied < 0) & ~given.target.special)
-    return RowEncoder.of(model.config, tensors, copied, new, given.device)
+    return RowEncoder.of(given.model.config, tensors, copied, new, given.device)

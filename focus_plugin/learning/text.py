@@ -7,11 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from focus_plugin.mixing.declaration import Given
 from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
 
 RUN = 16  # lines that stay together, since neighbouring lines are often of one document
 ENCODED = 256  # runs of lines that are encoded at once
+COUNTED = 1 << 20  # tokens of the text, or the budget if that is more
+SAMPLE_LENGTH = 128  # tokens, at most
 PREDICTED = 0.3  # share of the tokens; twice the usual one, since a short training sees few tokens
 MASKED, REPLACED = 0.8, 0.1  # shares of the predicted tokens
 
@@ -23,6 +26,22 @@ def drawn_lines(lines: Iterable[str], seed: int) -> Iterator[list[str]]:
     random.Random(seed).shuffle(runs)
     for start in range(0, len(runs), ENCODED):
         yield [line for run in runs[start : start + ENCODED] for line in run]
+
+
+def drawn_text(given: Given) -> Iterator[list[str]]:
+    """The drawn lines of ``given.text``, which must not be None."""
+    assert given.text is not None
+    return drawn_lines(given.text, given.seed)
+
+
+def drawn_ids(given: Given) -> np.ndarray:
+    """The target ids of the first tokens of the drawn text, as many as COUNTED says; shape (tokens,).
+
+    ``given.options`` must be an instance of BudgetOptions.
+    """
+    assert given.target_tokenizer is not None
+    count = max(COUNTED, given.options.budget)
+    return token_ids(drawn_text(given), given.target_tokenizer, given.target, count)
 
 
 def token_ids(lines: Iterable[list[str]], tokenizer: Tokenizer, vocabulary: Vocabulary, tokens: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.learning.encoder import RowEncoder
 from focus_plugin.mixing.declaration import Given
 
+SAMPLES = 8  # of text, in each update
 WARM_UP = 0.1  # share of the updates
 WIDTH = 256  # of the encoder up to which the learning rate is as given
 MOMENTUM, AVERAGING = 0.9, 0.98  # of the gradients and of their squares

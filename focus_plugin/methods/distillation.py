@@ -10,16 +10,14 @@ both; and the student's masked-LM loss, which alone changes the output bias. Onl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from focus_plugin.learning.options import RowTrainingOptions
-from focus_plugin.mixing.declaration import Given, Method, Need
+from focus_plugin.learning.options import LEARNING_NEEDS, RowTrainingOptions
+from focus_plugin.mixing.declaration import Given, Method
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from focus_plugin.mixing.rows import Rows
 
-TEXT = 1 << 20  # tokens of the text by which the output bias is fitted, at most
-LENGTH, BATCH = 128, 8  # of the samples in target tokens
 MIDDLE, WORDS = 1.0, 1.0  # weights of the first two losses; that of the third is 1
 
 
@@ -38,24 +36,21 @@ def distillation(given: Given) -> "Rows":
     from focus_plugin.learning.encoder import prediction_loss
     from focus_plugin.learning.pairs import Cut, paired_samples
     from focus_plugin.learning.start import row_encoder
-    from focus_plugin.learning.text import drawn_lines, masked, token_ids
-    from focus_plugin.learning.training import train_rows
+    from focus_plugin.learning.text import SAMPLE_LENGTH, drawn_ids, drawn_text, masked
+    from focus_plugin.learning.training import SAMPLES, train_rows
     from focus_plugin.mixing.matching import overlapping
     from focus_plugin.vocabulary.vocabulary import MASK
 
-    assert given.text is not None
-    assert given.target_tokenizer is not None
     assert given.model is not None
     options, config, device = given.options, given.model.config, given.device
-    ids = token_ids(drawn_lines(given.text, given.seed), given.target_tokenizer, given.target, TEXT)
-    old, new = paired_samples(given, drawn_lines(given.text, given.seed), LENGTH, options.budget)
-    encoder = row_encoder(given, options.start, ids)
+    old, new = paired_samples(given, drawn_text(given), SAMPLE_LENGTH, options.budget)
+    encoder = row_encoder(given, options.start, drawn_ids(given))
     source = {name: tensor.to(device) for name, tensor in given.model.tensors.items()}
     copied = torch.from_numpy(np.where(given.target.special, -1, overlapping(given))).to(device)
     draw = torch.Generator().manual_seed(given.seed)
 
     def loss(update: int) -> "Tensor":
-        part = slice(update * BATCH, (update + 1) * BATCH)
+        part = slice(update * SAMPLES, (update + 1) * SAMPLES)
         old_text, new_text = (Cut(ids=cut.ids[part].to(device), spans=cut.spans[part].to(device)) for cut in (old, new))
         read, predicted = (part.to(device) for part in masked(new.ids[part], given.target, draw))
         hidden = hidden_from_teacher(old_text, new_text, predicted, given.source.ids[MASK])
@@ -69,7 +64,7 @@ def distillation(given: Given) -> "Rows":
             + prediction_loss(tensors, student.last[predicted], new_text.ids[predicted])
         )
 
-    train_rows(given, encoder, -(-len(new.ids) // BATCH), loss, options.row_lr)
+    train_rows(given, encoder, -(-len(new.ids) // SAMPLES), loss, options.row_lr)
     return encoder.result(given.model.tensors[OUTPUT_BIAS])
 
 
@@ -79,12 +74,5 @@ METHOD = Method(
     paper="Dobler, Elliott & de Melo, Token Distillation, ICLR 2026, https://arxiv.org/abs/2505.20133",
     make=distillation,
     options=DistillationOptions,
-    needs=(
-        Need.MODEL,
-        Need.EMBEDDING,
-        Need.VECTORS,
-        Need.SOURCE_TOKENIZER,
-        Need.TARGET_TOKENIZER,
-        Need.TEXT,
-    ),
+    needs=LEARNING_NEEDS,
 )

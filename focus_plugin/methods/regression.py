@@ -13,8 +13,8 @@ states at their places, which are known from the first one.
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from focus_plugin.learning.options import BudgetOptions
-from focus_plugin.mixing.declaration import Given, Method, Need
+from focus_plugin.learning.options import LEARNING_NEEDS, BudgetOptions
+from focus_plugin.mixing.declaration import Given, Method
 from focus_plugin.mixing.matching import overlapping
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from focus_plugin.mixing.rows import Rows
 
-TEXT = 1 << 20  # tokens of the text that are counted, at most
 FEWEST = 50  # overlapping tokens
 
 
@@ -39,33 +38,29 @@ def regression(given: Given) -> "Rows":
     from focus_plugin.checkpoint.names import OUTPUT_BIAS
     from focus_plugin.errors import FocusError
     from focus_plugin.learning.contexts import contexts, divisions
-    from focus_plugin.learning.encoder import RowEncoder
     from focus_plugin.learning.features import token_features
     from focus_plugin.learning.logistic import bias_for_states, fit_predictions
-    from focus_plugin.learning.text import drawn_lines, token_ids
+    from focus_plugin.learning.start import new_row_encoder
+    from focus_plugin.learning.text import drawn_ids, drawn_text
     from focus_plugin.progress import half_of
     from focus_plugin.transfer.apply import apply
 
-    assert given.text is not None
-    assert given.target_tokenizer is not None
     assert given.model is not None
-    copied, model, options, lines = overlapping(given), given.model, given.options, given.text
+    copied, model = overlapping(given), given.model
     known = np.count_nonzero((copied >= 0) & ~given.target.special)
     if known < FEWEST:
         raise FocusError(
             f"Only {known} tokens are in both vocabularies, and --method regression learns from them; it needs at "
             f"least {FEWEST}. Use --method focus or newrows."
         )
-    text = token_ids(drawn_lines(lines, given.seed), given.target_tokenizer, given.target, TEXT)
-    counts, divided = np.bincount(text, minlength=len(given.target)), divisions(given)
+    text, divided = drawn_ids(given), divisions(given)
+    counts = np.bincount(text, minlength=len(given.target))
     given = replace(given, progress=half_of(given.progress))
-    seen = contexts(given, drawn_lines(lines, given.seed), divided, options.budget)
+    seen = contexts(given, drawn_text(given), divided, given.options.budget)
     made = _by_ridge(given, copied, list(token_features(given, seen, divided, counts)), counts)
     tensors = apply(model.tensors, made, seed=given.seed, device=given.device).tensors
     tensors[OUTPUT_BIAS] = bias_for_states(tensors, seen.states, given.target, text)
-    copied = np.where(given.target.special, copied, -1) if options.train_overlap else copied
-    trained = np.flatnonzero((copied < 0) & ~given.target.special)
-    encoder = RowEncoder.of(model.config, tensors, copied, trained, given.device)
+    encoder = new_row_encoder(given, tensors, copied)
     fit_predictions(given, encoder, seen.states, seen.tokens)
     return encoder.result(model.tensors[OUTPUT_BIAS])
 
@@ -106,12 +101,5 @@ METHOD = Method(
     summary="New tokens by regression from what the source encoder computes where they occur.",
     make=regression,
     options=RegressionOptions,
-    needs=(
-        Need.MODEL,
-        Need.EMBEDDING,
-        Need.VECTORS,
-        Need.SOURCE_TOKENIZER,
-        Need.TARGET_TOKENIZER,
-        Need.TEXT,
-    ),
+    needs=LEARNING_NEEDS,
 )

@@ -1,10 +1,10 @@
 """The cores that a process may use, under affinity masks and containers' quotas."""
 
 import os
-from pathlib import Path
 
 import pytest
 from commands import run_python
+from control_group_files import write_groups
 from sentencepiece import SentencePieceProcessor
 
 from focus_plugin.cores import available_cores, limit_threads
@@ -14,16 +14,6 @@ from focus_plugin.vocabulary.tokenizers import processor_tokenizer
 @pytest.fixture
 def _machine_of_64_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-
-
-def _tree(root: Path, cgroup: str, **files: str) -> Path:
-    (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/cgroup").write_text(cgroup)
-    for name, content in files.items():
-        path = root / "sys/fs/cgroup" / name.replace("__", "/").replace("_dot_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    return root
 
 
 GROUP = "cpu,cpuacct__docker__1__cpu.cfs_"
@@ -51,12 +41,12 @@ V1 = "7:memory:/a\n4:cpu,cpuacct:/docker/1\n"
     ],
 )
 def test_quotas_are_respected(tmp_path, cgroup, files, cores):
-    assert available_cores(_tree(tmp_path, cgroup, **files)) == cores
+    assert available_cores(write_groups(tmp_path, cgroup, **files)) == cores
 
 
 def test_affinity_is_respected(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 8})
-    assert available_cores(_tree(tmp_path, "0::/\n", cpu_dot_max="800000 100000")) == 3
+    assert available_cores(write_groups(tmp_path, "0::/\n", cpu_dot_max="800000 100000")) == 3
 
 
 def test_systems_without_affinity_or_control_groups(tmp_path, monkeypatch):
@@ -74,7 +64,7 @@ def test_libraries_get_the_quota_unless_the_user_chose(tmp_path, monkeypatch, qu
     monkeypatch.setenv("OMP_NUM_THREADS", chosen or "0")
     if chosen is None:
         monkeypatch.delenv("OMP_NUM_THREADS")
-    limit_threads(_tree(tmp_path, "0::/\n", cpu_dot_max=quota))
+    limit_threads(write_groups(tmp_path, "0::/\n", cpu_dot_max=quota))
     assert os.environ.get("OMP_NUM_THREADS") == threads
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from control_group_files import write_groups
 
 from focus_plugin.memory import available_memory
 
@@ -13,16 +14,11 @@ HELD = 25  # pages that the process holds
 
 def _tree(root: Path, cgroup: str, free: int | None = 1000, **files: str) -> Path:
     """``free``: megabytes that the machine has left."""
-    (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/cgroup").write_text(cgroup)
+    write_groups(root, cgroup, **files)
     (root / "proc/self/statm").write_text(f"100 {HELD} 5 1 0 50 0\n")
     if free is not None:
         content = f"MemTotal:  64000000 kB\nMemAvailable: {free * 1024} kB\nBuffers: 5 kB\n"
         (root / "proc/meminfo").write_text(content)
-    for name, content in files.items():
-        path = root / "sys/fs/cgroup" / name.replace("__", "/").replace("_dot_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
     return root
 
 

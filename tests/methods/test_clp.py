@@ -8,9 +8,8 @@ import torch
 from commands import refuse, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixing_inputs import by_vectors, dense, tensors, vectors, vocabularies
+from mixing_inputs import by_vectors, dense, tensors, two_of_a_kind, vectors, vocabularies
 from sklearn.metrics.pairwise import cosine_similarity
-from sources import write_text
 from tokenizer_kinds import byte_level, wordpiece
 
 from focus_plugin.auxiliary.alignment import TokenVectors
@@ -19,7 +18,6 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.methods.clp import METHOD
 from focus_plugin.transfer.apply import apply
 from focus_plugin.transfer.origins import FILLED, MIXED
-from focus_plugin.vocabulary.readers import read_tokenizer_json
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
@@ -35,10 +33,7 @@ def paper(source: Vocabulary, target: Vocabulary, helper: np.ndarray, rows: np.n
 
 @pytest.mark.parametrize("kind", [byte_level, wordpiece])
 def test_rows_are_those_of_the_paper(kind, tmp_path):
-    for name, seed in (("source", 1), ("target", 2)):
-        lines = write_text(tmp_path / f"{name}.txt", 800, seed).read_text().splitlines()
-        kind(lines, 350 if name == "source" else 500).save(str(tmp_path / f"{name}.json"))
-    source, target = (read_tokenizer_json(tmp_path / f"{name}.json") for name in ("source", "target"))
+    source, target = two_of_a_kind(kind, tmp_path)
     helper = np.random.default_rng(1).normal(0.5, 1, (len(target), 12)).astype(np.float32)
     model = tensors(len(source), 6, 1)
     mixing = by_vectors(METHOD, source, target, TokenVectors.of(helper), special_anchors=True)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from commands import run
-from mixing_inputs import by_vectors, dense, tensors, vectors, vocabularies
-from sources import write_text
+from mixing_inputs import by_vectors, dense, tensors, two_of_a_kind, vectors, vocabularies
 from tokenizer_kinds import byte_level, unigram
 
 from focus_plugin.auxiliary.alignment import TokenVectors
@@ -14,7 +13,6 @@ from focus_plugin.methods.omp import METHOD
 from focus_plugin.mixing import similarity
 from focus_plugin.transfer.apply import apply
 from focus_plugin.transfer.origins import FILLED, MIXED
-from focus_plugin.vocabulary.readers import read_tokenizer_json
 
 
 def pursued(vector: np.ndarray, points: np.ndarray, count: int) -> tuple[list[int], np.ndarray]:
@@ -33,10 +31,7 @@ def pursued(vector: np.ndarray, points: np.ndarray, count: int) -> tuple[list[in
 @pytest.mark.parametrize("kind", [unigram, byte_level])
 @pytest.mark.parametrize("anchors", [1, 8, 64])
 def test_rows_are_those_of_the_paper(kind, anchors, tmp_path):
-    for name, seed in (("source", 1), ("target", 2)):
-        lines = write_text(tmp_path / f"{name}.txt", 800, seed).read_text().splitlines()
-        kind(lines, 350 if name == "source" else 500).save(str(tmp_path / f"{name}.json"))
-    source, target = (read_tokenizer_json(tmp_path / f"{name}.json") for name in ("source", "target"))
+    source, target = two_of_a_kind(kind, tmp_path)
     donor = np.random.default_rng(1).normal(0.1, 1, (len(target), 128)).astype(np.float32)
     model = tensors(len(source), 6, 1)
     mixing = by_vectors(METHOD, source, target, TokenVectors.of(donor), special_anchors=True, anchors=anchors)

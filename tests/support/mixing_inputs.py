@@ -1,9 +1,13 @@
 """Vocabularies, vectors and tensors small enough to state a mixing matrix plainly, and the methods called on them."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from sources import write_text
+from tokenizers import Tokenizer
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
@@ -13,6 +17,7 @@ from focus_plugin.methods.random import METHOD as RANDOM
 from focus_plugin.mixing.declaration import Given, Method
 from focus_plugin.mixing.matching import MatchingOptions
 from focus_plugin.mixing.mixing import Mixing
+from focus_plugin.vocabulary.readers import read_tokenizer_json
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
 
 
@@ -58,3 +63,13 @@ def by_vectors(
 
 def random(source: Vocabulary, target: Vocabulary) -> Mixing:
     return RANDOM.make(Given(source=source, target=target, options=MatchingOptions()))
+
+
+def two_of_a_kind(train: Callable[[list[str], int], Tokenizer], folder: Path) -> tuple[Vocabulary, Vocabulary]:
+    """A source and a larger target vocabulary, by tokenizers that ``train`` makes from lines and a size."""
+    read = []
+    for name, seed, size in (("source", 1, 350), ("target", 2, 500)):
+        lines = write_text(folder / f"{name}.txt", 800, seed).read_text().splitlines()
+        train(lines, size).save(str(folder / f"{name}.json"))
+        read.append(read_tokenizer_json(folder / f"{name}.json"))
+    return read[0], read[1]
