@@ -50,7 +50,8 @@ def _steps() -> Iterator[Callable[[TrainingStep], None]]:
 
 def _line(step: TrainingStep) -> None:
     if step.valid:
-        click.echo(f"update {step.update} of {step.updates}: validation loss {step.loss:.3f}", err=True)
+        metric = "" if step.metric is None else f", metric {step.metric:.3f}"
+        click.echo(f"update {step.update} of {step.updates}: validation loss {step.loss:.3f}{metric}", err=True)
 
 
 def _loss(step: Any) -> str | None:

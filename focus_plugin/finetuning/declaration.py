@@ -131,19 +131,16 @@ class Outputs:
 class Loss:
     """The loss of a batch.
 
-    total: the sum of the losses of all predictions in the batch. count: the number of predictions. scores: other sums
-    over the predictions by name, such as the number of correct ones. fairseq-train logs their means, and can choose the
-    best checkpoint by one of them.
+    total: the sum of the losses of all predictions in the batch. count: the number of predictions.
     """
 
     total: "Tensor"
     count: int
-    scores: "Mapping[str, Tensor]" = field(default_factory=dict)
 
 
 def focus_heads_options(head: Any, options: Any) -> tuple[str, ...]:
     """The options of fairseq-train for a task that declares a loss."""
-    return ("--task", "focus_heads", "--criterion", "focus_heads", "--best-checkpoint-metric", "loss")
+    return ("--task", "focus_heads", "--criterion", "focus_heads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +148,15 @@ class Finetuning:
     """How a task is trained by fairseq-train.
 
     options: FinetuningOptions, or a subclass. prepare: writes the data. fairseq_options: options of fairseq-train for
-    the head and the options of the task: fairseq's task and criterion, and the metric that the best checkpoint is
-    chosen by. loss: of a batch, if fairseq's task is ``focus_heads``. lower_layers: from the head, the numbers of the
-    layers, from 1, whose hidden states the loss needs besides those of the last. tensors: the beginning of the names of
-    the head's tensors in the released checkpoint; empty if it has none. refused: options of fairseq-train that the user
-    must not give, with the reason. register: registers other tasks and criterions with fairseq; it is called in
-    fairseq-train's process. adjust: from the head, and the expected results and the results of the best checkpoint on
-    the validation table, the head with values that are chosen by them, such as thresholds. variants: from the head,
-    others of which the best checkpoint is also evaluated, by a name that their metrics begin with.
+    the head and the options of the task, instead of :func:`focus_heads_options`. loss: of a batch, if fairseq's task is
+    ``focus_heads``; its best checkpoint has the highest decisive metric on the validation table. lower_layers: from the
+    head, the numbers of the layers, from 1, whose hidden states the loss needs besides those of the last. tensors: the
+    beginning of the names of the head's tensors in the released checkpoint; empty if it has none. refused: options of
+    fairseq-train that the user must not give, with the reason. register: registers other tasks and criterions with
+    fairseq; it is called in fairseq-train's process. adjust: from the head, and the expected results and the results of
+    the best checkpoint on the validation table, the head with values that are chosen by them, such as thresholds.
+    variants: from the head, others of which the best checkpoint is also evaluated, by a name that their metrics begin
+    with.
     """
 
     options: type[FinetuningOptions] = FinetuningOptions

@@ -16,8 +16,8 @@ from focus_plugin.finetuning.declaration import Example, TaskHead
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import KeptHead, head_for_encoders, read_kept_head
 from focus_plugin.finetuning.tokenizer import release_tokenizer
-from focus_plugin.finetuning.torch_model import load_model
-from focus_plugin.progress import Phase
+from focus_plugin.finetuning.torch_model import TorchModel, load_model
+from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.vocabulary import PAD
 
@@ -49,6 +49,17 @@ def evaluated(
         metrics = form.metrics([example.expected for example in others], results)
         found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
     return found, whole
+
+
+def adjusted(
+    task: TaskHead, pipeline: Pipeline, examples: Sequence[Example], table: Text, phase: Phase = no_phase
+) -> Pipeline:
+    """The pipeline with the head after ``Finetuning.adjust``. examples: of the validation table."""
+    if not (task.finetuning and task.finetuning.adjust):
+        return pipeline
+    results = table_results(task, pipeline.results, examples, table, phase)
+    head = task.finetuning.adjust(pipeline.head, [example.expected for example in examples], results)
+    return replace(pipeline, head=head)
 
 
 def table_results(
@@ -88,7 +99,12 @@ def torch_pipeline(directory: Path, task: TaskHead, kept: KeptHead, *, truncate:
     It uses the GPU, if there is one, unless ``cpu``. ``truncate``: cut texts that are too long.
     """
     device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
-    model, encoder = load_model(directory, task, kept, device), Encoder.load(directory)
+    return model_pipeline(load_model(directory, task, kept, device), directory, truncate=truncate)
+
+
+def model_pipeline(model: TorchModel, directory: Path, *, truncate: bool) -> Pipeline:
+    """The pipeline of the served model, but with one in PyTorch. directory: that of its vocabulary."""
+    encoder, device = Encoder.load(directory), next(model.model.parameters()).device
 
     @torch.inference_mode()
     def run(ids: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -97,8 +113,8 @@ def torch_pipeline(directory: Path, task: TaskHead, kept: KeptHead, *, truncate:
         return {output: tensor.float().cpu().numpy() for output, tensor in outputs.items()}
 
     return Pipeline(
-        head=kept.head,
-        outputs=kept.head.outputs(model.model.args.encoder_embed_dim),
+        head=model.head,
+        outputs=model.head.outputs(model.model.args.encoder_embed_dim),
         tokenizer=release_tokenizer(directory, encoder, model.model.max_positions()),
         run=run,
         pad=encoder.vocabulary.ids[PAD],

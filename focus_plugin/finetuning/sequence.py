@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from focus_plugin.finetuning.samples import TrainingSample
 
 _DROPOUT = 0.1  # as transformers has it before both layers
-BY_ACCURACY = (
-    *("--task", "focus_heads", "--criterion", "focus_heads"),
-    *("--best-checkpoint-metric", "accuracy", "--maximize-best-checkpoint-metric"),
-)
 
 
 def sequence_tensors(name: str) -> str:
@@ -56,7 +52,7 @@ def label_loss(given: Outputs) -> Loss:
     logits, expected = given.outputs[0]["logits"], given.expected[:, 0].long()
     weights, smoothing = torch.tensor(given.settings["weights"], device=logits.device), given.settings["smoothing"]
     total = cross_entropy(logits, expected, weights, label_smoothing=smoothing, reduction="sum")
-    return Loss(total=total, count=len(expected), scores={"accuracy": (logits.argmax(1) == expected).sum()})
+    return Loss(total=total, count=len(expected))
 
 
 def several_label_loss(given: Outputs) -> Loss:

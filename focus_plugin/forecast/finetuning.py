@@ -14,6 +14,7 @@ from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 
 _TOKENIZED = 2000  # examples of a table
+_VALIDATED = 2  # times that a validation reads its table: for the loss and for the metrics
 _IN_DATA = 24  # bytes of a token and of what is expected of it, in the data that fairseq reads
 
 
@@ -103,7 +104,7 @@ def finetuning_work(
         accumulate=schedule.accumulate,
         updates=int(updates),
         validations=math.ceil(updates / an_epoch),
-        validated=math.ceil(tables["valid"].tokens),
+        validated=_VALIDATED * math.ceil(tables["valid"].tokens),
         beside=beside,
         head=(config.width + 1) * config.width,
         on_gpu=schedule.on_gpu,

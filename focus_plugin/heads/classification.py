@@ -20,7 +20,6 @@ from focus_plugin.finetuning.declaration import (
     Preparation,
     Prepared,
     TaskHead,
-    focus_heads_options,
 )
 from focus_plugin.finetuning.labels import (
     LabelColumn,
@@ -34,7 +33,6 @@ from focus_plugin.finetuning.labels import (
     split_labels,
 )
 from focus_plugin.finetuning.sequence import (
-    BY_ACCURACY,
     label_loss,
     sequence_forward,
     sequence_module,
@@ -118,11 +116,6 @@ def prepare(given: Preparation) -> Prepared:
         counts={"labels": list(labels), "truncated": truncated},
         loss_settings=options.loss_settings(counts, samples, several=options.multi_label),
     )
-
-
-def fairseq_options(head: ClassificationHead, options: ClassificationOptions) -> tuple[str, ...]:
-    """The checkpoint is chosen by the accuracy, or by the loss if a text can have several labels."""
-    return focus_heads_options(head, options) if options.multi_label else BY_ACCURACY
 
 
 def loss(given: Outputs) -> Loss:
@@ -210,7 +203,6 @@ HEAD = TaskHead(
     finetuning=Finetuning(
         options=ClassificationOptions,
         prepare=prepare,
-        fairseq_options=fairseq_options,
         loss=loss,
         tensors=sequence_tensors(NAME),
         adjust=adjust,

@@ -215,7 +215,7 @@ def _left_out(given: Preparation, split: str) -> int:
 
 
 def fairseq_options(head: "ServingHead", options: EmbeddingOptions) -> tuple[str, ...]:
-    """The options of fairseq's task and criterion. The checkpoint with the lowest loss is chosen."""
+    """The options of fairseq's task and criterion."""
     return (
         *focus_heads_options(head, options),
         *("--mini-batch-size", str(options.mini_batch_size)),

@@ -18,7 +18,6 @@ from focus_plugin.finetuning.declaration import (
     Preparation,
     Prepared,
     TaskHead,
-    focus_heads_options,
 )
 from focus_plugin.finetuning.labels import (
     LabelColumn,
@@ -30,7 +29,6 @@ from focus_plugin.finetuning.labels import (
     label_metrics,
 )
 from focus_plugin.finetuning.sequence import (
-    BY_ACCURACY,
     label_loss,
     sequence_forward,
     sequence_module,
@@ -102,11 +100,6 @@ def prepare(given: Preparation) -> Prepared:
         counts={"labels": list(counts), "truncated": truncated},
         loss_settings=options.loss_settings(counts, samples, several=False),
     )
-
-
-def fairseq_options(head: PairsHead, options: PairsOptions) -> tuple[str, ...]:
-    """The checkpoint is chosen by the accuracy of labels, or by the squared error of scores."""
-    return BY_ACCURACY if head.labels else focus_heads_options(head, options)
 
 
 def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, float]:
@@ -191,7 +184,6 @@ HEAD = TaskHead(
     finetuning=Finetuning(
         options=PairsOptions,
         prepare=prepare,
-        fairseq_options=fairseq_options,
         loss=loss,
         tensors=sequence_tensors("pairs"),
     ),

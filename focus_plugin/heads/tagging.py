@@ -31,13 +31,9 @@ if TYPE_CHECKING:
     from focus_export.head import Encoded
     from torch import Tensor, nn
 
-    from focus_plugin.finetuning.options import FinetuningOptions
     from focus_plugin.finetuning.samples import TrainingSample
 
 DROPOUT = 0.1
-CRITERION = "focus_tagging"
-# The sums by which the criterion computes the F1 of the validation table.
-_RIGHT, _ALL = "_right_entities", "_all_entities"  # fairseq does not show names that begin with _
 
 
 def examples(path: Path, columns: TagColumns, progress: Progress) -> Iterator[Example]:
@@ -117,15 +113,6 @@ def _samples(head: TaggingHead, example: Example, encoded: "Encoded") -> "Iterat
         yield TrainingSample([row], expected)
 
 
-def fairseq_options(head: TaggingHead, options: "FinetuningOptions") -> tuple[str, ...]:
-    """The options to choose the checkpoint by the F1 of entities, or by the accuracy of plain tags."""
-    best = "f1" if is_entity_tagset(head.tags) else "accuracy"
-    return (
-        *("--task", "focus_heads", "--criterion", CRITERION),
-        *("--best-checkpoint-metric", best, "--maximize-best-checkpoint-metric"),
-    )
-
-
 def module(head: TaggingHead, width: int) -> "nn.Module":
     """A linear layer after dropout."""
     from torch import nn
@@ -141,56 +128,14 @@ def forward(given: Forward) -> "dict[str, Tensor]":
 
 
 def loss(given: Outputs) -> Loss:
-    """Cross-entropy of the first pieces of words; outside training also the sums for the F1 of entities."""
+    """Cross-entropy of the first pieces of words."""
     from torch.nn.functional import cross_entropy
 
     from focus_plugin.finetuning.samples import IGNORED
 
     logits, expected = given.outputs[0]["tags"], given.expected.long()
-    real, best = expected != IGNORED, logits.argmax(2)
-    scores = {"accuracy": (best == expected)[real].sum()}
-    if not logits.requires_grad:
-        scores |= _entity_sums(given.head.tags, expected, best, real)
     total = cross_entropy(logits.flatten(0, 1), expected.flatten(), ignore_index=IGNORED, reduction="sum")
-    return Loss(total=total, count=int(real.sum()), scores=scores)
-
-
-def _entity_sums(tags: Sequence[str], expected: "Tensor", predicted: "Tensor", real: "Tensor") -> "dict[str, Tensor]":
-    """How many entities are as expected, and how many there are, expected and predicted ones together."""
-    from focus_plugin.tagging.scores import placed_entities
-
-    one, other = (
-        set(
-            placed_entities(
-                [tags[tag] for tag in row[words].tolist()] for row, words in zip(classes, real, strict=True)
-            )
-        )
-        for classes in (expected, predicted)
-    )
-    return {_RIGHT: expected.new_tensor(len(one & other)), _ALL: expected.new_tensor(len(one) + len(other))}
-
-
-def register() -> None:
-    """The criterion of ``focus_heads`` that also logs the F1 of entities."""
-    from fairseq.criterions import register_criterion
-    from fairseq.logging import metrics as fairseq_metrics
-
-    from focus_plugin.tasks.focus_heads import FocusHeadsCriterion, FocusHeadsCriterionConfig
-
-    @register_criterion(CRITERION, dataclass=FocusHeadsCriterionConfig)
-    class TaggingCriterion(FocusHeadsCriterion):
-        """The F1 of all batches is not the mean of their F1, but follows from the means of the two sums."""
-
-        @classmethod
-        def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-            super().reduce_metrics(logging_outputs)
-            if any(name.endswith(_ALL) for log in logging_outputs for name in log):
-                fairseq_metrics.log_derived("f1", _f1_of_meters)
-
-
-def _f1_of_meters(meters: Any) -> float:
-    right, every = meters[_RIGHT].sum, meters[_ALL].sum
-    return 2 * float(right) / max(1.0, float(every))
+    return Loss(total=total, count=int((expected != IGNORED).sum()))
 
 
 def metrics(expected: Sequence[TaggedSentence], results: Sequence[Tagging]) -> Mapping[str, float]:
@@ -263,5 +208,5 @@ HEAD = TaskHead(
     forms={"raw": OtherForm(example=raw_text, metrics=raw_metrics)},
     module=module,
     forward=forward,
-    finetuning=Finetuning(prepare=prepare, fairseq_options=fairseq_options, loss=loss, register=register),
+    finetuning=Finetuning(prepare=prepare, loss=loss),
 )

@@ -29,10 +29,11 @@ from focus_plugin.finetuning.declaration import (
     table_examples,
 )
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import table_metrics, table_results, torch_pipeline
+from focus_plugin.finetuning.evaluation import adjusted, table_metrics, torch_pipeline
 from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tokenizer import release_tokenizer
+from focus_plugin.finetuning.validation import validation_option
 from focus_plugin.forecast.finetuning import FinetuningSchedule, finetuning_work, table_amount
 from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork
@@ -44,6 +45,7 @@ from focus_plugin.options import settings
 from focus_plugin.progress import Phase
 from focus_plugin.text import Text
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
+from focus_plugin.training.log import DECISIVE
 from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.release import Trained, TrainingJob, train_release
 from focus_plugin.training.watcher import Watcher
@@ -51,11 +53,12 @@ from focus_plugin.training.words import last_setting
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
-WARNINGS = "warnings"  # the key in the counts of a manifest
+WARNINGS, CHOSEN_BY = "warnings", "chosen_by"  # keys in the counts of a manifest
 _COUNTS = "counts.json"  # in the data directory, beside HEAD_FILE
 _SAMPLES = "samples"
 _FILES = "files"
 _LOSS_SETTINGS = "loss_settings"
+_NOT_FOR_USERS = {"--best-checkpoint-metric": "the best checkpoint is the one with the best metric of the task"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,8 @@ def finetune(job: FinetuningJob, output: Path, watcher: Watcher, launch: Launch 
     ``train_release``.
 
     The manifest counts the metrics of the release on the validation table as ``valid_METRIC`` and those on the test
-    table as ``test_METRIC``, and has the task's warnings about the tables under ``WARNINGS``. Raises FocusError for
+    table as ``test_METRIC``. It has the name of the metric that the checkpoint was chosen by under ``CHOSEN_BY``, and
+    the task's warnings about the tables under ``WARNINGS``. Raises FocusError for
     faults of the tables.
     """
     return train_release(finetuning_training(job, watcher), output, watcher, launch)
@@ -85,7 +89,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     if task.finetuning is None:
         raise FocusError(f"The task {task.name} has no training.")
     require_release(options.model)
-    check_extra(options.extra, options.cpu, task.finetuning.refused)
+    check_extra(options.extra, options.cpu, {**_NOT_FOR_USERS, **task.finetuning.refused})
     dictionary, tokenizer = vocabulary_files(options.model)
     files = {f"model/{path.name}": path for path in (*checkpoint_files(options.model), *head_files(options.model))}
     tables = options.tables
@@ -99,7 +103,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
         data = directory / "data"
         if not data.exists():
             _write_data(task, finetuning, job, source.config, data)
-        return _training(finetuning, options, data, _init(options.model, source, directory), source)
+        return _training(finetuning, job, data, _init(options.model, source, directory), source.config)
 
     def release(trained: Trained, directory: Path) -> Mapping[str, object]:
         """Write the best checkpoint with its head, and evaluate it; the counts of the manifest."""
@@ -176,11 +180,11 @@ def _evaluate(
         if split == "train":
             continue
         examples = list(checked_examples(task, pipeline.head, table, job.columns))
-        if split == "valid" and task.finetuning.adjust:
-            results = table_results(task, pipeline.results, examples, table, phase)
-            head = task.finetuning.adjust(pipeline.head, [example.expected for example in examples], results)
-            pipeline = replace(pipeline, head=head)
+        if split == "valid":
+            pipeline = adjusted(task, pipeline, examples, table, phase)
         metrics = dict(table_metrics(task, pipeline.results, examples, table, phase))
+        if split == "valid" and task.finetuning.loss:
+            counts[CHOSEN_BY] = next(iter(metrics))
         for name, other in task.finetuning.variants(pipeline.head).items():
             found = table_metrics(task, pipeline_of(other).results, examples, table, phase)
             metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
@@ -237,9 +241,8 @@ def _init(model: Path, source: Checkpoint, running: Path) -> Path:
     return init / RELEASE_MODEL
 
 
-def _training(
-    finetuning: Finetuning, options: FinetuningOptions, data: Path, init: Path, source: Checkpoint
-) -> Training:
+def _training(finetuning: Finetuning, job: FinetuningJob, data: Path, init: Path, config: EncoderConfig) -> Training:
+    options = job.options
     head, _ = read_head_file(data / HEAD_FILE)
     counts = json.loads((data / _COUNTS).read_text(encoding="utf-8"))
     updates_per_epoch = math.ceil(counts[_SAMPLES] / options.batch_size)
@@ -252,10 +255,11 @@ def _training(
     return Training(
         data=data,
         init=init,
-        config=source.config,
+        config=config,
         schedule=schedule,
         task=(
             *finetuning.fairseq_options(head, options),
+            *(_choice(job) if finetuning.loss else ()),
             *_given("--loss-settings", json.dumps(counts[_LOSS_SETTINGS]) if counts[_LOSS_SETTINGS] else None),
             *_given("--freeze-layers", options.freeze_layers),
             *_given("--patience", options.patience),
@@ -263,6 +267,15 @@ def _training(
         ),
         cpu=options.cpu,
         extra=options.extra,
+    )
+
+
+def _choice(job: FinetuningJob) -> tuple[str, ...]:
+    """The options by which the best checkpoint is chosen, and ``--patience`` counts."""
+    table, truncate = job.options.tables["valid"], job.options.truncate
+    return (
+        *("--validation", validation_option(job.options.model, table, job.columns, truncate=truncate)),
+        *("--best-checkpoint-metric", DECISIVE, "--maximize-best-checkpoint-metric"),
     )
 
 

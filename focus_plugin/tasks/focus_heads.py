@@ -25,6 +25,7 @@ from focus_plugin.finetuning.gradient_caching import in_mini_batches
 from focus_plugin.finetuning.kept_head import HEAD_FILE, read_head_file
 from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.torch_model import TorchModel
+from focus_plugin.finetuning.validation import Validation
 from focus_plugin.numpy_compat import restore_numpy_compat
 from focus_plugin.trusted import trust_fairseq_checkpoints
 from focus_plugin.vocabulary.files import DICTIONARY
@@ -32,15 +33,15 @@ from focus_plugin.vocabulary.vocabulary import MASK
 
 trust_fairseq_checkpoints()
 restore_numpy_compat()
-_SCORE = "score/"  # the beginning of the names of scores in a logging output
 
 
 @dataclass
 class FocusHeadsConfig(FairseqDataclass):
-    """data: directory with ``head.json`` and the samples that ``write_samples`` wrote. distinct_rows, mini_batch_size:
-    see ``DistinctSamples`` and ``in_mini_batches``."""
+    """data: directory with ``head.json`` and the samples that ``write_samples`` wrote. validation: see
+    ``validation_option``. distinct_rows, mini_batch_size: see ``DistinctSamples`` and ``in_mini_batches``."""
 
     data: str = field(default=MISSING, metadata={"help": "directory of training samples and head.json"})
+    validation: str = field(default="", metadata={"help": "table by whose metrics the best checkpoint is chosen"})
     distinct_rows: bool = field(default=False, metadata={"help": "have no row of token ids twice in a batch"})
     mini_batch_size: int = field(
         default=0, metadata={"help": "rows that the encoder reads at once, if its gradients are cached; 0: a batch"}
@@ -64,6 +65,10 @@ class FocusHeadsTask(FairseqTask):
                 f"{self.directory / HEAD_FILE}: the task {self.head.name} declares no loss, so it cannot be trained by "
                 "--task focus_heads."
             )
+        self.validation: Validation | None = None
+        if cfg.validation:
+            self.validation = Validation(self.declared, self.head, json.loads(cfg.validation))
+        self.metrics: Mapping[str, float] = {}
 
     @property
     def source_dictionary(self) -> Dictionary:
@@ -90,11 +95,10 @@ class FocusHeadsTask(FairseqTask):
 
     def loss(self, model: BaseFairseqModel, sample: Mapping[str, Any], settings: Mapping[str, Any]) -> Loss:
         """The loss of a batch that ``TrainingSamples.collater`` made."""
-        finetuning, module = self.declared.finetuning, getattr(model, TASK_HEAD, None)
+        finetuning = self.declared.finetuning
         assert finetuning
         assert finetuning.loss
-        lower = finetuning.lower_layers(self.head)
-        whole = TorchModel(model=model, task=self.declared, head=self.head, module=module, lower_layers=lower)
+        whole = self._whole(model, finetuning.lower_layers(self.head))
 
         def run(ids: Tensor, lengths: Tensor) -> dict[str, Tensor]:
             return {name: tensor.float() for name, tensor in whole(ids, lengths)[1].items()}
@@ -103,6 +107,23 @@ class FocusHeadsTask(FairseqTask):
         outputs = [in_mini_batches(run, ids, lengths, size) for ids, lengths in sample["inputs"]]
         given = Outputs(head=self.head, outputs=outputs, expected=sample["expected"], settings=settings)
         return finetuning.loss(given)
+
+    def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        """Compute the metrics of the validation table, on every rank."""
+        super().begin_valid_epoch(epoch, model)
+        if self.validation:
+            model.eval()
+            self.metrics = self.validation.metrics(self._whole(model))
+
+    def valid_step(self, *given: Any, **named: Any) -> Any:
+        """The loss of a batch; fairseq collects what is logged in this step."""
+        for name, value in self.metrics.items():
+            metrics.log_scalar(name, value, round=6)
+        return super().valid_step(*given, **named)
+
+    def _whole(self, model: BaseFairseqModel, lower_layers: tuple[int, ...] = ()) -> TorchModel:
+        module = getattr(model, TASK_HEAD, None)
+        return TorchModel(model=model, task=self.declared, head=self.head, module=module, lower_layers=lower_layers)
 
 
 @dataclass
@@ -114,7 +135,7 @@ class FocusHeadsCriterionConfig(FairseqDataclass):
 
 @register_criterion("focus_heads", dataclass=FocusHeadsCriterionConfig)
 class FocusHeadsCriterion(FairseqCriterion):
-    """The loss that the task declares, with its scores."""
+    """The loss that the task declares."""
 
     def __init__(self, task: FocusHeadsTask, loss_settings: str) -> None:
         super().__init__(task)
@@ -130,20 +151,16 @@ class FocusHeadsCriterion(FairseqCriterion):
             "sample_size": loss.count,
             "ntokens": sample["ntokens"],
             "nsentences": sample["nsentences"],
-            **{f"{_SCORE}{name}": value.detach() for name, value in loss.scores.items()},
         }
         return loss.total, loss.count, logged
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Sequence[Mapping[str, Any]]) -> None:
-        """Log the mean loss, also as ``nats``, and the mean of each score."""
-        count = sum(log.get("sample_size", 0) for log in logging_outputs)
-        if not count:
-            return
-        for name in ("loss", *(name for name in logging_outputs[0] if name.startswith(_SCORE))):
-            mean = sum(log.get(name, 0) for log in logging_outputs) / count
-            for shown in ("loss", "nats") if name == "loss" else (name.removeprefix(_SCORE),):
-                metrics.log_scalar(shown, mean, count, round=6)
+        """Log the mean loss, also as ``nats``."""
+        if count := sum(log.get("sample_size", 0) for log in logging_outputs):
+            mean = sum(log.get("loss", 0) for log in logging_outputs) / count
+            for name in ("loss", "nats"):
+                metrics.log_scalar(name, mean, count, round=6)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

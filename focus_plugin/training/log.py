@@ -10,6 +10,7 @@ from focus_plugin.files import read_lines
 
 _STATISTICS = re.compile(r' \| INFO \| (\S+) \| (\{".*\})$')
 
+DECISIVE = "metric"  # the name in the log of a task's decisive metric on the validation table
 _EARLY_STOP = "early stop since valid performance hasn't improved"
 
 
@@ -19,6 +20,7 @@ class TrainingStep:
 
     update: number of updates so far. updates: of the whole training. loss: nats per prediction, on the latest batches
     or, if ``valid``, on the validation text. rate: tokens per second. tokens: the number of tokens in an update.
+    metric: that by which the best checkpoint of a task is chosen.
     """
 
     update: int
@@ -27,6 +29,7 @@ class TrainingStep:
     rate: float
     tokens: float
     valid: bool
+    metric: float | None = None
 
 
 def read_step(line: str, updates: int) -> TrainingStep | None:
@@ -46,6 +49,7 @@ def read_step(line: str, updates: int) -> TrainingStep | None:
         rate=float(statistics[f"{prefix}wps"]),
         tokens=float(statistics[f"{prefix}wpb"]),
         valid=valid,
+        metric=float(statistics[f"valid_{DECISIVE}"]) if f"valid_{DECISIVE}" in statistics else None,
     )
 
 

@@ -1,11 +1,13 @@
 """Options that limit a fine-tuning: frozen layers, learning rates by layer, an early end."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from fairseq_models import World, make_world
+from training_log import validated
 
 from focus_plugin.errors import FocusError
 from focus_plugin.heads.classification import ClassificationOptions, Columns
@@ -21,9 +23,16 @@ ENCODER = "encoder.sentence_encoder."
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = make_world(tmp_path_factory.mktemp("controls"))
     lines = world.train.read_text(encoding="utf-8").splitlines()
-    rows = [f"{'high' if line[0] < 'M' else 'low'}\t{line}\n" for line in lines[:60]]
-    (world.root / "t.tsv").write_text("label\ttext\n" + "".join(rows), encoding="utf-8")
+    labels = ["high" if line[0] < "M" else "low" for line in lines[:60]]
+    _write(world.root / "t.tsv", labels, lines)
+    labels[::3] = ["high" if label == "low" else "low" for label in labels[::3]]
+    _write(world.root / "wrong.tsv", labels, lines)
     return world
+
+
+def _write(path: Path, labels: Sequence[str], texts: Sequence[str]) -> None:
+    rows = (f"{label}\t{text}\n" for label, text in zip(labels, texts, strict=False))
+    path.write_text("label\ttext\n" + "".join(rows), encoding="utf-8")
 
 
 def _finetuned(world: World, output: Path, **options: object) -> Manifest:
@@ -54,6 +63,15 @@ def test_frozen_layers_stay_as_they_are(world: World, tmp_path: Path) -> None:
     assert f"{ENCODER}layers.1.fc1.weight" in changed
     with pytest.raises(FocusError, match=r"--freeze-layers 3: .*source has 2 layers"):
         _finetuned(world, tmp_path / "other", freeze_layers=3)
+
+
+def test_the_best_checkpoint_has_the_highest_metric_not_the_smallest_loss(world: World, tmp_path: Path) -> None:
+    """A third of the validation labels are wrong: the surer the model becomes, the larger is its loss."""
+    how = {"epochs": 12, "learning_rate": 3e-3, "multi_label": True, "valid": (world.root / "wrong.tsv",)}
+    counts = _finetuned(world, tmp_path / "out", **how).counts
+    losses, metrics = (validated(tmp_path / "out", name) for name in ("loss", "micro_f1"))
+    assert metrics[losses.index(min(losses))] + 0.004 < counts["valid_micro_f1"]
+    assert counts["chosen_by"] == "micro_f1"
 
 
 def test_a_training_ends_early_and_is_then_done(world: World, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_the_loss_of_one_label(weights: str, smoothing: float) -> None:
     wanted = (1 - smoothing) * np.eye(3)[classes] + smoothing / 3
     logs = np.log(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
     assert found.total.item() == pytest.approx(-(wanted * balance * logs).sum(), rel=1e-5)
-    assert (found.count, found.scores["accuracy"].item()) == (9, (logits.argmax(1) == classes).sum())
+    assert found.count == 9
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

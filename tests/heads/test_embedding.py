@@ -17,6 +17,7 @@ from prepared_tables import prepared_tables, write_table
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import losses
 from torch import Tensor
+from training_log import chosen_by
 
 import focus_plugin.models.focus_roberta
 import focus_plugin.tasks.focus_heads  # noqa: F401  both register what fairseq is asked for
@@ -241,6 +242,7 @@ def test_it_learns_and_the_measures_are_those_of_what_is_served(world: World, tr
     first, second = (_vectors(onnx, [row[place] for row in valid]) for place in (0, 1))
     found = retrieval_accuracy(first, second, [(row[0], row[1]) for row in valid])
     assert found["retrieval_accuracy"] > 0.8
+    assert chosen_by(trained, "retrieval_accuracy")
     for name, value in found.items():
         assert counts[f"valid_{name}"] == pytest.approx(value)
     other = _vectors(onnx, [row[1] for row in test])

@@ -19,6 +19,7 @@ from prepared_tables import prepared_tables, write_table
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score
 from text_model import text_model_outputs
+from training_log import chosen_by
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, XLMRobertaForSequenceClassification
 from triton_schema import message_types, read_configuration
 
@@ -226,6 +227,7 @@ def test_labels_need_both_texts_and_are_those_of_transformers(labels: Served) ->
     assert labels.counts["valid_accuracy"] == accuracy_score(expected, found) > 0.7
     assert labels.counts["valid_macro_f1"] == pytest.approx(f1_score(expected, found, average="macro"))
     assert labels.counts["truncated"] > 0
+    assert chosen_by(labels.model, "accuracy")
     pairs = [*labels.pairs, *ODD]
     probabilities = torch.from_numpy(labels.logits(pairs)).softmax(1).numpy()
     np.testing.assert_allclose(Predictor(labels.onnx, truncate=True).rows(pairs), probabilities, atol=1e-4, rtol=0)
@@ -239,6 +241,7 @@ def test_scores_in_any_unit_are_those_of_transformers(scores: Served) -> None:
     assert scores.counts["valid_spearman"] == pytest.approx(spearmanr(expected, logits)[0], abs=1e-4)
     assert scores.counts["valid_pearson"] == pytest.approx(pearsonr(expected, logits)[0], abs=1e-4)
     assert scores.counts["valid_spearman"] > 0.8
+    assert chosen_by(scores.model, "spearman")
     assert np.abs(logits - expected).mean() < np.std(expected)
     pairs = [*scores.pairs, *ODD]
     found = list(Predictor(scores.onnx, truncate=True).predict(pairs))

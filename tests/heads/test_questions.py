@@ -17,6 +17,7 @@ from fairseq_models import make_world
 from focus_export.runtime import Predictor
 from invoked import focus, refused
 from text_model import text_model_outputs
+from training_log import chosen_by
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from triton_schema import message_types, read_configuration
 
@@ -106,6 +107,7 @@ def test_it_learns_and_says_what_the_official_script_says(trained: Trained, pred
     scores = squad_script.scores(trained.golds, {answer["id"]: answer["answer"] for answer in predicted})
     assert {name: counts[f"test_{name}"] for name in scores} == pytest.approx(scores)
     assert scores["f1"] > 0.7
+    assert chosen_by(trained.model, "f1")
     assert f"f1 {scores['f1']:.3f}, exact-match {scores['exact_match']:.3f}" in trained.said
     has = {name: answers for name, answers in trained.golds.items() if answers}
     found = {answer["id"]: answer["answer"] for answer in predicted}

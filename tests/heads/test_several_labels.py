@@ -14,6 +14,7 @@ from focus_export.runtime import Predictor
 from invoked import focus
 from sklearn.metrics import f1_score
 from text_model import text_model_outputs
+from training_log import chosen_by
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from triton_schema import message_types, read_configuration
 
@@ -79,6 +80,7 @@ def test_metrics_are_those_of_the_thresholds(place: Place) -> None:
     assert place.counts["valid_macro_f1"] == pytest.approx(f1_score(place.expected, found, average="macro"))
     assert place.counts["valid_exact_match"] == pytest.approx((place.expected == found).all(1).mean())
     assert place.counts["valid_micro_f1"] > 0.85
+    assert chosen_by(place.root / "model", "micro_f1")
     half = place.scores(place.texts) >= 0.5
     for label in range(2):
         assert f1_score(place.expected[:, label], found[:, label]) >= f1_score(place.expected[:, label], half[:, label])
