@@ -40,7 +40,8 @@ class Example:
 
     line: its first line in its file. sample: the argument of ``ServingHead.encode``: a text or, if the head has several
     inputs, a tuple of texts; with ``TaskHead.texts_apart``, a tuple of such arguments. expected: the expected result;
-    None for the result of the exact model. file: set by :func:`table_examples`.
+    None for the result of the exact model. file: set by :func:`table_examples`
+    or ``TaskHead.read_together``.
     """
 
     line: int
@@ -201,7 +202,8 @@ class TaskHead:
     """A task.
 
     name: for ``focus finetune``, and of its head in ``export/heads``. summary: one sentence. columns: a frozen
-    dataclass of options that say how its files are read. examples: reads a file. texts_apart: whether the texts of an
+    dataclass of options that say how its files are read. examples: reads a file. read_together: reads all files of a
+    table, if these options say that they belong together; else None. texts_apart: whether the texts of an
     example are samples of their own, such as those of a pair of which each has an embedding; the result of the example
     is then the tuple of their results. fault: what is wrong with the expected result of an example for a model with
     this head, or None. parsed: that result as ``metrics`` and ``adjust`` get it, if the file is read before the head is
@@ -220,6 +222,7 @@ class TaskHead:
     summary: str
     columns: type = NoColumns
     examples: Callable[[Path, Any, Progress], Iterator[Example]]
+    read_together: Callable[[Text, Any], Iterator[Example] | None] = lambda table, columns: None
     texts_apart: bool = False
     fault: Callable[[Any, Any], str | None] = lambda head, expected: None
     parsed: Callable[[Any, Any], Any] = lambda head, expected: expected
@@ -241,6 +244,9 @@ class TaskHead:
 
 def table_examples(task: TaskHead, table: Text, columns: Any, progress: Progress = silent) -> Iterator[Example]:
     """The examples of all files of a table, in their order. Raises FocusError as ``task.examples`` does."""
+    if (together := task.read_together(table, columns)) is not None:
+        yield from together
+        return
     for file in table.files:
         for example in task.examples(file.path, columns, progress):
             yield replace(example, file=file.path)

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from focus_export.head import Encoded
 from focus_export.heads.embedding import POOLINGS, EmbeddingHead
 
+from focus_plugin.embeddings.pairs import Pair, PairColumns, aligned_pairs, pairs_of_file
 from focus_plugin.errors import FocusError
-from focus_plugin.files import Progress
 from focus_plugin.finetuning.declaration import (
     Example,
     Finetuning,
@@ -23,9 +22,7 @@ from focus_plugin.finetuning.declaration import (
     focus_heads_options,
 )
 from focus_plugin.finetuning.options import FinetuningOptions
-from focus_plugin.finetuning.tables import TwoTextColumns, read_texts, score_fault, table_header
 from focus_plugin.options import option
-from focus_plugin.text import Text
 
 if TYPE_CHECKING:
     from focus_export.head import ServingHead
@@ -34,14 +31,6 @@ if TYPE_CHECKING:
 
 
 CONTRASTIVE, COSENT, COSINE = "contrastive", "cosent", "cosine"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairColumns(TwoTextColumns):
-    """The columns of a table of pairs. The last two need not be there."""
-
-    negative_column: str = option("negative", help="Column with a text that does not mean the same, if there is one.")
-    score_column: str = option("score", help="Column with the similarity of each pair, if there is one.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,63 +58,6 @@ class EmbeddingOptions(FinetuningOptions):
     def at_once(self) -> int:
         """A mini-batch."""
         return min(self.batch_size, self.mini_batch_size)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What a row of a table says: two texts, and their similarity if it has a score.
-
-    dimensions: numbers of first values of which the metrics are also computed.
-    """
-
-    first: str
-    second: str
-    score: float | None
-    dimensions: tuple[int, ...] = ()
-
-
-def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
-    """The rows of a table whose header has the columns of the texts, or else the lines of a text.
-
-    Raises FocusError, with file and line, for a text or a score that is empty or wrong, and for scores that are all
-    equal.
-    """
-    if {*columns.text_columns} <= {*table_header(path)}:
-        return _rows(path, columns, progress)
-    return _lines(path, progress)
-
-
-def _lines(path: Path, progress: Progress) -> Iterator[Example]:
-    """The lines that are not blank."""
-    empty = True
-    for number, line in enumerate(Text.of(path).lines(progress), 1):
-        if line.strip():
-            empty = False
-            yield Example(number, (line,))
-    if empty:
-        raise FocusError(f"{path}: the text is empty; it needs at least one line.")
-
-
-def _rows(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
-    header = table_header(path)
-    scored, negative = columns.score_column in header, columns.negative_column in header
-    if scored and negative:
-        raise FocusError(
-            f"{path}, line 1: has the columns {columns.score_column!r} and {columns.negative_column!r}; a pair has a "
-            "score or a negative. Name another --score-column or --negative-column."
-        )
-    scores = set()
-    more, others = [columns.negative_column] * negative, [columns.score_column] * scored
-    for line, given, cells in read_texts(path, columns, more, others, progress):
-        if given[0] in given[2:] or given[1] in given[2:]:
-            raise FocusError(f"{path}, line {line}: the negative is one of the texts of the pair.")
-        if wrong := next(filter(None, map(score_fault, cells)), None):
-            raise FocusError(f"{path}, line {line}: {wrong}.")
-        score = float(cells[0]) if scored else None
-        scores.add(score)
-        yield Example(line, given, Pair(given[0], given[1], score))
-    if scored and len(scores) < 2:
-        raise FocusError(f"{path}: every pair has the score {scores.pop()}; no similarity can be learned or measured.")
 
 
 @dataclass(frozen=True)
@@ -309,7 +241,8 @@ HEAD = TaskHead(
     name="embedding",
     summary="Compute a vector for each text, so that texts with the same meaning have similar vectors.",
     columns=PairColumns,
-    examples=examples,
+    examples=pairs_of_file,
+    read_together=aligned_pairs,
     texts_apart=True,
     parsed=parsed,
     metrics=metrics,

@@ -1,5 +1,6 @@
 """Embeddings: tables of pairs, training compared with sentence-transformers, and the whole way of the task."""
 
+import gzip
 import json
 import random
 import re
@@ -22,11 +23,12 @@ from training_log import chosen_by
 import focus_plugin.models.focus_roberta
 import focus_plugin.tasks.focus_heads  # noqa: F401  both register what fairseq is asked for
 from focus_plugin.checkpoint.names import from_hugging_face
+from focus_plugin.embeddings.pairs import PairColumns, pairs_of_file
 from focus_plugin.embeddings.quality import correlations, retrieval_accuracy
 from focus_plugin.errors import FocusError
 from focus_plugin.files import silent
 from focus_plugin.finetuning.kept_head import write_head
-from focus_plugin.heads.embedding import HEAD, EmbeddingOptions, PairColumns, examples, fairseq_options
+from focus_plugin.heads.embedding import HEAD, EmbeddingOptions, fairseq_options
 from focus_plugin.jobs.export_huggingface import export_huggingface
 
 Rows = Sequence[Sequence[str]]
@@ -83,9 +85,9 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
     table = tmp_path / "t.tsv"
     table.write_bytes("\ufeffscore\tsw\tid\ten\r\n0.5\t ndege\t1\tbird \r\n\r\n1\tmti\t2\ttree\r\n".encode())
     columns = PairColumns(first_column="en", second_column="sw")
-    found = [(each.line, each.sample, each.expected.score) for each in examples(table, columns, silent)]
+    found = [(each.line, each.sample, each.expected.score) for each in pairs_of_file(table, columns, silent)]
     assert found == [(2, ("bird ", " ndege"), 0.5), (4, ("tree", "mti"), 1.0)]
-    lines = [(each.line, each.sample, each.expected) for each in examples(table, PairColumns(), silent)]
+    lines = [(each.line, each.sample, each.expected) for each in pairs_of_file(table, PairColumns(), silent)]
     assert [line for line, *_ in lines] == [1, 2, 4]
     assert all(expected is None for *_, expected in lines)
 
@@ -94,7 +96,7 @@ def test_both_texts_of_a_scored_pair_can_be_in_one_cell(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text('ID,Text,Score\n1,"bird\nndege",0.5\n2,"tree\nmti",1\n')
     columns = PairColumns(pair_column="Text", score_column="Score")
-    found = [(each.line, each.sample, each.expected.score) for each in examples(table, columns, silent)]
+    found = [(each.line, each.sample, each.expected.score) for each in pairs_of_file(table, columns, silent)]
     assert found == [(2, ("bird", "ndege"), 0.5), (4, ("tree", "mti"), 1.0)]
 
 
@@ -253,6 +255,42 @@ def test_it_learns_and_the_measures_are_those_of_what_is_served(world: World, tr
         said = focus("evaluate", "--model", model, "--table", world.root / "valid.tsv", "--cpu")
         assert f"retrieval-accuracy {counts['valid_retrieval_accuracy']:.3f}, first-to-second" in said
         assert "on 60 samples" in said
+
+
+def _sides(directory: Path, first: str, second: str) -> tuple[object, ...]:
+    """Two texts as a table, the second one compressed."""
+    (directory / "t.en").write_bytes(first.encode())
+    (directory / "t.sw.gz").write_bytes(gzip.compress(second.encode()))
+    return ("--table", directory / "t.en", "--table", directory / "t.sw.gz", "--line-aligned")
+
+
+def test_two_aligned_texts_are_the_table_of_their_lines(world: World, trained: Path, tmp_path: Path) -> None:
+    """With a byte order mark, CRLF, and lines that are blank in both."""
+    table = world.root / "valid.tsv"
+    first, second = zip(*(line.split("\t") for line in table.read_text().splitlines()[1:]), strict=True)
+    sides = _sides(tmp_path, "\ufeff" + "\r\n".join((*first, "", "")), "\n".join((*second, " ")))
+    how = ("evaluate", "--model", trained, "--cpu")
+    assert focus(*how, *sides) == focus(*how, "--table", table)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("ba\nbe\nbi\n", "a\nb\n", r"t\.en has 3 lines and .*t\.sw\.gz has 2; each line of one must be"),
+        ("ba\n\nbi\n", "a\nb\nc\n", r"t\.en, line 2: is empty, but this line of .*t\.sw\.gz is not\."),
+        ("ba\nbe\nbi\n", "a\n\u00a0\nc\n", r"t\.sw\.gz, line 2: is empty, but this line of .*t\.en is not\."),
+        ("\n", "\n", r"t\.en and 1 more file: both texts are empty"),
+    ],
+)
+def test_texts_that_are_not_aligned(trained: Path, tmp_path: Path, first: str, second: str, message: str) -> None:
+    sides = _sides(tmp_path, first, second)
+    assert re.search(message, refused("evaluate", "--model", trained, "--cpu", *sides))
+
+
+def test_aligned_texts_are_two_files(trained: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.txt", "ba\tbe")
+    said = refused("evaluate", "--model", trained, "--table", table, "--line-aligned")
+    assert said == f"{table}: --line-aligned needs two files for each table, but this one has 1."
 
 
 def test_it_is_judged_by_its_pairs_or_by_a_text(world: World, trained: Path, tmp_path: Path) -> None:
