@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from arguments import program_parser
-from measure import Measured, run_beside
+from measure import Usage, run_beside
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "days": 86_400}
-BYTES = {"MB": 1_000_000, "GB": 1_000_000_000}
+UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
 MB = 1_000_000
 
 
@@ -66,7 +66,7 @@ def commands(given: argparse.Namespace, work: Path, share: float) -> Iterator[tu
     )
 
 
-def forecast(*command: object) -> Measured:
+def forecast(*command: object) -> Usage:
     """The totals that the command says with ``--dry-run``."""
     words = [f"{sysconfig.get_path('scripts')}/focus", *map(str, command), "--dry-run"]
     total = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-2]
@@ -74,10 +74,10 @@ def forecast(*command: object) -> Measured:
     memory, disk = re.search(r"([\d.]+) (MB|GB) of memory", total), re.search(r"([\d.]+) (MB|GB) on the disk", total)
     assert seconds
     assert memory
-    return Measured(
+    return Usage(
         seconds=float(seconds[1]) * SECONDS[seconds[2]],
-        memory=int(float(memory[1]) * BYTES[memory[2]]),
-        disk=int(float(disk[1]) * BYTES[disk[2]]) if disk else 0,
+        memory=int(float(memory[1]) * UNITS[memory[2]]),
+        disk=int(float(disk[1]) * UNITS[disk[2]]) if disk else 0,
     )
 
 
@@ -88,7 +88,7 @@ def name(command: tuple[object, ...]) -> str:
     return " ".join(filter(None, ("focus", words[0], form)))
 
 
-def row(label: str, share: float, said: Measured, measured: Measured) -> str:
+def row(label: str, share: float, said: Usage, measured: Usage) -> str:
     """A row of the table; no multiple of a disk that was hardly used."""
     disk = f"{said.disk / measured.disk:.2f}" if measured.disk >= MB else ""
     return (

@@ -18,7 +18,7 @@ sys.exit(code)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Usage:
     """What a command used.
 
     seconds: until it ended. memory: bytes that its processes held at most, together; a file that several have mapped
@@ -36,7 +36,7 @@ def run(*command: object) -> tuple[float, int]:
     return measured.seconds, measured.memory
 
 
-def run_beside(place: Path | None, *command: object) -> Measured:
+def run_beside(place: Path | None, *command: object) -> Usage:
     """Run one of our commands, which writes below the directory ``place``. Stops the program if it fails.
 
     The memory of several processes together is read from ``/proc`` while they run, and the peak of the largest one is
@@ -58,7 +58,7 @@ def run_beside(place: Path | None, *command: object) -> Measured:
     if process.returncode:
         raise SystemExit("\n".join([*said[:-1], f"{' '.join(words)} failed"]))
     memory = max(memory, 1024 * int(said[-1]))
-    return Measured(seconds=seconds, memory=memory, disk=max(disk, _size(place) - before))
+    return Usage(seconds=seconds, memory=memory, disk=max(disk, _size(place) - before))
 
 
 def _memory(starter: int) -> int:

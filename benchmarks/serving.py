@@ -35,7 +35,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 SYSTEMS = Path(__file__).with_name("serving_systems.py")
 TEXT_LINES, ROWS, LENGTH = 400, 8, 128
 TOLERANCE = 1e-4
-BATCH = ("ours", "plain", *LEVELS, "PyTorch")
+IN_BATCHES = ("ours", "plain", *LEVELS, "PyTorch")
 TEXTS = (
     "ours",
     "ours int8",
@@ -173,7 +173,7 @@ def embeddings(work: Path, kind: str, name: str) -> np.ndarray:
 def differences(work: Path) -> str:
     """How far each system's embeddings are from ours; stops the program if one does not do the same work."""
     rows = ["| embeddings against ours in fp32 | largest difference | least cosine |", "|---|---:|---:|"]
-    for kind, names in (("batch", BATCH), ("texts", TEXTS)):
+    for kind, names in (("batch", IN_BATCHES), ("texts", TEXTS)):
         ours = embeddings(work, kind, "ours")
         for name in names:
             if name in ("ours", "products"):
@@ -234,7 +234,7 @@ def main() -> None:
     def jobs(kind: str, names: Iterable[str]) -> dict[str, Callable[[], float]]:
         return {f"{kind}, {name}": partial(workers[name in OURS], f"{kind}, {name}") for name in names}
 
-    batch, texts = jobs("batch", BATCH), jobs("texts", TEXTS)
+    batch, texts = jobs("batch", IN_BATCHES), jobs("texts", TEXTS)
     in_turns({**batch, **texts}, 1)  # loads the models and keeps the results
     print(differences(work), end="\n\n")
     seconds = in_turns(batch, 3 * turns) | in_turns(texts, turns)

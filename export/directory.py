@@ -19,7 +19,7 @@ ONNX_MODEL = "model.onnx"
 MODEL_DATA = "model.onnx.data"
 EXPORTED_SENTENCEPIECE = "sentencepiece.model"
 PIECE_IDS = "piece_ids.npy"
-CONFIG = "config.json"
+EXPORT_CONFIG = "config.json"
 INPUTS = ("input_ids", "lengths")
 HIDDEN_STATES = "hidden_states"
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -105,7 +105,7 @@ def write_export(
         values = {name: getattr(config, name) for name in _PLAIN}
         names = {"inputs": INPUTS, "outputs": [output.name for output in config.outputs]}
         head = head_to_json(config.head)
-        write_json(temporary / CONFIG, {"version": FORMAT_VERSION, **head, **values, **names, "files": files})
+        write_json(temporary / EXPORT_CONFIG, {"version": FORMAT_VERSION, **head, **values, **names, "files": files})
 
 
 def read_export(directory: str | Path) -> ExportDirectory:
@@ -117,9 +117,9 @@ def read_export(directory: str | Path) -> ExportDirectory:
     directory = Path(directory)
     if not directory.is_dir():
         raise FocusError(f"{directory}: no such directory.")
-    values = _read_config(directory / CONFIG)
+    values = _read_config(directory / EXPORT_CONFIG)
     digests = _check_files(directory, values)
-    config = _parse_config(directory / CONFIG, values)
+    config = _parse_config(directory / EXPORT_CONFIG, values)
     piece_ids = _read_piece_ids(directory / PIECE_IDS, config)
     return ExportDirectory(
         model=directory / ONNX_MODEL,
@@ -166,11 +166,11 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
     """
     files = values.get("files")
     if not isinstance(files, dict) or not {ONNX_MODEL, MODEL_DATA, EXPORTED_SENTENCEPIECE, PIECE_IDS} <= files.keys():
-        raise FocusError(f'{directory / CONFIG}: does not list all files of the export under "files".')
+        raise FocusError(f'{directory / EXPORT_CONFIG}: does not list all files of the export under "files".')
     model = {}
     for name, entry in files.items():
         if Path(name).name != name or not isinstance(entry, dict) or not {"bytes", "sha256"} <= entry.keys():
-            raise FocusError(f'{directory / CONFIG}: "files" has no "bytes" and "sha256" of {name!r} beside it.')
+            raise FocusError(f'{directory / EXPORT_CONFIG}: "files" has no "bytes" and "sha256" of {name!r} beside it.')
         path = directory / name
         if not path.is_file():
             raise FocusError(f"{path}: no such file; the export is incomplete, copy it again or repeat the export.")

@@ -20,7 +20,7 @@ EPSILON = 1e-5
 # fairseq's first position is the padding id + 1, that is 2. Earlier rows of the position table are not used.
 FIRST_POSITION = 2
 _ENCODER = "encoder.sentence_encoder"
-_BATCH = ("batch", LENGTH)
+_SHAPE = ("batch", LENGTH)
 _FLOATS: dict[str, type[Any]] = {"fp32": np.float32, "fp16": np.float16, "bf16": ml_dtypes.bfloat16}
 
 
@@ -66,9 +66,9 @@ def build_graph(
     head.add_nodes(nodes, hidden, config.width)
     if hidden_states:
         nodes.without_padding(hidden, HIDDEN_STATES)
-    inputs = [_value(name, TensorProto.INT32, *shape) for name, shape in zip(INPUTS, (_BATCH, _BATCH[:1]), strict=True)]
+    inputs = [_value(name, TensorProto.INT32, *shape) for name, shape in zip(INPUTS, (_SHAPE, _SHAPE[:1]), strict=True)]
     outputs = [
-        _value(output.name, TensorProto.FLOAT, _BATCH[0], *output.shape)
+        _value(output.name, TensorProto.FLOAT, _SHAPE[0], *output.shape)
         for output in graph_outputs(head, config.width, hidden_states)
     ]
     return Graph(nodes.nodes, nodes.weights, inputs, outputs)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .tokenizer import TextTokenizer
 
 TENSORS = "head."  # prefix of the names of a head's own tensors
+PAIR_SPECIALS = 4  # <s> first </s></s> second </s>
 LENGTH = "length"
 
 

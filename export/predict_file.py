@@ -13,7 +13,7 @@ from focus_plugin.files import sha256
 from focus_plugin.forecast.forecast import Forecast
 from focus_plugin.text import STANDARD, named_files
 
-from .directory import CONFIG, ExportConfig, read_export
+from .directory import EXPORT_CONFIG, ExportConfig, read_export
 from .forecast import PredictionWork, prediction_forecast
 from .formats import Format, format_name, make_format
 from .growing_file import Job, growing_file
@@ -122,7 +122,7 @@ def _label(predictor: Predictor) -> str:
 def _job(predictor: Predictor, form: str, compressed: bool) -> Job:
     model = predictor.model
     return {
-        "model": sha256(model.directory / CONFIG),
+        "model": sha256(model.directory / EXPORT_CONFIG),
         "format": form,
         "compressed": compressed,
         "token_budget": model.token_budget,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from focus_export.nodes import Nodes
 
-LAYERS = ("dense", "out_proj")  # the names of its two linear layers in fairseq, in transformers and in the graph
+HEAD_LAYERS = ("dense", "out_proj")  # the names of its two linear layers in fairseq, in transformers and in the graph
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class SequenceHead(RowHead):
 
     def add_nodes(self, nodes: "Nodes", hidden: str, width: int) -> None:
         """The layers."""
-        dense, out = (f"head.{layer}" for layer in LAYERS)
+        dense, out = (f"head.{layer}" for layer in HEAD_LAYERS)
         active = nodes.node("Tanh", [nodes.linear(nodes.first_token(hidden), dense, width, width)], "head.tanh")
         nodes.linear(active, out, self.readout.size, width, output="logits")
 
@@ -278,7 +278,7 @@ class SequenceHead(RowHead):
 
     def hugging_face(self, width: int, max_positions: int) -> HuggingFaceHead:
         """XLMRobertaForSequenceClassification."""
-        names = [f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias")]
+        names = [f"{layer}.{kind}" for layer in HEAD_LAYERS for kind in ("weight", "bias")]
         return HuggingFaceHead(
             architecture="SequenceClassification",
             masked_lm=False,

@@ -18,7 +18,7 @@ from .head import LENGTH, Output, RowHead, ServingHead
 from .providers import CUDA_SETTINGS
 from .runtime import CPU_TOKEN_BUDGET, GPU_TOKEN_BUDGET
 
-LABELS = "labels.txt"
+LABEL_FILENAME = "labels.txt"
 RESULT = "result"  # output with the result of each sample as a JSON object, unless it is a row of numbers
 MAX_BATCH_SIZE = 256
 QUEUE_DELAY_MICROSECONDS = 1000
@@ -43,7 +43,7 @@ def write_repository(directory: Path, export: ExportDirectory, name: str) -> Non
         (model / _VERSION).mkdir(parents=True)
         (model / _CONFIG).write_text(configuration, encoding="utf-8")
         if isinstance(head, RowHead) and head.row_labels():
-            (model / LABELS).write_text("".join(f"{label}\n" for label in head.row_labels()), encoding="utf-8")
+            (model / LABEL_FILENAME).write_text("".join(f"{label}\n" for label in head.row_labels()), encoding="utf-8")
     exported = export.model.parent
     for names, model in (((EXPORTED_SENTENCEPIECE, PIECE_IDS), text), (export.sha256, encoder)):
         for file in names:
@@ -138,6 +138,6 @@ def _tensor(name: str, kind: str, shape: Sequence[int], labelled: bool = False, 
     """An input or output. ``shape``: without the batch axis; -1 is a dimension of any size."""
     dimensions = ", ".join(map(str, shape)) or "1"
     reshape = "" if shape else " reshape { shape: [ ] }"
-    labels = f' label_filename: "{LABELS}"' if labelled else ""
+    labels = f' label_filename: "{LABEL_FILENAME}"' if labelled else ""
     presence = " optional: true" if optional else ""
     return f'{{ name: "{name}" data_type: {kind} dims: [ {dimensions} ]{reshape}{labels}{presence} }}'

@@ -4,15 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from focus_export.head import Encoded, HeadCard
+from focus_export.head import PAIR_SPECIALS, Encoded, HeadCard
 from focus_export.sequence_head import Number, OneLabel, Readout, SequenceHead, labels_fault
 
 from focus_plugin.errors import FocusError
 
 if TYPE_CHECKING:
     from focus_export.tokenizer import TextTokenizer
-
-_SPECIALS = 4  # <s> first </s></s> second </s>
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,11 @@ print(score({'text': 'This is a text.', 'text_pair': 'This is another.'}))""",
         import numpy as np
 
         first, second = map(tokenizer.ids, sample)
-        pieces, room = len(first) + len(second), tokenizer.max_positions - _SPECIALS
+        pieces, room = len(first) + len(second), tokenizer.max_positions - PAIR_SPECIALS
         if pieces > room:
             if not truncate:
                 raise FocusError(
-                    f"{pieces + _SPECIALS} tokens with both texts, but the model takes at most "
+                    f"{pieces + PAIR_SPECIALS} tokens with both texts, but the model takes at most "
                     f"{tokenizer.max_positions}; shorten them, or allow them to be truncated."
                 )
             kept_first, kept_second = kept_pieces(len(first), len(second), room)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from focus_export.head import LENGTH, Encoded, HeadCard, HuggingFaceHead, Output, ServingHead
+from focus_export.head import LENGTH, PAIR_SPECIALS, Encoded, HeadCard, HuggingFaceHead, Output, ServingHead
 
 from focus_plugin.errors import FocusError
 from focus_plugin.options import option
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from focus_export.nodes import Nodes
     from focus_export.tokenizer import TextTokenizer
 
-SPECIALS = 4  # tokens of a window besides those of question and context
 LONGEST_ANSWER, N_BEST = 30, 5
 _SHOWN = 40  # characters of a question in a message
 _INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # categories of white space, control and format characters
@@ -113,10 +112,10 @@ print(tokenizer.decode(row.input_ids[0, start : end + 1]) or 'no answer')""",
             return 'a model for questions needs whole numbers as "window", "stride", "longest_answer" and "n_best"'
         if self.stride < 0 or self.longest_answer < 1 or self.n_best < 1:
             return '"stride" must be at least 0, and "longest_answer" and "n_best" at least 1'
-        if self.longest_question < 1 or self.stride > (self.window - SPECIALS) // 2:
+        if self.longest_question < 1 or self.stride > (self.window - PAIR_SPECIALS) // 2:
             return (
-                f"windows of {self.window} tokens cannot share {self.stride}; they need {SPECIALS + 2} tokens, and "
-                f"{SPECIALS} more than twice those that are shared"
+                f"windows of {self.window} tokens cannot share {self.stride}; they need {PAIR_SPECIALS + 2} tokens, "
+                f"and {PAIR_SPECIALS} more than twice those that are shared"
             )
         if not isinstance(self.no_answer_threshold, float | int | None):
             return '"no_answer_threshold" must be a number or null'
@@ -125,7 +124,7 @@ print(tokenizer.decode(row.input_ids[0, start : end + 1]) or 'no answer')""",
     @property
     def longest_question(self) -> int:
         """The largest number of tokens of a question. A quarter of a window is then left for a part of the context."""
-        return (self.window - SPECIALS) * 3 // 4
+        return (self.window - PAIR_SPECIALS) * 3 // 4
 
     def outputs(self, width: int) -> tuple[Output, ...]:
         """``spans`` (length, 2): the logits of the start and of the end."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from focus_export.word_splitter import WordSplitter
 
 AGGREGATIONS = ("first", "average", "max")
-WORDS = ("as-trained", "spaces")
+WORD_CUTS = ("as-trained", "spaces")
 
 
 class TaggedWord(NamedTuple):
@@ -93,7 +93,7 @@ print(pipeline('token-classification', '.', aggregation_strategy='simple')('This
     )
     words: str = option(
         "as-trained",
-        choices=WORDS,
+        choices=WORD_CUTS,
         help="Tagging: cut raw text into words as the training data was, or only at white space.",
     )
 
@@ -116,7 +116,7 @@ print(pipeline('token-classification', '.', aggregation_strategy='simple')('This
             return '"tags" has no tag, an empty one, or one twice'
         if len(self.joined) != len(PLACES) or not all(self.whole):
             return f'"joined" has not {len(PLACES)} strings, or "whole" an empty word'
-        for name, known in (("aggregation", AGGREGATIONS), ("words", WORDS)):
+        for name, known in (("aggregation", AGGREGATIONS), ("words", WORD_CUTS)):
             if getattr(self, name) not in known:
                 return f'"{name}" is {getattr(self, name)!r}, not one of {", ".join(known)}'
         return None

@@ -22,7 +22,7 @@ from focus_plugin.vocabulary.encoding import batches
 from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, Vocabulary
 
-COUNTED = 1 << 22  # tokens counted at once
+COUNTED_AT_ONCE = 1 << 22  # tokens
 SMOOTHING = 0.75  # exponent of the frequency of contexts (Levy et al., section 3.2)
 OVERSAMPLING, ITERATIONS = 20, 2
 PRIOR = 3  # weight of the n-grams' vector; the weight of the token's own vector is its number of occurrences
@@ -79,14 +79,14 @@ def factorized(
 
 
 def _joined(lines: Iterable[str], tokenizer: Tokenizer, target: Vocabulary) -> Iterator[np.ndarray]:
-    """Arrays of about COUNTED token ids each, int32, with ``<s>`` before and ``</s>`` after every line."""
+    """Arrays of about COUNTED_AT_ONCE token ids each, int32, with ``<s>`` before and ``</s>`` after every line."""
     table = np.append(piece_ids(tokenizer, target), [target.ids[BEGIN], target.ids[END]]).astype(np.int32)
     begin, end = len(table) - 2, len(table) - 1
     parts: list[np.ndarray] = []
     for batch in batches(lines):
         framed = ((begin, *ids, end) for ids in tokenizer.ids(batch) if len(ids))
         parts.append(table[np.fromiter(chain.from_iterable(framed), dtype=np.int64)])
-        if sum(map(len, parts)) >= COUNTED:
+        if sum(map(len, parts)) >= COUNTED_AT_ONCE:
             yield np.concatenate(parts)
             parts = []
     if any(map(len, parts)):

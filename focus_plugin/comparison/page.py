@@ -9,7 +9,7 @@ from string import Template
 from focus_plugin.comparison.chart import Line, legend, line_chart
 from focus_plugin.comparison.results import Result, recommendation
 from focus_plugin.comparison.rows import Row
-from focus_plugin.comparison.table import COLUMNS, NOTE, WORDS, cells
+from focus_plugin.comparison.table import COLUMNS, NOTE, TEXT_COLUMNS, cells
 from focus_plugin.files import whole_file
 from focus_plugin.report.parts import head, part
 
@@ -25,7 +25,7 @@ def write_page(path: Path, title: str, found: Sequence[Result]) -> None:
         summary=escape(recommendation(found)),
         chart=line_chart(lines, x_title="update", y_title="loss (nats)", title="Loss by update; see the table below"),
         legend=legend(lines),
-        table=_table(COLUMNS, map(cells, found), WORDS),
+        table=_table(COLUMNS, map(cells, found), TEXT_COLUMNS),
         note=escape(NOTE),
         options=_table(("", "name", "options"), _options(found), 3),
     )

@@ -8,7 +8,7 @@ COLUMNS = (
     *("start", "recipe", "seeds", "before", "after 1/3", "after 2/3", "end", "± over seeds", "behind", "95 % interval"),
     *("seconds", "P(best)"),
 )
-WORDS = 2  # columns at the left; all others are numbers
+TEXT_COLUMNS = 2  # at the left; all others have numbers
 NOTE = (
     "Losses are in nats. Those before the training and at its end are measured as by focus evaluate; those between are "
     "the validation losses of the training, on other predictions."
@@ -41,12 +41,12 @@ def plain(found: Sequence[Result]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         sized = list(zip(line, widths, strict=True))
-        words = [cell.ljust(width) for cell, width in sized[:WORDS]]
-        yield "  ".join([*words, *(cell.rjust(width) for cell, width in sized[WORDS:])]).rstrip()
+        words = [cell.ljust(width) for cell, width in sized[:TEXT_COLUMNS]]
+        yield "  ".join([*words, *(cell.rjust(width) for cell, width in sized[TEXT_COLUMNS:])]).rstrip()
 
 
 def markdown(found: Sequence[Result]) -> str:
     """The table, its note and the recommendation."""
-    head = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * WORDS + "---:|" * (len(COLUMNS) - WORDS)]
+    head = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * TEXT_COLUMNS + "---:|" * (len(COLUMNS) - TEXT_COLUMNS)]
     lines = ["| " + " | ".join(cells(result)) + " |" for result in found]
     return "\n".join([*head, *lines, "", NOTE, "", recommendation(found), ""])

@@ -13,7 +13,7 @@ from focus_plugin.text import Text
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairColumns(TwoTextColumns):
+class EmbeddingColumns(TwoTextColumns):
     """Where a table has its pairs. The columns ``negative`` and ``score`` need not be there."""
 
     negative_column: str = option("negative", help="Column with a text that does not mean the same, if there is one.")
@@ -36,7 +36,7 @@ class Pair:
     dimensions: tuple[int, ...] = ()
 
 
-def pairs_of_file(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
+def pairs_of_file(path: Path, columns: EmbeddingColumns, progress: Progress) -> Iterator[Example]:
     """The rows of a table whose header has the columns of the texts, or else the lines of a text.
 
     Raises FocusError, with file and line, for a text or a score that is empty or wrong, and for scores that are all
@@ -58,7 +58,7 @@ def _lines(path: Path, progress: Progress) -> Iterator[Example]:
         raise FocusError(f"{path}: the text is empty; it needs at least one line.")
 
 
-def _rows(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
+def _rows(path: Path, columns: EmbeddingColumns, progress: Progress) -> Iterator[Example]:
     header = table_header(path)
     scored, negative = columns.score_column in header, columns.negative_column in header
     if scored and negative:
@@ -80,7 +80,7 @@ def _rows(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Exam
         raise FocusError(f"{path}: every pair has the score {scores.pop()}; no similarity can be learned or measured.")
 
 
-def aligned_pairs(table: Text, columns: PairColumns) -> Iterator[Example] | None:
+def aligned_pairs(table: Text, columns: EmbeddingColumns) -> Iterator[Example] | None:
     """The pairs of two texts with ``--line-aligned``, without white space around them; else None.
 
     Lines that are blank in both texts are left out. Raises FocusError for another number of files, for texts with

@@ -24,7 +24,7 @@ from focus_plugin.forecast.machine import Rates, torch_process
 from focus_plugin.forecast.method import MethodWork
 from focus_plugin.forecast.text import cutting_seconds
 from focus_plugin.forecast.vectors import vector_step
-from focus_plugin.masked_lm.masking import PREDICTED
+from focus_plugin.masked_lm.masking import PREDICTED_SHARE
 from focus_plugin.mixing.declaration import Need
 from focus_plugin.text import Text
 from focus_plugin.transfer.apply import LARGEST_KEPT
@@ -126,7 +126,7 @@ def _steps(work: ConversionWork, on_cpu: bool) -> Iterator[Step]:
     batch = Batch(
         tokens=SAMPLES_AT_ONCE * SAMPLE_LENGTH,
         length=SAMPLE_LENGTH,
-        predicted=int(PREDICTED * SAMPLES_AT_ONCE * SAMPLE_LENGTH),
+        predicted=int(PREDICTED_SHARE * SAMPLES_AT_ONCE * SAMPLE_LENGTH),
         rows=work.target,
     )
 

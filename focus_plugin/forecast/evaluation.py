@@ -10,7 +10,7 @@ from focus_plugin.finetuning.evaluation import Predict, table_results
 from focus_plugin.forecast.encoder import FLOAT, Batch, forward_memory, forward_seconds, parameters
 from focus_plugin.forecast.forecast import Forecast, Step
 from focus_plugin.forecast.machine import Rates, fairseq_process, seconds_of
-from focus_plugin.masked_lm.masking import PREDICTED
+from focus_plugin.masked_lm.masking import PREDICTED_SHARE
 from focus_plugin.progress import no_phase
 from focus_plugin.text import Text
 
@@ -41,7 +41,7 @@ def evaluation_forecast(work: EvaluationWork) -> Forecast:
     """The steps of an evaluation."""
     tokens = min(work.tokens, max(work.length, work.batch_tokens))
     held = fairseq_process() + _WORKSPACE + FLOAT * parameters(work.config, work.rows) + _OF_TOKEN * work.tokens
-    timed = Batch(tokens=tokens, length=work.length, predicted=round(PREDICTED * tokens), rows=work.rows)
+    timed = Batch(tokens=tokens, length=work.length, predicted=round(PREDICTED_SHARE * tokens), rows=work.rows)
     stored = Batch(tokens=tokens, length=work.length, predicted=work.predictions, rows=work.rows)
     evaluating = Step(
         name="Evaluating",

@@ -49,12 +49,12 @@ if TYPE_CHECKING:
     from focus_plugin.finetuning.kept_head import KeptHead
 
 NAME = "classification"
-LABELS = "labels.txt"  # beside a model that fairseq fine-tuned
+LABELS_FILE = "labels.txt"  # beside a model that fairseq fine-tuned
 _PREFIX = sequence_tensors("")[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns(LabelColumn):
+class ClassificationColumns(LabelColumn):
     """The columns of a table."""
 
     text_column: str = option(
@@ -70,7 +70,7 @@ class ClassificationOptions(LabelOptions):
     label_separator: str = option(",", help="What is between the labels of a text, for --multi-label.")
 
 
-def examples(path: Path, columns: Columns, progress: Progress) -> Iterator[Example]:
+def examples(path: Path, columns: ClassificationColumns, progress: Progress) -> Iterator[Example]:
     """The rows of a table; what is expected is the cell with the labels."""
     names = columns.text_column.split(",")
     for line, (cell, *texts) in read_table(path, (columns.label_column, *names), progress):
@@ -169,7 +169,7 @@ def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
     if len(names) > 1:
         raise FocusError(f"{model}: has the heads {', '.join(names)}; a model with one of them is needed here.")
     prefix = sequence_tensors(names[0])
-    path, bias = model / LABELS, checkpoint.task_heads.get(f"{prefix}out_proj.bias")
+    path, bias = model / LABELS_FILE, checkpoint.task_heads.get(f"{prefix}out_proj.bias")
     if bias is None:
         raise FocusError(
             f"{model}: its head {names[0]} has no out_proj.bias, so it is not a classification head of fairseq's."
@@ -189,7 +189,7 @@ def find(model: Path, checkpoint: "Checkpoint") -> "KeptHead | None":
 HEAD = TaskHead(
     name=NAME,
     summary="Choose one of several labels, or any number of them, for each text.",
-    columns=Columns,
+    columns=ClassificationColumns,
     examples=examples,
     fault=fault,
     parsed=parsed,
@@ -199,7 +199,7 @@ HEAD = TaskHead(
     module=sequence_module,
     forward=sequence_forward,
     find=find,
-    found_in=(LABELS,),
+    found_in=(LABELS_FILE,),
     finetuning=Finetuning(
         options=ClassificationOptions,
         prepare=prepare,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from focus_export.head import Encoded
 from focus_export.heads.embedding import POOLINGS, EmbeddingHead
 
-from focus_plugin.embeddings.pairs import Pair, PairColumns, aligned_pairs, pairs_of_file
+from focus_plugin.embeddings.pairs import EmbeddingColumns, Pair, aligned_pairs, pairs_of_file
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import (
     Example,
@@ -240,7 +240,7 @@ def _mean(hidden: "Tensor", lengths: "Tensor") -> "Tensor":
 HEAD = TaskHead(
     name="embedding",
     summary="Compute a vector for each text, so that texts with the same meaning have similar vectors.",
-    columns=PairColumns,
+    columns=EmbeddingColumns,
     examples=pairs_of_file,
     read_together=aligned_pairs,
     texts_apart=True,

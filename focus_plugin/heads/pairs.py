@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairColumns(TwoTextColumns, LabelColumn):
+class PairsColumns(TwoTextColumns, LabelColumn):
     """The columns of a table."""
 
 
@@ -54,7 +54,7 @@ class PairsOptions(LabelOptions):
     regression: bool = option(False, help="Predict a score, which is any number, instead of a label.")
 
 
-def examples(path: Path, columns: PairColumns, progress: Progress) -> Iterator[Example]:
+def examples(path: Path, columns: PairsColumns, progress: Progress) -> Iterator[Example]:
     """The rows of a table; what is expected is the label or the score as it is written.
 
     Raises FocusError, with file and line, for a text that is empty.
@@ -172,7 +172,7 @@ def _distribution(given: Preparation) -> tuple[float, float]:
 HEAD = TaskHead(
     name="pairs",
     summary="Choose one of several labels, or predict a score, for each pair of texts.",
-    columns=PairColumns,
+    columns=PairsColumns,
     examples=examples,
     fault=fault,
     parsed=parsed,

@@ -20,7 +20,7 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.hypernetwork.config import HypernetworkConfig
 from focus_plugin.hypernetwork.pieces import ByteVocabulary
 
-BATCH = 512  # tokens in one batch
+TOKENS_AT_ONCE = 512
 _EPSILON = 1e-6  # of the layer norms in projections
 
 
@@ -101,8 +101,8 @@ def predict(
     )
     lengths = np.count_nonzero(pieces != config.padding, axis=1)
     order = np.argsort(lengths, kind="stable")
-    for start in range(0, len(order), BATCH):
-        tokens = order[start : start + BATCH]
+    for start in range(0, len(order), TOKENS_AT_ONCE):
+        tokens = order[start : start + TOKENS_AT_ONCE]
         cut = torch.from_numpy(pieces[tokens, : lengths[tokens].max()])
         read = source[cut.clamp(max=config.source - 1)]
         with torch.inference_mode():

@@ -17,7 +17,7 @@ from focus_plugin.hypernetwork.network import Hypernetwork, expected_tensors
 from focus_plugin.hypernetwork.pieces import read_byte_vocabulary
 from focus_plugin.vocabulary.files import TOKENIZER_JSON
 
-CONFIG, SAFETENSORS, FLAX = "config.json", "model.safetensors", "flax_model.msgpack"
+NETWORK_CONFIG, SAFETENSORS, FLAX = "config.json", "model.safetensors", "flax_model.msgpack"
 _ARRAY = 1  # the number of arrays among the extension types of Flax's files
 _TYPES = {b"float32": torch.float32, b"float16": torch.float16, b"bfloat16": torch.bfloat16}
 _TOKEN_TYPES = "model.embeddings.token_type_embeddings.weight"
@@ -30,7 +30,7 @@ def hypernetwork_files(directory: Path) -> list[Path]:
     weights = [path for name in (SAFETENSORS, FLAX) if (path := directory / name).is_file()]
     if not weights:
         raise FocusError(f"{directory}: has no weights of a hypernetwork; looked for {SAFETENSORS} and {FLAX}.")
-    return [existing_file(directory / CONFIG), existing_file(directory / TOKENIZER_JSON), weights[0]]
+    return [existing_file(directory / NETWORK_CONFIG), existing_file(directory / TOKENIZER_JSON), weights[0]]
 
 
 def read_hypernetwork(directory: Path) -> Hypernetwork:

@@ -26,8 +26,7 @@ from focus_plugin.forecast.forecast import Launch, already_there, begin
 from focus_plugin.jobs.compare_forecast import forecast_runs
 from focus_plugin.jobs.convert import convert
 from focus_plugin.jobs.evaluate import evaluate
-from focus_plugin.jobs.prepare import KIND as DATA_KIND
-from focus_plugin.jobs.prepare import require_prepared
+from focus_plugin.jobs.prepare import DATA_KIND, require_prepared
 from focus_plugin.jobs.pretrain import pretrain
 from focus_plugin.manifest import Manifest, already_made, describe, expect_kind, write_manifest
 from focus_plugin.masked_lm.loss import MaskedLMLoss
@@ -35,7 +34,7 @@ from focus_plugin.progress import Phase, no_phase
 from focus_plugin.training.release import LOG
 from focus_plugin.training.watcher import Watcher
 
-KIND = "comparison"
+_KIND = "comparison"
 _ROWS, PAGE, _TABLE, _STARTS = "rows.jsonl", "report.html", "table.md", "starts"
 _PROBE_UPDATES = 12
 
@@ -101,7 +100,7 @@ def _describe(plan: Plan, phase: Phase) -> Manifest:
     with phase("Reading the source", sum(path.stat().st_size for path in files)) as progress:
         inputs = {f"source/{path.name}": sha256(path, progress) for path in files}
     of_data = expect_kind(plan.options.data, DATA_KIND).inputs
-    return describe(KIND, plan.shared_settings(), {**inputs, **of_data}, ("torch", "fairseq"))
+    return describe(_KIND, plan.shared_settings(), {**inputs, **of_data}, ("torch", "fairseq"))
 
 
 def _dry_run(plan: Plan, output: Path, launch: Launch) -> None:

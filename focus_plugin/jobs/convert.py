@@ -40,7 +40,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-KIND = "converted encoder"
+_KIND = "converted encoder"
 MATRIX = "mixing.safetensors"
 REPORT = "report.html"
 FILLS = {
@@ -153,7 +153,7 @@ def _describe(what: ConversionOptions, how: Initialization, phase: Phase) -> Man
         packages += filter(find_spec, method.packages(how.of_method))  # the method tells which one is missing
         packages += [how.found.package] if how.found.package else []
     made_of = {"source": what.source, "vocabulary": what.vocabulary}
-    return describe(KIND, options, inputs, tuple(packages), made_of)
+    return describe(_KIND, options, inputs, tuple(packages), made_of)
 
 
 def _input_files(what: ConversionOptions, how: Initialization) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.forecast.evaluation import EvaluationWork, evaluation_forecast
 from focus_plugin.forecast.forecast import AT_ONCE, Launch, begin
-from focus_plugin.jobs.prepare import KIND, require_prepared
+from focus_plugin.jobs.prepare import DATA_KIND, require_prepared
 from focus_plugin.manifest import expect_kind
 from focus_plugin.masked_lm.loss import PREDICTIONS, MaskedLMLoss, masked_lm_loss
 from focus_plugin.masked_lm.masking import mask_text
@@ -32,7 +32,7 @@ def evaluate(job: Evaluation, phase: Phase = no_phase, launch: Launch = AT_ONCE)
         raise FocusError(f"{job.data}: was prepared with another vocabulary than that of {job.model}.")
     length = min(job.tokens_per_sample, checkpoint.config.max_positions)
     on_gpu = torch.cuda.is_available() and not job.cpu
-    counts = expect_kind(job.data, KIND).counts[job.split]
+    counts = expect_kind(job.data, DATA_KIND).counts[job.split]
     work = EvaluationWork(
         config=checkpoint.config,
         rows=len(vocabulary),

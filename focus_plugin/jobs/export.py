@@ -36,7 +36,7 @@ from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
-KIND = "ONNX model"
+_KIND = "ONNX model"
 
 
 def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, launch: Launch = AT_ONCE) -> Manifest:
@@ -81,7 +81,7 @@ def _describe(job: OnnxExport) -> Manifest:
     inputs = {name: sha256(path) for name, path in files.items()}
     inputs |= {name: Text.of(*names).content().digest for name, names in texts.items() if names}
     options = {**settings(job), **dict(job.head)}
-    return describe(KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"), {"model": job.model})
+    return describe(_KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"), {"model": job.model})
 
 
 def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast:

@@ -22,7 +22,7 @@ from focus_plugin.model_card.use import hugging_face_use
 from focus_plugin.outputs import make_directory
 from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
 
-KIND = "Hugging Face model"
+_KIND = "Hugging Face model"
 
 
 def export_huggingface(
@@ -38,7 +38,7 @@ def export_huggingface(
     if tokenizer.name != SENTENCEPIECE:
         raise FocusError(f"{model}: its tokenizer is {tokenizer.name}; an export needs a SentencePiece unigram model.")
     inputs = {path.name: sha256(path) for path in (*checkpoint_files(model), *head_files(model))}
-    manifest = describe(KIND, dict(given or {}), inputs, ("torch", "safetensors", "tokenizers"), {"model": model})
+    manifest = describe(_KIND, dict(given or {}), inputs, ("torch", "safetensors", "tokenizers"), {"model": model})
 
     @cache
     def read() -> tuple[Checkpoint, KeptHead]:

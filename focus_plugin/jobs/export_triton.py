@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from focus_export.directory import CONFIG, check_model, read_export
+from focus_export.directory import EXPORT_CONFIG, check_model, read_export
 from focus_export.triton import write_repository
 
 from focus_plugin.files import sha256
 from focus_plugin.manifest import Manifest, describe
 from focus_plugin.outputs import make_directory
 
-KIND = "Triton model repository"
+_KIND = "Triton model repository"
 SUFFIX = ".onnx"
 
 
@@ -21,7 +21,8 @@ def export_triton(model: Path, output: Path) -> Manifest:
     export = read_export(model)
     path = model.resolve()
     name = path.stem if path.suffix == SUFFIX else path.name
-    manifest = describe(KIND, {"name": name}, {CONFIG: sha256(model / CONFIG)})  # which has the SHA-256 of each file
+    inputs = {EXPORT_CONFIG: sha256(model / EXPORT_CONFIG)}  # which has the SHA-256 of each file
+    manifest = describe(_KIND, {"name": name}, inputs)
 
     def build(directory: Path) -> dict[str, object]:
         check_model(export)

@@ -9,7 +9,7 @@ from focus_plugin.manifest import FILE, UNFINISHED, Manifest, read_manifest
 from focus_plugin.text import Text
 from focus_plugin.training.resume import unfinished_state
 
-SPLITS = ("train", "valid", "test")
+TABLES = ("train", "valid", "test")
 
 
 def describe_directory(directory: Path) -> list[str]:
@@ -28,7 +28,7 @@ def compare_texts(options: ComparedTexts) -> list[str]:
 
     Raises FocusError for a file that is no text or lacks the column.
     """
-    texts = {name: Text.of(*files) for name in SPLITS if (files := getattr(options, name))}
+    texts = {name: Text.of(*files) for name in TABLES if (files := getattr(options, name))}
     column = options.text_column
     located = {name: cells_of(text, column) if column else lines_of(text) for name, text in texts.items()}
     found = leakage(located.pop("train"), located)

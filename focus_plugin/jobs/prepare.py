@@ -21,7 +21,7 @@ from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
-KIND = "masked-LM data"
+DATA_KIND = "masked-LM data"
 TRANSLATIONS, PARALLEL_TEXT = "translations", "parallel"  # names in a manifest's inputs and counts
 TIMES_READ = "times_read"  # of each language, the key in the counts of a manifest
 FEWEST_TOKENS = 100  # of which 15 are predicted; fairseq fails where none is
@@ -56,7 +56,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch:
         options["shards"] = job.shards
     repeated = sum(math.ceil(times[name]) * text.bytes for name, text in languages.items()) - train.bytes
     manifest = describe(
-        KIND, options, inputs, (tokenizer_package(tokenizer), "fairseq"), {"vocabulary": job.vocabulary}
+        DATA_KIND, options, inputs, (tokenizer_package(tokenizer), "fairseq"), {"vocabulary": job.vocabulary}
     )
 
     def build(directory: Path) -> dict[str, object]:
@@ -111,7 +111,7 @@ def _translations(text: Text, job: TextPreparation, directory: Path) -> dict[str
 
 def require_prepared(data: Path, *splits: str) -> None:
     """Raise FocusError unless ``data`` was made by ``prepare`` and each of ``splits`` has enough text."""
-    counts = expect_kind(data, KIND).counts
+    counts = expect_kind(data, DATA_KIND).counts
     _refuse_colon(data)
     for split in splits:
         if split not in counts:

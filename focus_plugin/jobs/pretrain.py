@@ -15,11 +15,10 @@ from focus_plugin.forecast.encoder import Batch
 from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.jobs.objective import MASKED_LM, objective_of, released
-from focus_plugin.jobs.prepare import KIND as DATA_KIND
-from focus_plugin.jobs.prepare import require_prepared
+from focus_plugin.jobs.prepare import DATA_KIND, require_prepared
 from focus_plugin.manifest import Manifest, expect_kind
 from focus_plugin.masked_lm.data import shards_of
-from focus_plugin.masked_lm.masking import PREDICTED
+from focus_plugin.masked_lm.masking import PREDICTED_SHARE
 from focus_plugin.masked_lm.options import Pretraining
 from focus_plugin.model_card.card import model_card
 from focus_plugin.model_card.use import release_use
@@ -33,9 +32,9 @@ from focus_plugin.training.words import last_setting
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
 
-KIND = "trained encoder"
+_KIND = "trained encoder"
 _RATE_TIMES_WIDTH = 0.128  # 5e-4 for the 256 wide encoder it was found on, and 1.7e-4 for XLM-R base
-_PREDICTED = {"adapt": 0.4, "plain": PREDICTED}  # share of the tokens
+_PREDICTED = {"adapt": 0.4, "plain": PREDICTED_SHARE}  # share of the tokens
 _NOT_WITH_ADAPT = dict.fromkeys(
     ("--memory-efficient-fp16", "--memory-efficient-bf16"), "its optimizer needs --recipe plain"
 )
@@ -78,7 +77,7 @@ def _training_job(job: Pretraining, rank: Rank | None) -> TrainingJob:
         return {"valid_loss_nats": losses, **figures}
 
     return TrainingJob(
-        kind=KIND,
+        kind=_KIND,
         options=options,
         files=files,
         prepare=lambda _: _training(job, source.config, objective.words, rank),
@@ -132,7 +131,7 @@ def training_work(job: Pretraining, source: Checkpoint, rank: Rank | None = None
     accumulate = last_setting(job.extra, "--update-freq", int) or training.schedule.accumulate
     counts = expect_kind(job.data, DATA_KIND).counts
     tokens, rows = min(most or job.device_tokens, counts["train"]["tokens"]), len(source.vocabulary)
-    predicted = round(tokens * (last_setting(words, "--mask-prob", float) or PREDICTED))
+    predicted = round(tokens * (last_setting(words, "--mask-prob", float) or PREDICTED_SHARE))
     batch = Batch(tokens=tokens, length=length or tokens, predicted=predicted, rows=rows)
     return TrainingWork(
         config=source.config,

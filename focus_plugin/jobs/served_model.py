@@ -24,7 +24,7 @@ from focus_plugin.vocabulary.restriction import restrict_pieces
 from focus_plugin.vocabulary.tokenizers import load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, PAD, UNKNOWN
 
-_SPECIALS = {"bos": BEGIN, "pad": PAD, "eos": END, "unk": UNKNOWN}
+_FIELDS = {"bos": BEGIN, "pad": PAD, "eos": END, "unk": UNKNOWN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def served_model(
     ``hidden_states``: whether these are another output.
     """
     model, ids = tokenizer.read_bytes(), piece_ids(load_tokenizer(tokenizer), checkpoint.vocabulary)
-    special = {field: checkpoint.vocabulary.ids[token] for field, token in _SPECIALS.items()}
+    special = {field: checkpoint.vocabulary.ids[token] for field, token in _FIELDS.items()}
     kept = np.arange(len(checkpoint.vocabulary))
     if corpus:
         with phase("Counting tokens", corpus.bytes) as progress:

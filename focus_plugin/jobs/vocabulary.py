@@ -17,7 +17,7 @@ from focus_plugin.vocabulary.options import UnigramTraining
 from focus_plugin.vocabulary.sizes import ModelShape, SizeComparison, compare_sizes
 from focus_plugin.vocabulary.training import train_vocabulary
 
-KIND = "vocabulary"
+_KIND = "vocabulary"
 
 
 DEFAULT = UnigramTraining()
@@ -34,7 +34,7 @@ def make_vocabulary(
     """Train a vocabulary of ``size`` pieces into ``output`` unless it is already there; see ``train_vocabulary``."""
     with phase("Reading the text", text.bytes) as progress:
         content = text.content(progress)
-    manifest = describe(KIND, {"size": size, **settings(options)}, {"corpus": content.digest}, ("sentencepiece",))
+    manifest = describe(_KIND, {"size": size, **settings(options)}, {"corpus": content.digest}, ("sentencepiece",))
 
     def build(directory: Path) -> dict[str, object]:
         with phase("Training SentencePiece", 2 * text.bytes) as progress:
@@ -50,7 +50,7 @@ def take_vocabulary(
     inputs = {"tokenizer": sha256(existing_file(tokenizer))}
     with phase("Reading the text", text.bytes) as progress:
         inputs["corpus"] = text.content(progress).digest
-    manifest = describe(KIND, {}, inputs, ("sentencepiece", "tokenizers"))
+    manifest = describe(_KIND, {}, inputs, ("sentencepiece", "tokenizers"))
 
     def build(directory: Path) -> dict[str, object]:
         with phase("Counting tokens", text.bytes) as progress:

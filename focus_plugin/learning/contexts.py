@@ -17,16 +17,16 @@ from torch import Tensor
 
 from focus_plugin.checkpoint.forward import head_states, layer_states
 from focus_plugin.learning.spans import division, span_edges
-from focus_plugin.learning.text import SAMPLE_LENGTH, text_samples
+from focus_plugin.learning.text import text_samples
 from focus_plugin.learning.training import reduced_products
 from focus_plugin.mixing.declaration import Given
+from focus_plugin.transfer.calibration import SAMPLE_LENGTH, SAMPLES_AT_ONCE
 from focus_plugin.vocabulary.forms import is_bytes
 from focus_plugin.vocabulary.tokenizers import piece_ids
 from focus_plugin.vocabulary.vocabulary import END, MASK
 
-BATCH = 32  # samples that the encoder reads at once
-MASKED = 0.3  # share of the target tokens
-DIVIDED = 0.5  # share of the overlapping tokens that are divided, where they are not masked
+MASKED_SHARE = 0.3  # share of the target tokens
+DIVIDED_SHARE = 0.5  # share of the overlapping tokens that are divided, where they are not masked
 NO_TOKEN = -1
 
 
@@ -74,7 +74,8 @@ def contexts(given: Given, lines: Iterable[list[str]], divided: list[list[int]],
     samples = text_samples(ids, given.source, length)
     owned = text_samples(owners, given.source, length)
     owned[:, 0] = NO_TOKEN
-    batches, reported = list(zip(torch.split(samples, BATCH), torch.split(owned, BATCH), strict=True)), 0
+    batches = list(zip(*(torch.split(part, SAMPLES_AT_ONCE) for part in (samples, owned)), strict=True))
+    reported = 0
     states, tokens = [torch.empty(0, config.row_length)], [torch.empty(0, dtype=torch.long)]
     sums, reads = torch.zeros(len(given.target), config.width), torch.zeros(len(given.target))
     with reduced_products():
@@ -126,8 +127,8 @@ def _read_line(
     given: Given, old: Pieces, new: Pieces, divided: list[list[int]], draw: np.random.Generator
 ) -> tuple[list[int], list[int]]:
     mask = given.source.ids[MASK]
-    masked = draw.random(len(new.ids)) < MASKED
-    taken = draw.random(len(new.ids)) < DIVIDED
+    masked = draw.random(len(new.ids)) < MASKED_SHARE
+    taken = draw.random(len(new.ids)) < DIVIDED_SHARE
     kept = given.target.special[new.ids]
     chosen = set(new.ids[(masked | taken) & ~kept].tolist())
     old_ids, new_ids = old.ids.tolist(), new.ids.tolist()

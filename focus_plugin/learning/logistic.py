@@ -12,7 +12,7 @@ from focus_plugin.mixing.declaration import Given
 from focus_plugin.transfer.calibration import wanted_shares
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-BATCH, EPOCHS = 512, 2
+STATES_AT_ONCE, EPOCHS = 512, 2
 ROW_LR = 0.05  # see RowTrainingOptions
 DEVIATION = 0.3  # that is expected of a row's entries from those at the start, as a share of the size of an entry
 
@@ -25,7 +25,7 @@ def fit_predictions(given: Given, encoder: RowEncoder, states: Tensor, tokens: T
     the rows. ``given.progress`` is told of all target tokens.
     """
     draw, count = torch.Generator().manual_seed(given.seed), len(states)
-    size = min(BATCH, count)
+    size = min(STATES_AT_ONCE, count)
     batches, order = count // size, torch.empty(0)
     rows = encoder.rows if encoder.output_rows is None else encoder.output_rows
     start = rows.detach().clone()
@@ -52,7 +52,7 @@ def bias_for_states(tensors: dict[str, Tensor], states: Tensor, vocabulary: Voca
     """
     predicted = torch.zeros(len(vocabulary), dtype=torch.float64)
     with reduced_products():
-        for batch in torch.split(states, BATCH):
+        for batch in torch.split(states, STATES_AT_ONCE):
             logits = linear(batch, tensors[OUTPUT_EMBEDDING], tensors[OUTPUT_BIAS])
             predicted += torch.softmax(logits, 1).sum(0, dtype=torch.float64)
     predicted = predicted.clamp(min=torch.finfo(torch.float32).tiny)

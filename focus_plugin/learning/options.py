@@ -14,7 +14,7 @@ LEARNING_NEEDS = (
     Need.TARGET_TOKENIZER,
     Need.TEXT,
 )
-STARTS = ("focus", "pieces", "random", "regression")
+START_METHODS = ("focus", "pieces", "random", "regression")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class RowTrainingOptions(BudgetOptions):
 
     start: str = option(
         "focus",
-        choices=STARTS,
+        choices=START_METHODS,
         help="Method with whose rows the training starts; it has the same budget and otherwise default options.",
     )
     row_lr: float = option(

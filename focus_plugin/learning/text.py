@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from focus_plugin.masked_lm.masking import MASKED, REPLACED
 from focus_plugin.mixing.declaration import Given
 from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
@@ -14,9 +15,7 @@ from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
 RUN = 16  # lines that stay together, since neighbouring lines are often of one document
 ENCODED = 256  # runs of lines that are encoded at once
 COUNTED = 1 << 20  # tokens of the text, or the budget if that is more
-SAMPLE_LENGTH = 128  # tokens, at most
 PREDICTED = 0.3  # share of the tokens; twice the usual one, since a short training sees few tokens
-MASKED, REPLACED = 0.8, 0.1  # shares of the predicted tokens
 
 
 def drawn_lines(lines: Iterable[str], seed: int) -> Iterator[list[str]]:

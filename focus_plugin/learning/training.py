@@ -11,9 +11,9 @@ from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.learning.encoder import RowEncoder
 from focus_plugin.mixing.declaration import Given
 
-SAMPLES = 8  # of text, in each update
+SAMPLES_PER_UPDATE = 8
 WARM_UP = 0.1  # share of the updates
-WIDTH = 256  # of the encoder up to which the learning rate is as given
+FULL_RATE_WIDTH = 256  # of the encoder up to which the learning rate is as given
 MOMENTUM, AVERAGING = 0.9, 0.98  # of the gradients and of their squares
 DAMPING = 1.0
 
@@ -42,12 +42,12 @@ def train_rows(given: Given, encoder: RowEncoder, updates: int, loss: Callable[[
 def safe_rate(embedding: Tensor) -> float:
     """The unit of learning rates for rows that are like those of ``embedding``, shape (tokens, width).
 
-    It is the root mean square of the entries. For more than WIDTH columns it is smaller in inverse proportion: a logit
-    is a sum over the columns, and an update then changes it equally at any width.
+    It is the root mean square of the entries. For more than FULL_RATE_WIDTH columns it is smaller in inverse
+    proportion: a logit is a sum over the columns, and an update then changes it equally at any width.
     """
     rows, width = embedding.shape
     size: float = torch.linalg.vector_norm(embedding).item() / (rows * width) ** 0.5
-    return size * WIDTH / max(WIDTH, width)
+    return size * FULL_RATE_WIDTH / max(FULL_RATE_WIDTH, width)
 
 
 def schedule(update: int, updates: int) -> float:

@@ -12,8 +12,8 @@ import numpy as np
 
 from focus_plugin.vocabulary.vocabulary import MASK, Vocabulary
 
-PREDICTED = 0.15  # share of the tokens of a text
-_MASKED, _RANDOM = 0.8, 0.1  # shares of the predicted tokens
+PREDICTED_SHARE = 0.15  # share of the tokens of a text
+MASKED, REPLACED = 0.8, 0.1  # shares of the predicted tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ def mask_text(ids: np.ndarray, vocabulary: Vocabulary, seed: int) -> MaskedText:
     """Mask a text at random; ``ids``: its token ids, shape (tokens,)."""
     draw = np.random.RandomState(seed)  # gives the same numbers in every version of NumPy (NEP 19)
     ordinary = np.flatnonzero(~vocabulary.special[ids])
-    count = round(PREDICTED * len(ordinary))
+    count = round(PREDICTED_SHARE * len(ordinary))
     chosen = draw.permutation(ordinary)[:count]
-    masked, replaced, _ = np.split(chosen, [round(_MASKED * count), round((_MASKED + _RANDOM) * count)])
+    masked, replaced, _ = np.split(chosen, [round(MASKED * count), round((MASKED + REPLACED) * count)])
     read, predicted = ids.copy(), np.zeros(len(ids), dtype=bool)
     read[masked] = vocabulary.ids[MASK]
     read[replaced] = draw.choice(np.flatnonzero(~vocabulary.special), len(replaced))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from fairseq.data import BaseWrapperDataset, Dictionary, FairseqDataset
 
-from focus_plugin.masked_lm.masking import PREDICTED
+from focus_plugin.masked_lm.masking import PREDICTED_SHARE
 from focus_plugin.vocabulary.vocabulary import MASK, SPECIALS
 
 _BLANK = 1  # the length of a blank line: its </s>
@@ -49,7 +49,7 @@ class Masking:
     seed: int
 
 
-BERT = Masking(predicted=PREDICTED, kept=0.1, random=0.1, whole_words=False, seed=1)
+BERT = Masking(predicted=PREDICTED_SHARE, kept=0.1, random=0.1, whole_words=False, seed=1)
 
 
 class MaskedSamples(BaseWrapperDataset):

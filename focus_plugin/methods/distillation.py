@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from focus_plugin.mixing.rows import Rows
 
-MIDDLE, WORDS = 1.0, 1.0  # weights of the first two losses; that of the third is 1
+MIDDLE_WEIGHT, WORD_WEIGHT = 1.0, 1.0  # of the first two losses; that of the third is 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,10 @@ def distillation(given: Given) -> "Rows":
     from focus_plugin.learning.encoder import prediction_loss
     from focus_plugin.learning.pairs import Cut, paired_samples
     from focus_plugin.learning.start import row_encoder
-    from focus_plugin.learning.text import SAMPLE_LENGTH, drawn_ids, drawn_text, masked
-    from focus_plugin.learning.training import SAMPLES, train_rows
+    from focus_plugin.learning.text import drawn_ids, drawn_text, masked
+    from focus_plugin.learning.training import SAMPLES_PER_UPDATE, train_rows
     from focus_plugin.mixing.matching import overlapping
+    from focus_plugin.transfer.calibration import SAMPLE_LENGTH
     from focus_plugin.vocabulary.vocabulary import MASK
 
     assert given.model is not None
@@ -50,7 +51,7 @@ def distillation(given: Given) -> "Rows":
     draw = torch.Generator().manual_seed(given.seed)
 
     def loss(update: int) -> "Tensor":
-        part = slice(update * SAMPLES, (update + 1) * SAMPLES)
+        part = slice(update * SAMPLES_PER_UPDATE, (update + 1) * SAMPLES_PER_UPDATE)
         old_text, new_text = (Cut(ids=cut.ids[part].to(device), spans=cut.spans[part].to(device)) for cut in (old, new))
         read, predicted = (part.to(device) for part in masked(new.ids[part], given.target, draw))
         hidden = hidden_from_teacher(old_text, new_text, predicted, given.source.ids[MASK])
@@ -59,12 +60,12 @@ def distillation(given: Given) -> "Rows":
         tensors = encoder.tensors()
         student = Reading.of(config, tensors, new_text, read)
         return (
-            MIDDLE * middle_loss(teacher, student, predicted)
-            + WORDS * word_loss(teacher, student, predicted, (source, tensors), copied)
+            MIDDLE_WEIGHT * middle_loss(teacher, student, predicted)
+            + WORD_WEIGHT * word_loss(teacher, student, predicted, (source, tensors), copied)
             + prediction_loss(tensors, student.last[predicted], new_text.ids[predicted])
         )
 
-    train_rows(given, encoder, -(-len(new.ids) // SAMPLES), loss, options.row_lr)
+    train_rows(given, encoder, -(-len(new.ids) // SAMPLES_PER_UPDATE), loss, options.row_lr)
     return encoder.result(given.model.tensors[OUTPUT_BIAS])
 
 

@@ -31,8 +31,9 @@ def newrows(given: Given) -> "Rows":
     from focus_plugin.checkpoint.names import OUTPUT_BIAS
     from focus_plugin.learning.encoder import prediction_loss
     from focus_plugin.learning.start import row_encoder
-    from focus_plugin.learning.text import SAMPLE_LENGTH, drawn_ids, masked, text_samples
-    from focus_plugin.learning.training import SAMPLES, train_rows
+    from focus_plugin.learning.text import drawn_ids, masked, text_samples
+    from focus_plugin.learning.training import SAMPLES_PER_UPDATE, train_rows
+    from focus_plugin.transfer.calibration import SAMPLE_LENGTH
 
     assert given.model is not None
     options, config = given.options, given.model.config
@@ -42,14 +43,14 @@ def newrows(given: Given) -> "Rows":
     draw = torch.Generator().manual_seed(given.seed)
 
     def loss(update: int) -> "Tensor":
-        places = np.arange(update * SAMPLES, (update + 1) * SAMPLES) % len(samples)
+        places = np.arange(update * SAMPLES_PER_UPDATE, (update + 1) * SAMPLES_PER_UPDATE) % len(samples)
         original = samples[torch.from_numpy(places)]
         read, predicted = masked(original, given.target, draw)
         tensors = encoder.tensors()
         states = hidden_states(config, tensors, read.to(given.device))
         return prediction_loss(tensors, states[predicted], original[predicted].to(given.device))
 
-    train_rows(given, encoder, max(1, options.budget // (SAMPLES * samples.shape[1])), loss, options.row_lr)
+    train_rows(given, encoder, max(1, options.budget // (SAMPLES_PER_UPDATE * samples.shape[1])), loss, options.row_lr)
     return encoder.result(given.model.tensors[OUTPUT_BIAS])
 
 

@@ -41,7 +41,7 @@ def omp(given: Given) -> "Mixing":
 
     from focus_plugin.mixing.mixing import Block, selected, supports
     from focus_plugin.mixing.pursuit import matching_pursuit
-    from focus_plugin.mixing.similarity import BLOCK
+    from focus_plugin.mixing.similarity import SIMILARITIES_AT_ONCE
 
     auxiliary, count = given.vectors, given.options.anchors
     assert auxiliary is not None
@@ -50,7 +50,7 @@ def omp(given: Given) -> "Mixing":
     def blocks(new: "np.ndarray", anchors: "np.ndarray") -> "Iterator[Block]":
         """The mixtures of new tokens from ``anchors``, block by block."""
         atoms = vectors[anchors].to(given.device)
-        rows = max(1, BLOCK // max(len(atoms), min(count, *atoms.shape) * atoms.shape[1]))
+        rows = max(1, SIMILARITIES_AT_ONCE // max(len(atoms), min(count, *atoms.shape) * atoms.shape[1]))
         for start in range(0, len(new), rows):
             ids = new[start : start + rows]
             block = Block(ids, matching_pursuit(vectors[ids].to(given.device), atoms, count))

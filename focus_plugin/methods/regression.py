@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from focus_plugin.mixing.rows import Rows
 
-FEWEST = 50  # overlapping tokens
+FEWEST_OVERLAPPING = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,10 @@ def regression(given: Given) -> "Rows":
     assert given.model is not None
     copied, model = overlapping(given), given.model
     known = np.count_nonzero((copied >= 0) & ~given.target.special)
-    if known < FEWEST:
+    if known < FEWEST_OVERLAPPING:
         raise FocusError(
             f"Only {known} tokens are in both vocabularies, and --method regression learns from them; it needs at "
-            f"least {FEWEST}. Use --method focus or newrows."
+            f"least {FEWEST_OVERLAPPING}. Use --method focus or newrows."
         )
     text, divided = drawn_ids(given), divisions(given)
     counts = np.bincount(text, minlength=len(given.target))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from focus_plugin.mixing.rows import Rows
     from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-BLOCK = 4096  # rows computed at once
-FEWEST = 2  # tokens of a class, without which it has no standard deviation
+ROWS_AT_ONCE = 4096
+SMALLEST_CLASS = 2  # tokens of a class, without which it has no standard deviation
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Classes:
     """The class of each token of two vocabularies: its script, and whether it starts a word.
 
     count: the number of classes. source: (source,), int64, the class of each source token, -1 of a special token and
-    where fewer than FEWEST source tokens are alike. target: (target,), int64, likewise; -1 also for a token whose class
-    the source lacks.
+    where fewer than SMALLEST_CLASS source tokens are alike. target: (target,), int64, likewise; -1 also for a token
+    whose class the source lacks.
     """
 
     count: int
@@ -79,7 +79,7 @@ def classified(source: "Vocabulary", target: "Vocabulary") -> Classes:
     )
     sizes = np.bincount(of_source[of_source >= 0], minlength=len(numbers))
     for classes in (of_source, of_target):
-        classes[(classes >= 0) & (sizes[classes] < FEWEST)] = -1
+        classes[(classes >= 0) & (sizes[classes] < SMALLEST_CLASS)] = -1
     return Classes(len(numbers), of_source, of_target)
 
 
@@ -104,12 +104,12 @@ def moments(matrix: "Tensor", classes: Classes) -> "tuple[Tensor, Tensor]":
     number = torch.from_numpy(classes.source[rows])
     sizes = torch.bincount(number, minlength=classes.count)[:, None]
     mean, squares = (torch.zeros(classes.count, matrix.shape[1], dtype=torch.float64) for _ in range(2))
-    for start in range(0, len(rows), BLOCK):
-        mean.index_add_(0, number[start : start + BLOCK], matrix[rows[start : start + BLOCK]].double())
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        mean.index_add_(0, number[start : start + ROWS_AT_ONCE], matrix[rows[start : start + ROWS_AT_ONCE]].double())
     mean /= sizes.clamp(min=1)
-    for start in range(0, len(rows), BLOCK):
-        of_row = number[start : start + BLOCK]
-        squares.index_add_(0, of_row, (matrix[rows[start : start + BLOCK]] - mean[of_row]).square())
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        of_row = number[start : start + ROWS_AT_ONCE]
+        squares.index_add_(0, of_row, (matrix[rows[start : start + ROWS_AT_ONCE]] - mean[of_row]).square())
     return mean.float(), (squares / (sizes - 1).clamp(min=1)).sqrt().float()
 
 
@@ -119,9 +119,9 @@ def _drawn(matrix: "Tensor", classes: Classes, new: "np.ndarray", generator: "Ge
 
     mean, deviation = moments(matrix, classes)
     rows = matrix.new_empty(len(new), matrix.shape[1])
-    for start in range(0, len(new), BLOCK):
-        part = rows[start : start + BLOCK]
-        of_row = classes.target[new[start : start + BLOCK]]
+    for start in range(0, len(new), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        of_row = classes.target[new[start : start + ROWS_AT_ONCE]]
         part.copy_(torch.randn(part.shape, generator=generator) * deviation[of_row] + mean[of_row])
     return rows
 

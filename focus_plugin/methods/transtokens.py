@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = [*map(str, range(9999)), *(f"0{i}" for i in range(99))]
 ALIGNER = "model1"
-SHARE, SHARE_OF_WORD_START = 1000, 2000  # of a token's translations in those of a token without any
+WORD_PART_WEIGHT, WORD_START_WEIGHT = 1000, 2000  # of a token's translations in those of a token without any
 
 Table = list[dict[int, int]]  # for each target token, its translations and how often it has them
 
@@ -177,7 +177,7 @@ def _complete(table: Table, given: Given) -> None:
         for other in (*_beginning_with(token, tokens, ids, table), *_inside(token, ids, table)):
             total = sum(table[other].values())
             for translation, count in table[other].items():
-                share = SHARE_OF_WORD_START if starts_word[translation] else SHARE
+                share = WORD_START_WEIGHT if starts_word[translation] else WORD_PART_WEIGHT
                 found[translation] = found.get(translation, 0) + max(1, share * count // total)
         table[i] = found
         given.progress(1)

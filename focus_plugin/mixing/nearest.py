@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from focus_plugin.mixing.mixing import Block
 
-ROWS = 128  # rows compared at once at least; with fewer, the product takes longer
+FEWEST_ROWS = 128  # compared at once; with fewer, the product takes longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,10 @@ def nearest(
 
     from focus_plugin.mixing.largest import largest_of_rows
     from focus_plugin.mixing.mixing import Block, sparse_weights
-    from focus_plugin.mixing.similarity import BLOCK, unit_rows
+    from focus_plugin.mixing.similarity import SIMILARITIES_AT_ONCE, unit_rows
 
     basis = unit_rows(compared.anchors, device).T
-    count, size = min(options.neighbors, basis.shape[1]), max(ROWS, BLOCK // max(basis.shape))
+    count, size = min(options.neighbors, basis.shape[1]), max(FEWEST_ROWS, SIMILARITIES_AT_ONCE // max(basis.shape))
     for start in range(0, len(compared.rows), size):
         rows = compared.rows[start : start + size]
         cosines, found = largest_of_rows(unit_rows(compared.vectors[start : start + size], device) @ basis, count)

@@ -10,7 +10,7 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.mixing.mixing import Block
 
 SMALLEST, LARGEST = 1e-15, 1e15  # absolute values between these can be squared and summed in float32
-BLOCK = 1 << 22  # similarities computed at once: 16 MB, which still fit into a processor's cache
+SIMILARITIES_AT_ONCE = 1 << 22  # 16 MB, which still fit into a processor's cache
 
 
 def similar(
@@ -28,7 +28,7 @@ def similar(
     in order. Computed on ``device``; ``progress`` is called with the number of new rows.
     """
     basis = unit_rows(vectors[anchors], device).T
-    rows = max(1, BLOCK // max(basis.shape))
+    rows = max(1, SIMILARITIES_AT_ONCE // max(basis.shape))
     for start in range(0, len(new), rows):
         block = new[start : start + rows]
         similarity = unit_rows(vectors[block], device) @ basis

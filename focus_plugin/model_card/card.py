@@ -9,7 +9,7 @@ from focus_plugin.finetuning.seeds import mean_and_deviation
 from focus_plugin.manifest import Manifest
 from focus_plugin.model_card.front_matter import front_matter
 from focus_plugin.model_card.metadata import metadata
-from focus_plugin.model_card.metrics import SPLITS, Measured, exported, of_export, of_seeds, of_training
+from focus_plugin.model_card.metrics import HELD_OUT, Measured, exported, of_export, of_seeds, of_training
 from focus_plugin.model_card.use import Code, Use
 
 _MOST_ENTRIES = 50  # of a list
@@ -58,7 +58,7 @@ def _metrics(trained: Manifest) -> Iterator[list[str]]:
         yield [f"Collapsed: {'; '.join(f'seed {seed}, {reason}' for seed, reason in failed.items())}."]
 
 
-_NAMES = dict(zip(SPLITS, ("validation", "test"), strict=True))
+_NAMES = dict(zip(HELD_OUT, ("validation", "test"), strict=True))
 
 
 def _table(measured: Sequence[Measured]) -> list[str]:

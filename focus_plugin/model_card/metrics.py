@@ -6,7 +6,7 @@ from typing import Any
 
 from focus_plugin.manifest import Manifest
 
-SPLITS = ("valid", "test")
+HELD_OUT = ("valid", "test")
 _LOSSES = "valid_loss_nats"  # in counts: the masked-LM losses of a training, by update
 
 
@@ -48,7 +48,7 @@ def of_seeds(manifest: Manifest, split: str) -> dict[str, dict[str, float]]:
 
 
 def _of_tables(manifest: Manifest) -> list[Measured]:
-    found = [(split, _of_split(manifest.counts, split)) for split in SPLITS]
+    found = [(split, _of_split(manifest.counts, split)) for split in HELD_OUT]
     return [Measured(split, manifest.inputs[split], metrics) for split, metrics in found if metrics]
 
 

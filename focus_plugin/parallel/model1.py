@@ -13,7 +13,7 @@ import numpy as np
 from focus_plugin.parallel.counts import TranslationCounts
 from focus_plugin.parallel.words import Words
 
-STEPS = 6  # fast_align -I 7 counts in all iterations but the last, which only aligns
+COUNTED_ITERATIONS = 6  # fast_align -I 7 counts in all iterations but the last, which only aligns
 BEAM = 4  # pairs whose probability is below the largest one to this power are left out, as fast_align does
 _CHUNK = 1 << 22  # pairs of words in the same lines that are processed at once
 
@@ -34,7 +34,7 @@ class _Chunk:
 def align_by_model1(source: Words, target: Words) -> TranslationCounts:
     """The expected counts of all pairs of words that stand in lines which translate each other.
 
-    ``source``, ``target``: the same number of lines, none without a word. After STEPS steps of expectation
+    ``source``, ``target``: the same number of lines, none without a word. After COUNTED_ITERATIONS steps of expectation
     maximization, from equal probabilities. In memory are four bytes for each pair of words in the same lines, and 24
     for each different one.
     """
@@ -45,7 +45,7 @@ def align_by_model1(source: Words, target: Words) -> TranslationCounts:
     rows = np.flatnonzero(np.diff(left, prepend=-1))
     row_of = np.repeat(np.arange(len(rows)), np.diff(rows, append=len(left)))
     probabilities = np.ones(len(keys))
-    for _ in range(STEPS):
+    for _ in range(COUNTED_ITERATIONS):
         counts = _expected(chunks, probabilities)
         probabilities = counts / np.add.reduceat(counts, rows)[row_of]
     with np.errstate(divide="ignore"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from focus_plugin.errors import FocusError
 
 _TORCHRUN = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-_SLURM = ("SLURM_JOB_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_NODELIST")
+_SLURM_VARIABLES = ("SLURM_JOB_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_NODELIST")
 _FIRST_PORT, _PORTS = 20_000, 10_000  # below those that Linux gives to clients
 
 
@@ -41,8 +41,8 @@ def rank_of(environment: Mapping[str, str]) -> Rank | None:
     """
     if all(name in environment for name in _TORCHRUN):
         _, number, world, local, address, port = (environment[name] for name in _TORCHRUN)
-    elif all(name in environment for name in _SLURM):
-        job, number, world, local, machines = (environment[name] for name in _SLURM)
+    elif all(name in environment for name in _SLURM_VARIABLES):
+        job, number, world, local, machines = (environment[name] for name in _SLURM_VARIABLES)
         if int(world) == 1:
             return None
         address, port = _first_machine(machines), str(_FIRST_PORT + int(job) % _PORTS)

@@ -19,6 +19,7 @@ from focus_plugin.checkpoint.forward import head_states, hidden_states
 from focus_plugin.checkpoint.names import OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
+from focus_plugin.masked_lm.masking import PREDICTED_SHARE
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import batches
 from focus_plugin.vocabulary.tokenizers import Tokenizer, piece_ids
@@ -28,7 +29,6 @@ from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, Vocabulary
 SAMPLE_BYTES = 1 << 26
 SAMPLE_LENGTH = 128
 SAMPLES_AT_ONCE = 32
-_MASKED = 0.15  # share of the tokens that is masked, as in pretraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def calibrated_bias(
     generator = torch.Generator().manual_seed(how.seed)
     predicted, positions = torch.zeros(len(vocabulary), dtype=torch.float64), 0
     for batch in torch.split(blocks, SAMPLES_AT_ONCE):
-        masked = (torch.rand(batch.shape, generator=generator) < _MASKED) & (batch != vocabulary.ids[BEGIN])
+        masked = (torch.rand(batch.shape, generator=generator) < PREDICTED_SHARE) & (batch != vocabulary.ids[BEGIN])
         ids = batch.masked_fill(masked, vocabulary.ids[MASK]).to(how.device)
         probabilities = _predictions(config, on_device, ids, masked.to(how.device))
         predicted += probabilities.sum(0, dtype=torch.float64).cpu()

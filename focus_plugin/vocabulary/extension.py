@@ -22,8 +22,8 @@ from focus_plugin.vocabulary.training import SCORE_STEP
 from focus_plugin.vocabulary.unigram import sentencepiece_model
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
-SHARE = 0.02  # assumed share of the language in all text
-_SCORE = round(math.log(SHARE) / SCORE_STEP) * SCORE_STEP
+LANGUAGE_SHARE = 0.02  # assumed share of the language in all text
+_SCORE = round(math.log(LANGUAGE_SHARE) / SCORE_STEP) * SCORE_STEP
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 
@@ -36,11 +36,11 @@ def extend_vocabulary(source: Path, tokens: Vocabulary, language: Path, output: 
     that the source lacks, in the order of the language's vocabulary. fairseq appends ``<mask>``. Text is normalized as
     in the source's tokenizer.
 
-    The model is a mixture of the source's unigram model and the language's, which has the probability SHARE: the score
-    of a new piece is its log-probability in the language's model plus log(SHARE). With larger scores, other languages
-    would be cut into the new pieces, and the language itself would need hardly fewer tokens. With smaller scores, the
-    new pieces would not be used. Raises FocusError if a tokenizer is not a SentencePiece unigram model and cannot be
-    converted to one, and if there is nothing to append.
+    The model is a mixture of the source's unigram model and the language's, which has the probability LANGUAGE_SHARE:
+    the score of a new piece is its log-probability in the language's model plus log(LANGUAGE_SHARE). With larger
+    scores, other languages would be cut into the new pieces, and the language itself would need hardly fewer tokens.
+    With smaller scores, the new pieces would not be used. Raises FocusError if a tokenizer is not a SentencePiece
+    unigram model and cannot be converted to one, and if there is nothing to append.
     """
     dictionary, tokenizer = vocabulary_files(language)
     model, pieces = _source_model(source), {piece.piece: piece for piece in _unigram(tokenizer).pieces}

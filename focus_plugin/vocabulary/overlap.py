@@ -20,10 +20,10 @@ class Matching:
     fuzzy: bool = False
 
 
-EXACT = Matching()
+EXACT_MATCHING = Matching()
 
 
-def overlap(source: Vocabulary, target: Vocabulary, matching: Matching = EXACT) -> np.ndarray:
+def overlap(source: Vocabulary, target: Vocabulary, matching: Matching = EXACT_MATCHING) -> np.ndarray:
     """For every target token, the id of the source token that it overlaps with, or -1; shape (target,), int64.
 
     See section 3.1 of the FOCUS paper. A source token with the same canonical form is preferred to one with the same

@@ -17,7 +17,7 @@ from focus_plugin.vocabulary.training import SizeError, train_unigram
 RARE = 10  # a token that occurs less often has no auxiliary embedding of its own, as in section 4.1 of the FOCUS paper
 WORTHWHILE_SAVING = 0.03  # of the tokens of the text, for a vocabulary twice as large
 BASE_WIDTH = 768  # of XLM-R base
-_SPECIALS = 3  # <unk> <s> </s>, which are pieces of the SentencePiece model
+_TRAINED_SPECIALS = 3  # <unk> <s> </s>, which are pieces of the SentencePiece model
 _OTHER_TOKENS = 2  # <pad> <mask>, which are tokens of the encoder, but not pieces of the SentencePiece model
 
 
@@ -110,7 +110,7 @@ def compare_sizes(
                 raise
             too_large.append(size)
             continue
-        rare = int((counts.pieces[_SPECIALS:] < RARE).sum())
+        rare = int((counts.pieces[_TRAINED_SPECIALS:] < RARE).sum())
         figures.append(SizeFigures(size=size, tokens=int(counts.pieces.sum()), words=counts.words, rare=rare))
     best, reason = recommend(figures)
     return SizeComparison(figures=tuple(figures), too_large=tuple(too_large), recommended=best, reason=reason)

@@ -20,7 +20,7 @@ from focus_plugin.vocabulary.options import UnigramTraining
 from focus_plugin.vocabulary.readers import parse_sentencepiece
 from focus_plugin.vocabulary.tokenizers import processor_tokenizer
 
-LONGEST_LINE = 1 << 24  # bytes; SentencePiece would leave out longer lines
+LONGEST_SENTENCE = 1 << 24  # bytes; SentencePiece would leave out longer lines
 TRAINER_THREADS = 16  # fixed, because rounding errors depend on the number of threads
 # SentencePiece adds scores in 32 bits, Hugging Face's library in 64 bits. Sums of multiples of SCORE_STEP are exact in
 # both up to 16384, so both choose the same cut of a text, even if several cuts have the same score.
@@ -83,7 +83,7 @@ def train_unigram(
                 bos_id=1,
                 eos_id=2,
                 pad_id=-1,
-                max_sentence_length=LONGEST_LINE,
+                max_sentence_length=LONGEST_SENTENCE,
                 num_threads=TRAINER_THREADS,
                 minloglevel=2,
             )
@@ -114,7 +114,7 @@ def sample_lines(
     """
     share = sample_bytes / max(content.bytes, 1)
     draw = random.Random(seed)
-    for line in (part for whole in text.lines(progress) for part in cut_line(whole, LONGEST_LINE // 4)):
+    for line in (part for whole in text.lines(progress) for part in cut_line(whole, LONGEST_SENTENCE // 4)):
         if line.strip() and (share >= 1 or draw.random() < share):
             yield line.replace("\x85", " ")  # white space for fairseq, but not for SentencePiece
 

@@ -13,7 +13,7 @@ from focus_cli.main import main
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import table_examples
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.heads.classification import Columns
+from focus_plugin.heads.classification import ClassificationColumns
 from focus_plugin.mixing.discovery import METHODS
 from focus_plugin.text import Text
 from focus_plugin.transfer.options import method_options
@@ -60,9 +60,13 @@ def test_a_table_is_several_files(tmp_path: Path) -> None:
     for name, part, opener in parts:
         with opener(tmp_path / name, "wt", encoding="utf-8") as file:
             file.writelines(f"{label}\t{text}\n" for label, text in [("label", "text"), *rows[part]])
-    found = list(table_examples(find_task("classification"), Text.of(tmp_path / "*.tsv*"), Columns()))
+    found = list(table_examples(find_task("classification"), Text.of(tmp_path / "*.tsv*"), ClassificationColumns()))
     assert [(example.expected, example.sample) for example in found] == rows
     assert [example.place_in(3) for example in found][1:4] == ["a.tsv, line 3", "b.tsv.gz, line 2", "b.tsv.gz, line 3"]
     (tmp_path / "d.tsv").write_text("label\ttext\nl0\n")
     with pytest.raises(FocusError, match=r"d\.tsv, line 2: 1 columns"):
-        list(table_examples(find_task("classification"), Text.of(tmp_path / "a.tsv", tmp_path / "d.tsv"), Columns()))
+        list(
+            table_examples(
+                find_task("classification"), Text.of(tmp_path / "a.tsv", tmp_path / "d.tsv"), ClassificationColumns()
+            )
+        )

@@ -10,7 +10,7 @@ from fairseq_models import World, make_world
 from training_log import validated
 
 from focus_plugin.errors import FocusError
-from focus_plugin.heads.classification import ClassificationOptions, Columns
+from focus_plugin.heads.classification import ClassificationColumns, ClassificationOptions
 from focus_plugin.jobs.finetune import FinetuningJob, finetune
 from focus_plugin.manifest import Manifest
 from focus_plugin.training.log import stopped_early
@@ -45,7 +45,9 @@ def _finetuned(world: World, output: Path, **options: object) -> Manifest:
         "cpu": True,
         "batch_size": 20,
     }
-    job = FinetuningJob(task="classification", options=ClassificationOptions(**{**given, **options}), columns=Columns())
+    job = FinetuningJob(
+        task="classification", options=ClassificationOptions(**{**given, **options}), columns=ClassificationColumns()
+    )
     return finetune(job, output, Watcher())
 
 

@@ -28,13 +28,13 @@ from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.sequence import label_loss, several_label_loss
 from focus_plugin.finetuning.thresholds import best_threshold
 from focus_plugin.finetuning.tokenizer import release_tokenizer
-from focus_plugin.heads.classification import HEAD, ClassificationOptions, Columns, metrics, parsed
+from focus_plugin.heads.classification import HEAD, ClassificationColumns, ClassificationOptions, metrics, parsed
 from focus_plugin.jobs.finetune import FinetuningJob, finetune
 from focus_plugin.jobs.inspect import describe_directory
 from focus_plugin.manifest import Manifest
 from focus_plugin.training.watcher import Watcher
 
-TOPICS = Columns(label_column="topic")
+TOPICS = ClassificationColumns(label_column="topic")
 ROOT = Path()
 
 
@@ -65,7 +65,7 @@ def test_several_columns_are_joined_by_a_space(world: World, tmp_path: Path) -> 
     """In a table, in a call with several texts, and on a line with tabs."""
     train = write_table(tmp_path / "t.tsv", "head\ttopic\ttext", "Ba be\ta\tbi bo", "bu\tb\t")
     data, prepared = prepared_tables(
-        HEAD, world, tmp_path, (train, train), Columns(label_column="topic", text_column="head,text")
+        HEAD, world, tmp_path, (train, train), ClassificationColumns(label_column="topic", text_column="head,text")
     )
     tokenizer = release_tokenizer(world.source, Encoder.load(world.source), CONFIG.max_positions)
     rows, _ = _samples(data)
@@ -262,7 +262,7 @@ def test_metrics_of_several_labels_are_those_of_scikit_learn() -> None:
 
 def _finetuned(world: World, train: Path, valid: Path, output: Path, **options: object) -> Manifest:
     given = {"model": world.source, "train": (train,), "valid": (valid,), "truncate": True, "cpu": True, **options}
-    job = FinetuningJob(task="classification", options=ClassificationOptions(**given), columns=Columns())
+    job = FinetuningJob(task="classification", options=ClassificationOptions(**given), columns=ClassificationColumns())
     return finetune(job, output, Watcher())
 
 

@@ -23,7 +23,7 @@ from training_log import chosen_by
 import focus_plugin.models.focus_roberta
 import focus_plugin.tasks.focus_heads  # noqa: F401  both register what fairseq is asked for
 from focus_plugin.checkpoint.names import from_hugging_face
-from focus_plugin.embeddings.pairs import PairColumns, pairs_of_file
+from focus_plugin.embeddings.pairs import EmbeddingColumns, pairs_of_file
 from focus_plugin.embeddings.quality import correlations, retrieval_accuracy
 from focus_plugin.errors import FocusError
 from focus_plugin.files import silent
@@ -84,10 +84,10 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
     """With a byte order mark, CRLF, other columns and another order; white space within cells is kept."""
     table = tmp_path / "t.tsv"
     table.write_bytes("\ufeffscore\tsw\tid\ten\r\n0.5\t ndege\t1\tbird \r\n\r\n1\tmti\t2\ttree\r\n".encode())
-    columns = PairColumns(first_column="en", second_column="sw")
+    columns = EmbeddingColumns(first_column="en", second_column="sw")
     found = [(each.line, each.sample, each.expected.score) for each in pairs_of_file(table, columns, silent)]
     assert found == [(2, ("bird ", " ndege"), 0.5), (4, ("tree", "mti"), 1.0)]
-    lines = [(each.line, each.sample, each.expected) for each in pairs_of_file(table, PairColumns(), silent)]
+    lines = [(each.line, each.sample, each.expected) for each in pairs_of_file(table, EmbeddingColumns(), silent)]
     assert [line for line, *_ in lines] == [1, 2, 4]
     assert all(expected is None for *_, expected in lines)
 
@@ -95,7 +95,7 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
 def test_both_texts_of_a_scored_pair_can_be_in_one_cell(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text('ID,Text,Score\n1,"bird\nndege",0.5\n2,"tree\nmti",1\n')
-    columns = PairColumns(pair_column="Text", score_column="Score")
+    columns = EmbeddingColumns(pair_column="Text", score_column="Score")
     found = [(each.line, each.sample, each.expected.score) for each in pairs_of_file(table, columns, silent)]
     assert found == [(2, ("bird", "ndege"), 0.5), (4, ("tree", "mti"), 1.0)]
 

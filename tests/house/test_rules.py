@@ -48,6 +48,22 @@ def test_no_two_classes_functions_or_types_have_one_name():
     assert not {found: names for found, names in places.items() if len(names) > 1}
 
 
+def test_no_two_constants_have_one_name():
+    places = defaultdict(set)
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for found in (part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)):
+                    places[found].add(name)
+    of_declarations_and_types = ("HEAD", "METHOD", "T")
+    assert not {
+        found: names
+        for found, names in places.items()
+        if len(names) > 1 and found.isupper() and found[0] != "_" and found not in of_declarations_and_types
+    }
+
+
 def _defined(node: ast.stmt) -> str | None:
     """The name of a class, of a function or of another name for a type."""
     if isinstance(node, ast.ClassDef | ast.FunctionDef):

@@ -87,7 +87,7 @@ def test_blocks_and_large_supports_change_nothing(monkeypatch):
     auxiliary = (1 + 1e-3 * draw.normal(size=(len(target), 8))).astype(np.float32)
     whole = dense(focus(source, target, TokenVectors.of(auxiliary)), len(source))
     assert (whole[4:29] > 0).sum(axis=1).min() > 250
-    monkeypatch.setattr(similarity, "BLOCK", 4 * 300)
+    monkeypatch.setattr(similarity, "SIMILARITIES_AT_ONCE", 4 * 300)
     np.testing.assert_allclose(dense(focus(source, target, TokenVectors.of(auxiliary)), len(source)), whole, atol=1e-6)
 
 

@@ -54,7 +54,7 @@ def test_scale_and_blocks_change_nothing(monkeypatch):
     for factor in (1e-30, 1e30):
         scaled = TokenVectors.of((auxiliary * np.float64(factor)).astype(np.float32))
         np.testing.assert_allclose(dense(by_vectors(METHOD, source, target, scaled), len(source)), whole, atol=1e-4)
-    monkeypatch.setattr(similarity, "BLOCK", 3 * 40)
+    monkeypatch.setattr(similarity, "SIMILARITIES_AT_ONCE", 3 * 40)
     np.testing.assert_allclose(
         dense(by_vectors(METHOD, source, target, TokenVectors.of(auxiliary)), len(source)), whole, atol=1e-5
     )

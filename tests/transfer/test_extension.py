@@ -25,7 +25,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.mixing.extension import extended
 from focus_plugin.text import Text
 from focus_plugin.transfer.calibration import Calibration, calibrated_bias
-from focus_plugin.vocabulary.extension import SHARE, extend_vocabulary
+from focus_plugin.vocabulary.extension import LANGUAGE_SHARE, extend_vocabulary
 from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.readers import read_dictionary, read_sentencepiece, read_tokenizer_json
 from focus_plugin.vocabulary.training import SCORE_STEP
@@ -103,7 +103,7 @@ def test_source_pieces_stay_and_new_ones_are_a_share_of_the_language(result, rel
     scores = {piece: score for piece, score, _ in language}
     for piece, score, kind in after[len(before) :]:
         assert kind == 1
-        assert score == pytest.approx(scores[piece] + math.log(SHARE), abs=SCORE_STEP / 2)
+        assert score == pytest.approx(scores[piece] + math.log(LANGUAGE_SHARE), abs=SCORE_STEP / 2)
     assert [piece for piece, _, _ in after[3:]] == text_tokens(read_dictionary(result / "dict.txt"))
 
 

@@ -130,7 +130,7 @@ def test_long_lines_are_cut_at_spaces(longest):
 
 def test_a_corpus_of_one_long_line_is_trained_on(target_text, tmp_path, monkeypatch):
     """SentencePiece leaves out lines above a length, in silence."""
-    monkeypatch.setattr(training, "LONGEST_LINE", 4000)
+    monkeypatch.setattr(training, "LONGEST_SENTENCE", 4000)
     corpus = tmp_path / "one.txt"
     corpus.write_text(target_text.read_text().replace("\n", " "))
     train_on(corpus, 300, tmp_path)
