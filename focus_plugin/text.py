@@ -113,10 +113,10 @@ class Text:
         for file in self.files:
             yield from file.lines(progress)
 
-    def places(self) -> Iterator[tuple[str, str]]:
-        """The file and number of each line, as messages name them, and the line."""
+    def places(self, progress: Progress = silent) -> Iterator[tuple[str, str]]:
+        """The file and number of each line, as messages name them, and the line; ``progress``: see :meth:`lines`."""
         for file in self.files:
-            for number, line in enumerate(file.lines(), 1):
+            for number, line in enumerate(file.lines(progress), 1):
                 yield f"{file}, line {number}", line
 
     def content(self, progress: Progress = silent) -> Content:

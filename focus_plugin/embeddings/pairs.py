@@ -80,16 +80,16 @@ def _rows(path: Path, columns: EmbeddingColumns, progress: Progress) -> Iterator
         raise FocusError(f"{path}: every pair has the score {scores.pop()}; no similarity can be learned or measured.")
 
 
-def aligned_pairs(table: Text, columns: EmbeddingColumns) -> Iterator[Example] | None:
+def aligned_pairs(table: Text, columns: EmbeddingColumns, progress: Progress) -> Iterator[Example] | None:
     """The pairs of two texts with ``--line-aligned``, without white space around them; else None.
 
     Lines that are blank in both texts are left out. Raises FocusError for another number of files, for texts with
     different numbers of lines, for a line that is blank in one of them, and if there is no pair.
     """
-    return _aligned_lines(table) if columns.line_aligned else None
+    return _aligned_lines(table, progress) if columns.line_aligned else None
 
 
-def _aligned_lines(table: Text) -> Iterator[Example]:
+def _aligned_lines(table: Text, progress: Progress) -> Iterator[Example]:
     from focus_plugin.parallel.text import ParallelText
 
     if len(table.files) != 2:
@@ -98,7 +98,7 @@ def _aligned_lines(table: Text) -> Iterator[Example]:
         )
     sides = tuple(Text((file,)) for file in table.files)
     empty = True
-    for number, texts in enumerate(ParallelText(sides).lines(), 1):
+    for number, texts in enumerate(ParallelText(sides).lines(progress), 1):
         if all(texts):
             empty = False
             yield Example(number, texts, Pair(*texts, None), table.files[0].path)

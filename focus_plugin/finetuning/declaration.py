@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from focus_plugin.errors import FocusError
-from focus_plugin.files import Progress, silent
+from focus_plugin.files import Progress
 from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.progress import Phase, no_phase, phase_if_slow
 from focus_plugin.text import Text
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Preparation:
     directory: empty, for the data. model: directory of the encoder to start from, with its vocabulary. encoder: turns
     texts into ids. tokenizer: the same for ``ServingHead.encode``. max_positions: largest number of tokens that the
     model reads, with ``<s>`` and ``</s>``. tables: by the name of the split, ``train`` first; each can be several
-    files. examples: reads a table. options: of the fine-tuning.
+    files. examples: reads a table; the argument ``doing`` says in the progress what for. options: of the fine-tuning.
     """
 
     directory: Path
@@ -75,7 +76,7 @@ class Preparation:
     tokenizer: "TextTokenizer"
     max_positions: int
     tables: Mapping[str, Text]
-    examples: Callable[[Text], Iterator[Example]]
+    examples: Callable[..., Iterator[Example]]
     options: FinetuningOptions
 
 
@@ -222,7 +223,7 @@ class TaskHead:
     summary: str
     columns: type = NoColumns
     examples: Callable[[Path, Any, Progress], Iterator[Example]]
-    read_together: Callable[[Text, Any], Iterator[Example] | None] = lambda table, columns: None
+    read_together: Callable[[Text, Any, Progress], Iterator[Example] | None] = lambda table, columns, progress: None
     texts_apart: bool = False
     fault: Callable[[Any, Any], str | None] = lambda head, expected: None
     parsed: Callable[[Any, Any], Any] = lambda head, expected: expected
@@ -242,25 +243,31 @@ class TaskHead:
         return tuple(example.sample) if self.texts_apart else (example.sample,)
 
 
-def table_examples(task: TaskHead, table: Text, columns: Any, progress: Progress = silent) -> Iterator[Example]:
-    """The examples of all files of a table, in their order. Raises FocusError as ``task.examples`` does."""
-    if (together := task.read_together(table, columns)) is not None:
-        yield from together
-        return
-    for file in table.files:
-        for example in task.examples(file.path, columns, progress):
-            yield replace(example, file=file.path)
+def table_examples(
+    task: TaskHead, table: Text, columns: Any, phase: Phase = no_phase, doing: str = "Reading"
+) -> Iterator[Example]:
+    """The examples of all files of a table, in their order. Raises FocusError as ``task.examples`` does.
+
+    phase: shows the progress of what the caller does with the examples, if it is slow.
+    """
+    with phase_if_slow(phase, f"{doing} {table.name}", table.bytes) as progress:
+        if (together := task.read_together(table, columns, progress)) is not None:
+            yield from together
+            return
+        for file in table.files:
+            for example in task.examples(file.path, columns, progress):
+                yield replace(example, file=file.path)
 
 
 def checked_examples(
-    task: TaskHead, head: "ServingHead", table: Text, columns: Any, progress: Progress = silent
+    task: TaskHead, head: "ServingHead", table: Text, columns: Any, phase: Phase = no_phase
 ) -> Iterator[Example]:
     """The examples of all files of a table.
 
     Raises FocusError, with file and line, as ``task.examples`` does, and for an expected result that a model with this
     head cannot have.
     """
-    for example in table_examples(task, table, columns, progress):
+    for example in table_examples(task, table, columns, phase):
         if fault := task.fault(head, example.expected):
             raise FocusError(f"{example.place}: {fault}.")
         yield replace(example, expected=task.parsed(head, example.expected))

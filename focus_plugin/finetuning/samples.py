@@ -51,7 +51,7 @@ def write_samples(
     with ExitStack() as stack:
         rows = stack.enter_context(writing_numbers(given.directory / f"{split}.rows", np.int32))
         expected = stack.enter_context(writing_numbers(given.directory / f"{split}.expected", np.int64))
-        for example in given.examples(given.tables[split]):
+        for example in given.examples(given.tables[split], doing="Encoding"):
             try:
                 encoded = encoded_sample(head, given.tokenizer, example.sample, given.options.truncate)
             except FocusError as error:

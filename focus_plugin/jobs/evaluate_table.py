@@ -47,7 +47,7 @@ def evaluate_table(
     if strange := sorted(job.columns.keys() - {entry.name for entry in declared(task.columns)}):
         raise FocusError(f"{job.model}: is a model for {task.name}, whose tables have no option {strange[0]}.")
     table = Text.of(*job.table)
-    examples = list(checked_examples(task, model.head, table, build(task.columns, job.columns)))
+    examples = list(checked_examples(task, model.head, table, build(task.columns, job.columns), phase))
     if any(example.expected is None for example in examples):
         raise FocusError(f"{table}: has no expected results for {task.name}, so there is nothing to compare with.")
     if (job.errors or job.report) and task.compared is None:

@@ -109,7 +109,7 @@ def _exported(job: OnnxExport, checkpoint: Checkpoint, scratch: Path, phase: Pha
     _, tokenizer = vocabulary_files(job.model)
     examples = []
     if job.valid:
-        examples = list(checked_examples(task, kept.head, Text.of(*job.valid), build(task.columns, job.head)))
+        examples = list(checked_examples(task, kept.head, Text.of(*job.valid), build(task.columns, job.head), phase))
     corpus = Text.of(*job.keep_tokens_of) if job.keep_tokens_of else None
     served = served_model(checkpoint, tokenizer, kept, job.hidden_states, corpus, phase)
     exact = scratch / "exact"

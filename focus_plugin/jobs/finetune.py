@@ -22,6 +22,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_directory, write_json
 from focus_plugin.finetuning.declaration import (
     TASK_HEAD,
+    Example,
     Finetuning,
     Preparation,
     TaskHead,
@@ -102,7 +103,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
         """Write the data, unless an interrupted run did; the training."""
         data = directory / "data"
         if not data.exists():
-            _write_data(task, finetuning, job, source.config, data)
+            _write_data(task, finetuning, job, source.config, data, watcher.phase)
         return _training(finetuning, job, data, _init(options.model, source, directory), source.config)
 
     def release(trained: Trained, directory: Path) -> Mapping[str, object]:
@@ -134,7 +135,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
         files=files,
         texts=tables,
         modules=(tokenizer_package(tokenizer),),
-        work=lambda: _work(task, job, source),
+        work=lambda: _work(task, job, source, watcher.phase),
         prepare=prepare,
         release=release,
         made_of={"model": options.model},
@@ -142,12 +143,12 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     )
 
 
-def _work(task: TaskHead, job: FinetuningJob, source: Checkpoint) -> TrainingWork:
+def _work(task: TaskHead, job: FinetuningJob, source: Checkpoint, phase: Phase) -> TrainingWork:
     """The amount of work of the training, for a forecast."""
     options, files = job.options, vocabulary_files(job.options.model)
     tokenizer, longest = load_tokenizer(files[1]), source.config.max_positions
     tables = {
-        split: table_amount(table_examples(task, table, job.columns), tokenizer, longest)
+        split: table_amount(table_examples(task, table, job.columns, phase), tokenizer, longest)
         for split, table in options.tables.items()
     }
     device_size = last_setting(options.extra, "--batch-size", int) or _device_size(options)
@@ -179,7 +180,7 @@ def _evaluate(
     for split, table in job.options.tables.items():
         if split == "train":
             continue
-        examples = list(checked_examples(task, pipeline.head, table, job.columns))
+        examples = list(checked_examples(task, pipeline.head, table, job.columns, phase))
         if split == "valid":
             pipeline = adjusted(task, pipeline, examples, table, phase)
         metrics = dict(table_metrics(task, pipeline.results, examples, table, phase))
@@ -196,9 +197,11 @@ def _released(name: str, source: Checkpoint, prefix: str) -> bool:
     return name in source.tensors or (bool(prefix) and name.startswith(prefix))
 
 
-def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, config: EncoderConfig, data: Path) -> None:
+def _write_data(
+    task: TaskHead, finetuning: Finetuning, job: FinetuningJob, config: EncoderConfig, data: Path, phase: Phase
+) -> None:
     """Write the data of the training, the head and the counts."""
-    options = job.options
+    options, examples = job.options, partial(table_examples, task, columns=job.columns, phase=phase)
     with whole_directory(data) as directory:
         encoder = Encoder.load(options.model)
         prepared = finetuning.prepare(
@@ -209,23 +212,23 @@ def _write_data(task: TaskHead, finetuning: Finetuning, job: FinetuningJob, conf
                 tokenizer=release_tokenizer(options.model, encoder, config.max_positions),
                 max_positions=config.max_positions,
                 tables=options.tables,
-                examples=partial(table_examples, task, columns=job.columns),
+                examples=examples,
                 options=options,
             )
         )
         if fault := prepared.head.misfit(config.width, config.layers):
             raise FocusError(f"{options.model}: {fault}.")
         write_head(directory / HEAD_FILE, prepared.head, finetuning.tensors)
-        samples = {name: partial(_samples, task, job.columns, table) for name, table in options.tables.items()}
+        samples = {name: partial(_samples, table, examples) for name, table in options.tables.items()}
         found = as_counts(leakage(samples.pop("train"), samples))
         own = {_SAMPLES: prepared.samples, _FILES: prepared.files, _LOSS_SETTINGS: prepared.loss_settings}
         warned = {WARNINGS: prepared.warnings} if prepared.warnings else {}
         write_json(directory / _COUNTS, {**own, **prepared.counts, LEAKAGE: found, **warned})
 
 
-def _samples(task: TaskHead, columns: Any, table: Text) -> Iterator[tuple[str, str]]:
+def _samples(table: Text, examples: Callable[[Text], Iterator[Example]]) -> Iterator[tuple[str, str]]:
     """The texts of a table with their places."""
-    for example in table_examples(task, table, columns):
+    for example in examples(table):
         texts = example.sample if isinstance(example.sample, tuple) else (example.sample,)
         yield example.place_in(len(table.files)), "\t".join(map(str, texts))
 

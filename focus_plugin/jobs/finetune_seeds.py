@@ -15,6 +15,7 @@ from focus_plugin.forecast.training import training_steps
 from focus_plugin.jobs.finetune import FinetuningJob, finetune, finetuning_training
 from focus_plugin.manifest import FILE, Manifest, already_made, manifest_of
 from focus_plugin.outputs import make_directory
+from focus_plugin.progress import Phase
 from focus_plugin.training.release import TrainingJob, describe_training
 from focus_plugin.training.watcher import Watcher
 
@@ -52,7 +53,7 @@ def finetune_seeds(
         """Copy the best model; the counts of the manifest, with the metrics of all seeds."""
         shutil.copytree(others / str(best), directory, ignore=shutil.ignore_patterns(FILE), dirs_exist_ok=True)
         metrics = {str(seed): _metrics(counts) for seed, counts in made.items()}
-        failed = collapsed(decisive, _baseline(job, others / str(best)))
+        failed = collapsed(decisive, _baseline(job, others / str(best), watcher.phase))
         return {
             **made[best],
             SEED: best,
@@ -69,13 +70,13 @@ def _metrics(counts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in counts.items() if name.startswith(_SPLITS)}
 
 
-def _baseline(job: FinetuningJob, model: Path) -> float | None:
+def _baseline(job: FinetuningJob, model: Path, phase: Phase) -> float | None:
     """The decisive metric on the validation table of always giving the commonest result."""
     task = find_task(job.task)
     if task.baseline is None:
         return None
     head, _ = read_head_file(model / HEAD_FILE)
-    examples = checked_examples(task, head, job.options.tables["valid"], job.columns)
+    examples = checked_examples(task, head, job.options.tables["valid"], job.columns, phase)
     return task.baseline([example.expected for example in examples])
 
 

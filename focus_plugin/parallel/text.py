@@ -9,6 +9,7 @@ from itertools import zip_longest
 import numpy as np
 
 from focus_plugin.errors import FocusError
+from focus_plugin.files import Progress, silent
 from focus_plugin.text import Text
 
 _LISTED = 5  # numbers of lines in a sentence
@@ -27,16 +28,16 @@ class ParallelText:
     def __str__(self) -> str:
         return " and ".join(map(str, self.texts))
 
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """Yield each text and its translation, without white space around them.
+    def lines(self, progress: Progress = silent) -> Iterator[tuple[str, str]]:
+        """Yield each text and its translation, without white space around them; ``progress``: see ``Text.lines``.
 
         Raises FocusError as ``Text.lines`` does, for a line without exactly two columns, naming it, and for two
         sides that have different numbers of lines.
         """
-        return self._columns(*self.texts) if len(self.texts) == 1 else self._two_sides(*self.texts)
+        return self._columns(progress) if len(self.texts) == 1 else self._two_sides(progress)
 
-    def _columns(self, text: Text) -> Iterator[tuple[str, str]]:
-        for place, line in text.places():
+    def _columns(self, progress: Progress) -> Iterator[tuple[str, str]]:
+        for place, line in self.texts[0].places(progress):
             cells = line.split("\t") if line.strip() else ["", ""]
             if len(cells) != 2:
                 raise FocusError(
@@ -45,9 +46,9 @@ class ParallelText:
                 )
             yield cells[0].strip(), cells[1].strip()
 
-    def _two_sides(self, source: Text, target: Text) -> Iterator[tuple[str, str]]:
-        counts = [0, 0]
-        for pair in zip_longest(source.lines(), target.lines()):
+    def _two_sides(self, progress: Progress) -> Iterator[tuple[str, str]]:
+        (source, target), counts = self.texts, [0, 0]
+        for pair in zip_longest(source.lines(progress), target.lines(progress)):
             for side, line in enumerate(pair):
                 counts[side] += line is not None
             if counts[0] == counts[1]:

@@ -11,6 +11,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, parse_json, silent
 from focus_plugin.finetuning.json_values import json_value
 from focus_plugin.finetuning.tables import existing, listed
+from focus_plugin.progress import spread
 from focus_plugin.text import TextFile
 
 _KEY_OF_ID = re.compile(r'"id"\s*:')
@@ -80,17 +81,20 @@ def read_questions(path: Path, names: FieldNames, progress: Progress = silent) -
 
 def _records(path: Path, names: FieldNames, progress: Progress) -> Iterator[tuple[int, Any]]:
     """The line and the object of each question, with the fields ``names``."""
-    lines = enumerate(TextFile.of(existing(path)).lines(progress), 1)
+    read: list[int] = []  # bytes that progress is not told of yet
+    lines = enumerate(TextFile.of(existing(path)).lines(read.append), 1)
     for number, line in lines:
         if not line.strip():
             continue
         if _is_record(line):
             for place, text in chain([(number, line)], lines):
+                progress(sum(read))
+                read.clear()
                 if text.strip():
                     yield place, json_value(path, text, place)
         else:
             whole = "\n".join([line, *(text for _, text in lines)])
-            yield from _squad(path, whole, number, names)
+            yield from spread(sum(read), list(_squad(path, whole, number, names)), progress)
 
 
 def _is_record(line: str) -> bool:

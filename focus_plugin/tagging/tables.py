@@ -6,6 +6,7 @@ from pathlib import Path
 from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress
 from focus_plugin.finetuning.tables import existing, format_suffix
+from focus_plugin.progress import spread
 from focus_plugin.tagging.columns import FORMATS, TagColumns
 from focus_plugin.tagging.conll import conll_sentences
 from focus_plugin.tagging.conllu import conllu_sentences
@@ -25,9 +26,10 @@ def tagged_sentences(path: Path, columns: TagColumns, progress: Progress) -> Ite
     """
     recognized = _SUFFIXES.get(format_suffix(path), FORMATS[0])
     reader = _READERS[recognized if columns.table_format == "auto" else columns.table_format]
-    sentences = list(reader(path, TextFile.of(existing(path)).lines(progress), columns))
+    file = TextFile.of(existing(path))
+    sentences = list(reader(path, file.lines(), columns))
     if not sentences:
         raise FocusError(f"{path}: the table has no sentences.")
     scheme = recognized_scheme(sentences, path) if columns.scheme == "auto" else columns.scheme
-    for sentence in sentences:
+    for sentence in spread(file.bytes, sentences, progress):
         yield sentence if scheme == PLAIN else as_bio(sentence, scheme, path, columns.repair)
