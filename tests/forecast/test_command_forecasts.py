@@ -9,7 +9,7 @@ import click
 import pytest
 from commands import refuse, run
 from focus_cli.main import COMMANDS, main
-from measure import Measured, run_beside
+from measure import Usage, run_beside
 from snapshots import snapshot
 
 QUICK = {"explain", "inspect"}  # commands that take seconds whatever they are given
@@ -60,7 +60,7 @@ def dry_run(*command: object) -> Said:
     return Said(names, _amounts("of memory", total), _amounts("on the disk", total), size)
 
 
-def check(said: Said, measured: Measured, output: Path | None) -> None:
+def check(said: Said, measured: Usage, output: Path | None) -> None:
     """The forecast of a command whose amounts are small: it rounds to megabytes, and imports differ by machine."""
     assert measured.memory <= said.memory <= 1.6 * measured.memory + 30_000_000
     assert measured.disk <= said.disk + 1_000_000
