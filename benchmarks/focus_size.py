@@ -38,7 +38,7 @@ from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.methods.focus import METHOD
 from focus_plugin.mixing.declaration import Given
-from focus_plugin.mixing.similarity import BLOCK
+from focus_plugin.mixing.similarity import SIMILARITIES_AT_ONCE
 from focus_plugin.transfer.apply import Transfer, apply
 from focus_plugin.transfer.origins import counts
 from focus_plugin.vocabulary.readers import read_dictionary
@@ -216,7 +216,7 @@ def compare(name: str, given: Case, slice_size: int | None) -> None:
     else:
         theirs, want = authors_whole(given)
     difference = float(np.abs(rows - want).max(initial=0))
-    block = max(1, BLOCK // OVERLAP)
+    block = max(1, SIMILARITIES_AT_ONCE // OVERLAP)
     works = {
         "ours": lambda: ours(given),
         f"product, {LARGE} rows at a time": lambda: product(given, LARGE),
