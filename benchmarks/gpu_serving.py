@@ -87,6 +87,7 @@ def optimum(place: Place) -> Encode | None:
     session = onnxruntime.InferenceSession(str(fused / "model.onnx"), providers=[(CUDA, CUDA_SETTINGS)])
 
     def encode(ids: np.ndarray, lengths: np.ndarray) -> None:
+        """Copy a batch to the GPU and run the model; the states stay there."""
         mask = np.arange(ids.shape[1]) < lengths[:, None]
         binding = session.io_binding()
         for name, values in (("input_ids", ids), ("attention_mask", mask)):
@@ -108,6 +109,7 @@ def pytorch(place: Place) -> Encode:
 
     @torch.inference_mode()
     def encode(ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+        """The mean of the last hidden states of each row, on the CPU."""
         tokens = torch.from_numpy(ids).to(place.device).long()
         count = torch.from_numpy(lengths).to(place.device)[:, None]
         mask = torch.arange(ids.shape[1], device=place.device) < count

@@ -127,6 +127,7 @@ def worker(python: str, work: Path) -> Callable[[str], float]:
     questions, answers = process.stdin, process.stdout
 
     def seconds(job: str) -> float:
+        """Let the process do a job once."""
         print(f"{job} ...", end=" ", file=sys.stderr, flush=True)
         questions.write(f"{job}\n")
         answer = answers.readline()

@@ -121,6 +121,7 @@ def texts_in_optimum(directory: Path, rows: int = 32, by_length: bool = False) -
     model, tokenizer = optimum(directory)
 
     def encode(texts: list[str]) -> np.ndarray:
+        """The mean of the last hidden states of each text, in the order of the texts."""
         order = sorted(range(len(texts)), key=lambda index: len(texts[index])) if by_length else range(len(texts))
         embeddings = np.empty((len(texts), model.config.hidden_size), np.float32)
         for start in range(0, len(texts), rows):

@@ -147,6 +147,7 @@ def transformers(run: Run, autocast: bool) -> float:
     )
 
     def collate(chosen: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """A batch in which all predicted tokens are replaced by the last one, ``<mask>``."""
         ids = torch.stack(chosen)
         predicted = torch.rand(ids.shape) < PREDICTED
         labels = torch.where(predicted, ids, -100)

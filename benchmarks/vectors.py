@@ -65,6 +65,7 @@ def authors(source: Path, vocabulary: Path, text: Path, output: Path, processes:
     from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary
 
     def tokenizer(directory: Path) -> XLMRobertaTokenizer:
+        """transformers' tokenizer with the tokens of a dictionary and the scores of its SentencePiece model."""
         pieces = load_sentencepiece(directory / SENTENCEPIECE)
         scores = {pieces.id_to_piece(i): pieces.get_score(i) for i in range(len(pieces))}
         tokens = read_dictionary(directory / DICTIONARY).tokens

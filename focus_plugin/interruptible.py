@@ -18,6 +18,7 @@ def interruptible(work: Callable[[], T]) -> T:
     future: Future[T] = Future()
 
     def run() -> None:
+        """Keep the result or the error of ``work``, which may be any, for the waiting thread."""
         try:
             future.set_result(work())
         except BaseException as error:

@@ -107,6 +107,7 @@ def lines_of(text: Text, progress: Progress = silent, named: bool = False) -> Te
     """The lines of ``text`` with their places. A place names the file if there are several, or if ``named``."""
 
     def lines() -> Iterator[tuple[str, str]]:
+        """The place and the text of each line."""
         for file in text.files:
             name = f"{file.path.name}, " if named or len(text.files) > 1 else ""
             for number, line in enumerate(file.lines(progress), 1):
@@ -120,6 +121,7 @@ def cells_of(text: Text, column: str) -> Texts:
     several = len(text.files) > 1
 
     def cells() -> Iterator[tuple[str, str]]:
+        """The place and the text of each cell."""
         for file in text.files:
             name = f"{file.path.name}, " if several else ""
             for number, (cell,) in read_table(file.path, (column,)):

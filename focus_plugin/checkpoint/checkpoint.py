@@ -73,13 +73,7 @@ def assemble(
             raise FocusError(
                 f"{path}: {name} is {tensors[name].dtype}; quantized encoders cannot be converted, give the original."
             )
-    if len(vocabulary) != rows:
-        raise FocusError(
-            f"{path}: the vocabulary has {len(vocabulary)} tokens (special tokens included) but the embedding "
-            f"matrix has {rows} rows; the dictionary does not belong to this checkpoint."
-        )
-    if absent := [token for token in SPECIALS if token not in vocabulary.ids]:
-        raise FocusError(f"{path}: the vocabulary lacks the special tokens {' '.join(absent)}.")
+    _check_vocabulary(path, vocabulary, rows)
     if attention_heads < 1 or width % attention_heads:
         raise FocusError(f"{path}: {attention_heads} attention heads do not divide a width of {width}.")
     ordered = {name: tensors[name].to(torch.float32) for name in names}
@@ -93,6 +87,16 @@ def assemble(
     )
     task_heads = {name: value.to(torch.float32) for name, value in tensors.items() if not name.startswith("encoder.")}
     return Checkpoint(config, ordered, vocabulary, tokenizer, task_heads)
+
+
+def _check_vocabulary(path: Path, vocabulary: Vocabulary, rows: int) -> None:
+    if len(vocabulary) != rows:
+        raise FocusError(
+            f"{path}: the vocabulary has {len(vocabulary)} tokens (special tokens included) but the embedding "
+            f"matrix has {rows} rows; the dictionary does not belong to this checkpoint."
+        )
+    if absent := [token for token in SPECIALS if token not in vocabulary.ids]:
+        raise FocusError(f"{path}: the vocabulary lacks the special tokens {' '.join(absent)}.")
 
 
 def multiplied_out(checkpoint: Checkpoint) -> Checkpoint:

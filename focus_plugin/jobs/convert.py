@@ -97,14 +97,9 @@ def convert(
             if done.weights is not None:
                 save_matrix(directory / MATRIX, _matrix(source.vocabulary, vocabulary, done))
             found = {
-                **counts(done.origins),
-                **(_extension_counts(source.vocabulary, vocabulary, done.origins) if what.extend else {}),
-                "source_tokens": len(source.vocabulary),
-                "target_tokens": len(vocabulary),
-                "source_bytes": sum(path.stat().st_size for path in model_files(what.source)),
+                **_counts(what, source.vocabulary, vocabulary, done),
                 "target_bytes": (directory / RELEASE_MODEL).stat().st_size,
                 **({"source_revision": located.revision} if located.revision else {}),
-                **({"notes": list(done.notes)} if done.notes else {}),
                 **_lengths(_corpus(how.options.corpus), source.tokenizer, tokenizer, phase),
             }
             report = Report(
@@ -188,6 +183,19 @@ def _input_texts(how: Initialization) -> dict[str, Text]:
 
 def _corpus(files: tuple[Path, ...]) -> Text | None:
     return Text.of(*files) if files else None
+
+
+def _counts(what: ConversionOptions, source: Vocabulary, target: Vocabulary, done: Transfer) -> dict[str, object]:
+    """Where the rows came from, the sizes of both vocabularies and of the source, and the method's notes."""
+    extension = _extension_counts(source, target, done.origins) if what.extend else {}
+    return {
+        **counts(done.origins),
+        **extension,
+        "source_tokens": len(source),
+        "target_tokens": len(target),
+        "source_bytes": sum(path.stat().st_size for path in model_files(what.source)),
+        **({"notes": list(done.notes)} if done.notes else {}),
+    }
 
 
 def _extension_counts(source: Vocabulary, target: Vocabulary, origins: Origins) -> dict[str, int]:

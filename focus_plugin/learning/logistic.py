@@ -32,6 +32,7 @@ def fit_predictions(given: Given, encoder: RowEncoder, states: Tensor, tokens: T
     variance = DEVIATION**2 * encoder.frozen[EMBEDDING].square().mean()
 
     def loss(update: int) -> Tensor:
+        """The loss on a batch of states, which are in a new order in each epoch."""
         nonlocal order
         if update % batches == 0:
             order = torch.randperm(count, generator=draw)

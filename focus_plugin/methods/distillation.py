@@ -51,6 +51,7 @@ def distillation(given: Given) -> "Rows":
     draw = torch.Generator().manual_seed(given.seed)
 
     def loss(update: int) -> "Tensor":
+        """The sum of the three losses on the samples of an update."""
         part = slice(update * SAMPLES_PER_UPDATE, (update + 1) * SAMPLES_PER_UPDATE)
         old_text, new_text = (Cut(ids=cut.ids[part].to(device), spans=cut.spans[part].to(device)) for cut in (old, new))
         read, predicted = (part.to(device) for part in masked(new.ids[part], given.target, draw))

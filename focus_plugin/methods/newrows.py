@@ -43,6 +43,7 @@ def newrows(given: Given) -> "Rows":
     draw = torch.Generator().manual_seed(given.seed)
 
     def loss(update: int) -> "Tensor":
+        """The masked-LM loss on the samples of an update; after the last sample, the first one follows."""
         places = np.arange(update * SAMPLES_PER_UPDATE, (update + 1) * SAMPLES_PER_UPDATE) % len(samples)
         original = samples[torch.from_numpy(places)]
         read, predicted = masked(original, given.target, draw)

@@ -60,6 +60,7 @@ def _type(entry: Option) -> Callable[[str], Any]:
         return entry.kind
 
     def number(text: str) -> Any:
+        """The number that ``text`` is, if it is within the limits; argparse prints the error."""
         value = entry.kind(text)
         if not low <= value <= high:
             raise ArgumentTypeError(f"{text} is not between {low} and {high}")
