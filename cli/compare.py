@@ -48,6 +48,7 @@ def _named(flag: str, help: str, default: Sequence[tuple[str, str]] | None = Non
         metavar="NAME OPTIONS",
         required=default is None,
         default=default,
+        show_default=False,  # since ``help`` has it
         help=help,
     )
 

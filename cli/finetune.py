@@ -39,7 +39,7 @@ def command() -> None:
 
 
 def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
-    @click.command(task.name, help=_help(task))
+    @click.command(task.name, help=_help(task), short_help=task.summary)
     @options_of(finetuning.options, task.columns, SeveralSeeds, Launch)
     @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release with head.json.")
     @quiet_option

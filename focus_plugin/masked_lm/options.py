@@ -45,9 +45,9 @@ class Pretraining:
     objective: str = option(
         "mlm",
         choices=OBJECTIVES,
-        help="mlm: masked LM. align-mlm: also draw the embeddings of translations together. dict-mlm-input: read half "
-        "of the predicted tokens as their translation. dict-mlm-output: translations are right predictions, too. tlm: "
-        "also read lines together with their translations.",
+        help="mlm: masked LM. align-mlm: also make the embeddings of translations more similar. dict-mlm-input: read "
+        "half of the predicted tokens as their translation. dict-mlm-output: translations are right predictions, too. "
+        "tlm: also read lines together with their translations.",
     )
     align_weight: float = option(10.0, minimum=0, help="Weight of the alignment of translations; with align-mlm.")
     align_distance: str = option(

@@ -29,7 +29,7 @@ class HypernetOptions(CopyOverlapOptions):
     """The options of ZeTT."""
 
     hypernet_language: str | None = option(
-        None, help="Code of the target language, such as sw, if the hypernetwork is told the language."
+        None, help="Code of the target language, such as sw, for a hypernetwork that reads the language."
     )
 
 

@@ -1,4 +1,4 @@
-"""The task and criterion ``focus_align_mlm``: masked LM with embeddings of translations that are drawn together."""
+"""The task and criterion ``focus_align_mlm``: masked LM that makes the embeddings of translations similar."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class FocusAlignMLMTask(FocusMaskedLMTask):
 
 @dataclass
 class FocusAlignMLMCriterionConfig(MaskedLmConfig):
-    """How strongly the pairs are drawn together, and by which distance."""
+    """How strongly the two sides of a pair are made similar, and by which distance."""
 
     align_weight: float = field(default=10.0, metadata={"help": "weight of the alignment term"})
     align_distance: ChoiceEnum(DISTANCES) = field(  # type: ignore[valid-type]
