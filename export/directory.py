@@ -13,11 +13,12 @@ from focus_plugin.files import parse_json, sha256, whole_directory, write_json
 
 from .head import LENGTH, Output, ServingHead
 from .served_heads import head_from_json, head_to_json
+from .tokenizer import RowTokens, TokenizerFile
 
 FORMAT_VERSION = 3
 ONNX_MODEL = "model.onnx"
 MODEL_DATA = "model.onnx.data"
-EXPORTED_SENTENCEPIECE = "sentencepiece.model"
+EXPORTED_TOKENIZERS = {".model": "sentencepiece.model", ".json": "tokenizer.json"}  # by the ending of their origin
 PIECE_IDS = "piece_ids.npy"
 EXPORT_CONFIG = "config.json"
 INPUTS = ("input_ids", "lengths")
@@ -49,6 +50,11 @@ class ExportConfig:
     hidden_states: bool
 
     @property
+    def row_tokens(self) -> RowTokens:
+        """The special tokens of rows, and their length."""
+        return RowTokens(bos=self.bos, eos=self.eos, unk=self.unk, max_positions=self.max_positions)
+
+    @property
     def outputs(self) -> tuple[Output, ...]:
         """The outputs of the model."""
         return graph_outputs(self.head, self.width, self.hidden_states)
@@ -56,14 +62,10 @@ class ExportConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportDirectory:
-    """The content of an export directory.
-
-    piece_ids: int32, the token id of each SentencePiece id. sha256: the digests of the model's files, by name.
-    """
+    """The content of an export directory. sha256: the digests of the model's files, by name."""
 
     model: Path
-    sentencepiece: Path
-    piece_ids: np.ndarray
+    tokenizer: TokenizerFile
     config: ExportConfig
     sha256: Mapping[str, str]
 
@@ -78,11 +80,7 @@ def graph_outputs(head: ServingHead, width: int, hidden_states: bool) -> tuple[O
 
 
 def write_export(
-    directory: str | Path,
-    config: ExportConfig,
-    write_model: Callable[[Path], object],
-    sentencepiece_model: bytes,
-    piece_ids: np.ndarray,
+    directory: str | Path, config: ExportConfig, write_model: Callable[[Path], object], tokenizer: TokenizerFile
 ) -> None:
     """Write an export directory completely or not at all.
 
@@ -93,12 +91,12 @@ def write_export(
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise FocusError(f"{directory}: already exists; name a new directory for the export.")
-    if fault := _config_fault(config) or _piece_ids_fault(piece_ids, config):
+    if fault := _config_fault(config) or _piece_ids_fault(tokenizer.piece_ids, config):
         raise FocusError(f"{directory}: cannot be exported: {fault}.")
     with whole_directory(directory) as temporary:
         write_model(temporary / ONNX_MODEL)
-        (temporary / EXPORTED_SENTENCEPIECE).write_bytes(sentencepiece_model)
-        np.save(temporary / PIECE_IDS, piece_ids.astype(np.int32), allow_pickle=False)
+        (temporary / EXPORTED_TOKENIZERS[tokenizer.path.suffix]).write_bytes(tokenizer.content)
+        np.save(temporary / PIECE_IDS, tokenizer.piece_ids.astype(np.int32), allow_pickle=False)
         files = {
             file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(temporary.iterdir())
         }
@@ -120,14 +118,10 @@ def read_export(directory: str | Path) -> ExportDirectory:
     values = _read_config(directory / EXPORT_CONFIG)
     digests = _check_files(directory, values)
     config = _parse_config(directory / EXPORT_CONFIG, values)
+    path = next(path for name in EXPORTED_TOKENIZERS.values() if (path := directory / name).is_file())
     piece_ids = _read_piece_ids(directory / PIECE_IDS, config)
-    return ExportDirectory(
-        model=directory / ONNX_MODEL,
-        sentencepiece=directory / EXPORTED_SENTENCEPIECE,
-        piece_ids=piece_ids,
-        config=config,
-        sha256=digests,
-    )
+    tokenizer = TokenizerFile(path=path, content=path.read_bytes(), piece_ids=piece_ids)
+    return ExportDirectory(model=directory / ONNX_MODEL, tokenizer=tokenizer, config=config, sha256=digests)
 
 
 def check_model(export: ExportDirectory) -> None:
@@ -165,7 +159,9 @@ def _check_files(directory: Path, values: dict[str, object]) -> dict[str, str]:
     Returns the SHA-256 of the model's files, by name.
     """
     files = values.get("files")
-    if not isinstance(files, dict) or not {ONNX_MODEL, MODEL_DATA, EXPORTED_SENTENCEPIECE, PIECE_IDS} <= files.keys():
+    needed = {ONNX_MODEL, MODEL_DATA, PIECE_IDS}
+    tokenizers = {*EXPORTED_TOKENIZERS.values()}
+    if not isinstance(files, dict) or not needed <= files.keys() or not tokenizers & files.keys():
         raise FocusError(f'{directory / EXPORT_CONFIG}: does not list all files of the export under "files".')
     model = {}
     for name, entry in files.items():
@@ -242,7 +238,7 @@ def _piece_ids_fault(piece_ids: np.ndarray, config: ExportConfig) -> str | None:
     if piece_ids.min() < 0 or piece_ids.max() >= config.vocabulary:
         wrong = int(np.flatnonzero((piece_ids < 0) | (piece_ids >= config.vocabulary))[0])
         return (
-            f"SentencePiece id {wrong} has token id {piece_ids[wrong]}, outside the vocabulary of "
+            f"the tokenizer's id {wrong} has token id {piece_ids[wrong]}, outside the vocabulary of "
             f"{config.vocabulary} tokens"
         )
     return None

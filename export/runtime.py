@@ -1,4 +1,4 @@
-"""Runs an exported model on texts. Needs only ONNX Runtime, SentencePiece and NumPy."""
+"""Runs an exported model on texts. Needs only ONNX Runtime, NumPy and SentencePiece, or tokenizers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sentencepiece
 
-from focus_plugin.errors import FocusError
+from focus_plugin.errors import FocusError, first_line
 
 if TYPE_CHECKING:
+    import tokenizers
+
     from .directory import ExportDirectory
 
 _SPACE = "\u2581"
@@ -51,17 +53,45 @@ def sentencepiece_pieces(processor: sentencepiece.SentencePieceProcessor, found:
     return replace(pieces, ends=np.maximum.accumulate(pieces.ends + parts))
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenizerFile:
+    """The file of a tokenizer.
+
+    path: its name, which errors name; it ends in ``.json`` if the file is a ``tokenizer.json``, and otherwise the file
+    is a SentencePiece model. content: its bytes. piece_ids: int32, the token id for each id of the tokenizer.
+    """
+
+    path: Path
+    content: bytes
+    piece_ids: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowTokens:
+    """The special tokens of rows, and their length.
+
+    bos, eos, unk: the ids of ``<s>``, ``</s>`` and ``<unk>``. max_positions: the largest number of tokens in a row,
+    ``<s>`` and ``</s>`` included.
+    """
+
+    bos: int
+    eos: int
+    unk: int
+    max_positions: int
+
+
 class TextTokenizer(ABC):
     """Converts texts to token ids and to rows for the model.
 
-    bos, eos: the ids of ``<s>`` and ``</s>``. max_positions: the largest number of tokens in a row, these two included.
-    word: a function that returns the token ids of a word that is encoded by itself; ``<unk>`` if it has no piece.
+    bos, eos, max_positions: see :class:`RowTokens`. word: a function that returns the token ids of a word that is
+    encoded by itself; ``<unk>`` if it has no piece.
     """
 
-    def __init__(self, bos: int, eos: int, max_positions: int) -> None:
-        self.bos = bos
-        self.eos = eos
-        self.max_positions = max_positions
+    def __init__(self, tokens: RowTokens) -> None:
+        self.bos = tokens.bos
+        self.eos = tokens.eos
+        self.max_positions = tokens.max_positions
+        self._unk = tokens.unk
         self.word = lru_cache(_WORDS)(self._word)
 
     @abstractmethod
@@ -72,9 +102,9 @@ class TextTokenizer(ABC):
     def pieces(self, text: str) -> Pieces:
         """As :meth:`ids`, with the offsets of each piece in the text."""
 
-    @abstractmethod
     def _word(self, word: str) -> tuple[int, ...]:
         """The ids that ``word`` returns and keeps in memory."""
+        return tuple(self.ids(word).tolist()) or (self._unk,)
 
     def row(self, ids: np.ndarray, truncate: bool) -> np.ndarray:
         """``<s>``, the ids and ``</s>``: int32 (length,).
@@ -96,26 +126,18 @@ class TextTokenizer(ABC):
 
 
 class SentencePieceTokenizer(TextTokenizer):
-    """A tokenizer with the SentencePiece model of an export and its table of token ids."""
+    """The tokenizer of a SentencePiece model."""
 
-    def __init__(
-        self, path: Path, content: bytes, piece_ids: np.ndarray, *, bos: int, eos: int, max_positions: int
-    ) -> None:
-        """``content``: the bytes of the SentencePiece model. ``path``: its file, which errors name.
-
-        Raises FocusError if ``content`` is not a SentencePiece model or does not fit ``piece_ids``.
-        """
-        super().__init__(bos, eos, max_positions)
-        self._piece_ids = piece_ids
+    def __init__(self, file: TokenizerFile, tokens: RowTokens) -> None:
+        """Raises FocusError if the file is not a SentencePiece model or does not fit its token ids."""
+        super().__init__(tokens)
+        self._piece_ids = file.piece_ids
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
-            self._processor.LoadFromSerializedProto(content)
+            self._processor.LoadFromSerializedProto(file.content)
         except RuntimeError as error:
-            raise FocusError(f"{path}: not a SentencePiece model ({error}).") from error
-        if len(self._processor) != len(piece_ids):
-            raise FocusError(
-                f"{path}: {len(self._processor)} pieces, but piece_ids.npy beside it has {len(piece_ids)}."
-            )
+            raise FocusError(f"{file.path}: not a SentencePiece model ({error}).") from error
+        _require_ids(file, len(self._processor))
 
     def ids(self, text: str) -> np.ndarray:
         """As :meth:`TextTokenizer.ids`."""
@@ -126,10 +148,6 @@ class SentencePieceTokenizer(TextTokenizer):
         found = sentencepiece_pieces(self._processor, self._encode(text, "offset_mapping"))
         return replace(found, ids=self._piece_ids[found.ids])
 
-    def _word(self, word: str) -> tuple[int, ...]:
-        ids = self.ids(word)
-        return tuple(ids.tolist()) or (int(self._piece_ids[self._processor.unk_id()]),)
-
     def _encode(self, text: str, return_type: Any) -> Any:
         require_text(text)
         try:
@@ -138,17 +156,71 @@ class SentencePieceTokenizer(TextTokenizer):
             raise FocusError("is not valid Unicode; it has a lone surrogate, which UTF-8 cannot encode.") from error
 
 
-def export_tokenizer(export: "ExportDirectory") -> SentencePieceTokenizer:
+class HuggingFaceTokenizer(TextTokenizer):
+    """The tokenizer of a ``tokenizer.json``."""
+
+    def __init__(self, file: TokenizerFile, tokens: RowTokens) -> None:
+        """Raises FocusError if the file is not a ``tokenizer.json`` or does not fit its token ids."""
+        super().__init__(tokens)
+        self._piece_ids = file.piece_ids
+        self._library = parse_tokenizer_json(file.content, file.path)
+        _require_ids(file, max(self._library.get_vocab(with_added_tokens=True).values(), default=-1) + 1)
+
+    def ids(self, text: str) -> np.ndarray:
+        """As :meth:`TextTokenizer.ids`."""
+        return self.pieces(text).ids
+
+    def pieces(self, text: str) -> Pieces:
+        """As :meth:`TextTokenizer.pieces`. Also raises FocusError if the text cannot be cut."""
+        require_text(text)
+        try:
+            found = self._library.encode(text, add_special_tokens=False)
+        except Exception as error:  # the library raises bare Exception, as for unknown text without an unknown token
+            raise FocusError(f"cannot be divided into tokens ({error}).") from error
+        pieces = pieces_at(found.ids, found.offsets)
+        return replace(pieces, ids=self._piece_ids[pieces.ids])
+
+    def _word(self, word: str) -> tuple[int, ...]:
+        """As within a text: some tokenizers have other tokens for a word that is the beginning of a text."""
+        return super()._word(f" {word}")
+
+
+def parse_tokenizer_json(content: bytes, origin: object) -> "tokenizers.Tokenizer":
+    """The tokenizer in the bytes of a ``tokenizer.json``, without padding and truncation.
+
+    Names of special tokens in a text are read as text. Raises FocusError, naming ``origin``, if it is not a tokenizer,
+    and if the package tokenizers is not installed.
+    """
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise FocusError(f"{origin}: reading it needs the package tokenizers; pip install tokenizers.") from error
+    try:
+        library = tokenizers.Tokenizer.from_str(content.decode("utf-8"))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library raises bare Exception, and a panic of Rust is not even one
+        raise FocusError(f"{origin}: not a tokenizer file of Hugging Face tokenizers ({first_line(error)}).") from error
+    library.no_padding()
+    library.no_truncation()
+    library.encode_special_tokens = True
+    return library
+
+
+def text_tokenizer(file: TokenizerFile, tokens: RowTokens) -> TextTokenizer:
+    """The tokenizer of a file. Raises FocusError if it is not one, or does not fit its token ids."""
+    kind = HuggingFaceTokenizer if file.path.suffix == ".json" else SentencePieceTokenizer
+    return kind(file, tokens)
+
+
+def export_tokenizer(export: "ExportDirectory") -> TextTokenizer:
     """The tokenizer of an exported model. Raises FocusError if its files do not fit together."""
-    config = export.config
-    return SentencePieceTokenizer(
-        export.sentencepiece,
-        export.sentencepiece.read_bytes(),
-        export.piece_ids,
-        bos=config.bos,
-        eos=config.eos,
-        max_positions=config.max_positions,
-    )
+    return text_tokenizer(export.tokenizer, export.config.row_tokens)
+
+
+def _require_ids(file: TokenizerFile, pieces: int) -> None:
+    if pieces != len(file.piece_ids):
+        raise FocusError(f"{file.path}: {pieces} pieces, but piece_ids.npy beside it has {len(file.piece_ids)}.")
 
 
 def require_text(text: object) -> None:

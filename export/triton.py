@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from .directory import EXPORTED_SENTENCEPIECE, INPUTS, PIECE_IDS, ExportDirectory
+from .directory import INPUTS, PIECE_IDS, ExportDirectory
 from .head import LENGTH, Output, RowHead, ServingHead
 from .providers import CUDA_SETTINGS
 from .runtime import CPU_TOKEN_BUDGET, GPU_TOKEN_BUDGET
@@ -45,7 +45,7 @@ def write_repository(directory: Path, export: ExportDirectory, name: str) -> Non
         if isinstance(head, RowHead) and head.row_labels():
             (model / LABEL_FILENAME).write_text("".join(f"{label}\n" for label in head.row_labels()), encoding="utf-8")
     exported = export.model.parent
-    for names, model in (((EXPORTED_SENTENCEPIECE, PIECE_IDS), text), (export.sha256, encoder)):
+    for names, model in (((export.tokenizer.path.name, PIECE_IDS), text), (export.sha256, encoder)):
         for file in names:
             shutil.copyfile(exported / file, model / _VERSION / file)
     _write_programs(text / _VERSION, head)
@@ -90,10 +90,9 @@ def _text_configuration(export: ExportDirectory) -> str:
     parameters = {
         "head": json.dumps(asdict(head)),  # type: ignore[call-overload]  # its classes are dataclasses
         "width": config.width,
-        "max_positions": config.max_positions,
-        "bos": config.bos,
+        "tokenizer": export.tokenizer.path.name,
+        **asdict(config.row_tokens),
         "pad": config.pad,
-        "eos": config.eos,
         "token_budget": CPU_TOKEN_BUDGET,
         "truncate": "false",
     }

@@ -1,13 +1,15 @@
 """The text model of a Triton repository: it tokenizes texts, batches them by length and calls the encoder.
 
 Triton's Python backend runs a copy of this file. Beside it are copies of the head's file and of the few modules that
-both import. NumPy and SentencePiece must be installed.
+both import. NumPy and SentencePiece must be installed, and tokenizers for a model with a
+``tokenizer.json``.
 """
 
 import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from focus_export.batching import batches_by_length, padded
 from focus_export.head import Encoded, RowHead
 from focus_export.served_heads import make_head
-from focus_export.tokenizer import SentencePieceTokenizer
+from focus_export.tokenizer import RowTokens, TokenizerFile, text_tokenizer
 
 from focus_plugin.errors import FocusError
 
@@ -40,14 +42,11 @@ class TritonPythonModel:
         self._encoder = f"{args['model_name']}_encoder"
         self._head = make_head(HEAD, json.loads(parameters["head"]))
         self._outputs = self._head.outputs(int(parameters["width"]))
-        directory = Path(__file__).parent
-        self._tokenizer = SentencePieceTokenizer(
-            directory / "sentencepiece.model",
-            (directory / "sentencepiece.model").read_bytes(),
-            np.load(directory / "piece_ids.npy", allow_pickle=False),
-            bos=int(parameters["bos"]),
-            eos=int(parameters["eos"]),
-            max_positions=int(parameters["max_positions"]),
+        path = Path(__file__).with_name(parameters["tokenizer"])
+        piece_ids = np.load(path.with_name("piece_ids.npy"), allow_pickle=False)
+        self._tokenizer = text_tokenizer(
+            TokenizerFile(path=path, content=path.read_bytes(), piece_ids=piece_ids),
+            RowTokens(**{field.name: int(parameters[field.name]) for field in fields(RowTokens)}),
         )
 
     async def execute(self, requests: Sequence[Any]) -> list[Any]:

@@ -22,8 +22,8 @@ from focus_plugin.checkpoint.tokenizer_files import read_tokenizer
 from focus_plugin.checkpoint.weights import load_pickled, load_safetensors, named_tensors
 from focus_plugin.errors import FocusError
 from focus_plugin.files import write_json
-from focus_plugin.vocabulary.files import TOKENIZER_JSON
-from focus_plugin.vocabulary.huggingface import hugging_face_unigram
+from focus_plugin.vocabulary.files import SENTENCEPIECE, TOKENIZER_JSON
+from focus_plugin.vocabulary.huggingface import hugging_face_library
 from focus_plugin.vocabulary.readers import read_json
 from focus_plugin.vocabulary.tokenizers import Tokenizer
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, Vocabulary
@@ -77,15 +77,15 @@ def write_huggingface(
 ) -> None:
     """Write an encoder as transformers has XLM-R: ``config.json``, ``model.safetensors`` and the tokenizer's files.
 
-    ``head_tensors``: the tensors of the head, by the keys of ``head.tensors``. ``tokenizer``: the SentencePiece model
-    of the checkpoint's vocabulary. A factorized embedding is multiplied out, since XLM-R has none. Raises FocusError if
+    ``head_tensors``: the tensors of the head, by the keys of ``head.tensors``. ``tokenizer``: the file of the
+    checkpoint's tokenizer. A factorized embedding is multiplied out, since XLM-R has none. Raises FocusError if
     transformers does not support this kind of model.
     """
     from safetensors.torch import save_file
 
     checkpoint = multiplied_out(checkpoint)
     config, vocabulary = checkpoint.config, checkpoint.vocabulary
-    library = hugging_face_unigram(tokenizer, vocabulary)
+    library = hugging_face_library(tokenizer, vocabulary)
     unwanted = (() if config.untied else (OUTPUT_EMBEDDING,)) if head.masked_lm else ("encoder.lm_head.",)
     kept = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(tuple(unwanted))}
     renamed = {**to_hugging_face(kept), **{theirs: head_tensors[ours] for ours, theirs in head.tensors.items()}}
@@ -97,12 +97,13 @@ def write_huggingface(
     write_json(directory / CONFIG, {**_config(config, vocabulary, head.architecture), **head.config})
     library.save(str(directory / TOKENIZER_JSON))
     special = {"bos": BEGIN, "eos": END, "unk": UNKNOWN, "sep": END, "pad": PAD, "cls": BEGIN, "mask": MASK}
-    named = {f"{name}_token": token for name, token in special.items()}
+    named = {f"{name}_token": library.id_to_token(vocabulary.ids[token]) for name, token in special.items()}
     write_json(directory / "special_tokens_map.json", named)
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.max_positions}
     settings |= {"model_input_names": ["input_ids", "attention_mask"], "clean_up_tokenization_spaces": False}
     write_json(directory / "tokenizer_config.json", {**settings, **named})
-    (directory / tokenizer.name).write_bytes(tokenizer.read_bytes())
+    if tokenizer.name == SENTENCEPIECE:
+        (directory / SENTENCEPIECE).write_bytes(tokenizer.read_bytes())
 
 
 def _config(config: EncoderConfig, vocabulary: Vocabulary, architecture: str) -> dict[str, object]:

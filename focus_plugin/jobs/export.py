@@ -33,7 +33,7 @@ from focus_plugin.options import build, settings
 from focus_plugin.outputs import make_directory
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
-from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.files import SENTENCEPIECE, tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 _KIND = "ONNX model"
@@ -74,14 +74,17 @@ def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, launch: 
 def _describe(job: OnnxExport) -> Manifest:
     require_release(job.model)
     _, tokenizer = vocabulary_files(job.model)
-    if tokenizer.name != SENTENCEPIECE:
-        raise FocusError(f"{job.model}: its tokenizer is {tokenizer.name}; an ONNX export needs a SentencePiece model.")
+    if job.keep_tokens_of and tokenizer.name != SENTENCEPIECE:
+        raise FocusError(
+            f"{job.model}: its tokenizer is {tokenizer.name}; --keep-tokens-of needs a SentencePiece model."
+        )
     files = {path.name: path for path in (*checkpoint_files(job.model), *head_files(job.model))}
     texts = {"valid": job.valid, "keep_tokens_of": job.keep_tokens_of, "activation_ranges_of": job.activation_ranges_of}
     inputs = {name: sha256(path) for name, path in files.items()}
     inputs |= {name: Text.of(*names).content().digest for name, names in texts.items() if names}
     options = {**settings(job), **dict(job.head)}
-    return describe(_KIND, options, inputs, ("torch", "onnx", "onnxruntime", "sentencepiece"), {"model": job.model})
+    modules = ("torch", "onnx", "onnxruntime", tokenizer_package(tokenizer))
+    return describe(_KIND, options, inputs, modules, {"model": job.model})
 
 
 def _forecast(job: OnnxExport, checkpoint: Checkpoint, output: Path) -> Forecast:

@@ -10,7 +10,6 @@ from focus_export.head import HuggingFaceHead
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.huggingface import write_huggingface
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
-from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256, write_json
 from focus_plugin.finetuning.kept_head import KeptHead, head_files
 from focus_plugin.forecast.export import huggingface_forecast
@@ -20,7 +19,7 @@ from focus_plugin.manifest import Manifest, describe
 from focus_plugin.model_card.card import model_card
 from focus_plugin.model_card.use import hugging_face_use
 from focus_plugin.outputs import make_directory
-from focus_plugin.vocabulary.files import SENTENCEPIECE, vocabulary_files
+from focus_plugin.vocabulary.files import vocabulary_files
 
 _KIND = "Hugging Face model"
 
@@ -30,13 +29,11 @@ def export_huggingface(
 ) -> Manifest:
     """Write the directory, of a model for the task of ``model``'s head, unless ``output`` holds it.
 
-    ``given``: options of the head, by name. Raises FocusError for a model whose tokenizer is not a SentencePiece
-    unigram model, and for a head that transformers does not have.
+    ``given``: options of the head, by name. Raises FocusError for a tokenizer that Hugging Face's library
+    does not support, and for a head that transformers does not have.
     """
     require_release(model)
     _, tokenizer = vocabulary_files(model)
-    if tokenizer.name != SENTENCEPIECE:
-        raise FocusError(f"{model}: its tokenizer is {tokenizer.name}; an export needs a SentencePiece unigram model.")
     inputs = {path.name: sha256(path) for path in (*checkpoint_files(model), *head_files(model))}
     manifest = describe(_KIND, dict(given or {}), inputs, ("torch", "safetensors", "tokenizers"), {"model": model})
 

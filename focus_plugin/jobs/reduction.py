@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from focus_export.batching import batches_by_length, padded
-from focus_export.directory import EXPORTED_SENTENCEPIECE, HIDDEN_STATES, INPUTS, ONNX_MODEL
+from focus_export.directory import HIDDEN_STATES, INPUTS, ONNX_MODEL
 from focus_export.head import encoded_sample
 from focus_export.int8 import Ranges
 from focus_export.providers import start_session
 from focus_export.ranges import largest_in_float16, measured_ranges, quantized_tensors
 from focus_export.runtime import CPU_TOKEN_BUDGET, Predictor
-from focus_export.tokenizer import SentencePieceTokenizer
+from focus_export.tokenizer import text_tokenizer
 from focus_export.verify import PaddedBatch
 
 from focus_plugin.errors import FocusError
@@ -158,13 +158,5 @@ def _require_float16(reduction: Reduction) -> None:
 
 def encoded_rows(served: ServedModel, samples: Sequence[Any]) -> list[np.ndarray]:
     """The rows of token ids of samples, int32 (length,); long texts are cut."""
-    config = served.config
-    tokenizer = SentencePieceTokenizer(
-        Path(EXPORTED_SENTENCEPIECE),
-        served.sentencepiece,
-        served.piece_ids,
-        bos=config.bos,
-        eos=config.eos,
-        max_positions=config.max_positions,
-    )
-    return [row for sample in samples for row in encoded_sample(config.head, tokenizer, sample, True).rows]
+    head, tokenizer = served.config.head, text_tokenizer(served.tokenizer, served.config.row_tokens)
+    return [row for sample in samples for row in encoded_sample(head, tokenizer, sample, True).rows]

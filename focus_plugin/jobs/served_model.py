@@ -13,6 +13,7 @@ from focus_export.head import TENSORS
 from focus_export.int8 import Ranges
 from focus_export.onnx_file import Graph, write_graph
 from focus_export.rounding import rounded
+from focus_export.tokenizer import TokenizerFile
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -32,15 +33,13 @@ class ServedModel:
     """An encoder and its head as they are exported.
 
     tensors: under the names that :func:`build_graph` takes, the embedding with a row for every id that is served.
-    sentencepiece: the model's bytes. piece_ids: the served id of every piece. kept: the checkpoint's id of every served
-    id, ascending.
+    tokenizer: with the served ids. kept: the checkpoint's id of every served id, ascending.
     """
 
     config: ExportConfig
     encoder: EncoderConfig
     tensors: Mapping[str, np.ndarray]
-    sentencepiece: bytes
-    piece_ids: np.ndarray
+    tokenizer: TokenizerFile
     kept: np.ndarray
 
     def graph(self, precision: str = "fp32", ranges: Ranges | None = None) -> Graph:
@@ -55,16 +54,16 @@ class ServedModel:
 def served_model(
     checkpoint: Checkpoint, tokenizer: Path, head: KeptHead, hidden_states: bool, corpus: Text | None, phase: Phase
 ) -> ServedModel:
-    """``checkpoint`` with its SentencePiece model in ``tokenizer``; if ``corpus`` is given, with the tokens it needs.
+    """``checkpoint`` with its tokenizer in the file ``tokenizer``; if ``corpus`` is given, with the tokens it needs.
 
-    ``hidden_states``: whether these are another output.
+    ``hidden_states``: whether these are another output. Only a SentencePiece model can be used with a ``corpus``.
     """
-    model, ids = tokenizer.read_bytes(), piece_ids(load_tokenizer(tokenizer), checkpoint.vocabulary)
+    content, ids = tokenizer.read_bytes(), piece_ids(load_tokenizer(tokenizer), checkpoint.vocabulary)
     special = {field: checkpoint.vocabulary.ids[token] for field, token in _FIELDS.items()}
     kept = np.arange(len(checkpoint.vocabulary))
     if corpus:
         with phase("Counting tokens", corpus.bytes) as progress:
-            model, used = restrict_pieces(tokenizer, corpus, progress)
+            content, used = restrict_pieces(tokenizer, corpus, progress)
         kept = np.union1d(ids[used], list(special.values()))
         ids = np.where(used, ids, special["unk"])
     tensors = {name: tensor.numpy() for name, tensor in checkpoint.tensors.items()}
@@ -84,8 +83,7 @@ def served_model(
         config=config,
         encoder=checkpoint.config,
         tensors=tensors,
-        sentencepiece=model,
-        piece_ids=np.searchsorted(kept, ids).astype(np.int32),
+        tokenizer=TokenizerFile(path=tokenizer, content=content, piece_ids=np.searchsorted(kept, ids).astype(np.int32)),
         kept=kept,
     )
 
@@ -109,10 +107,10 @@ def write_served(
             verify(path)
 
     config = replace(served.config, precision=precision)
-    write_export(directory, config, write, served.sentencepiece, served.piece_ids)
+    write_export(directory, config, write, served.tokenizer)
 
 
 def write_rounded(served: ServedModel, directory: Path) -> None:
     """Write an export directory that simulates the bf16 export in float32."""
     write = partial(write_graph, rounded(served.graph("bf16")))
-    write_export(directory, served.config, write, served.sentencepiece, served.piece_ids)
+    write_export(directory, served.config, write, served.tokenizer)

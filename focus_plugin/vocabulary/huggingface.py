@@ -1,5 +1,6 @@
-"""Converts a SentencePiece unigram model to a ``tokenizer.json`` that cuts text in the same way."""
+"""Makes a ``tokenizer.json`` for transformers that has the ids of a release and cuts text as its tokenizer does."""
 
+import json
 import sys
 import unicodedata
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.files import DICTIONARY
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
 from focus_plugin.vocabulary.forms import WORD_START
-from focus_plugin.vocabulary.readers import load_sentencepiece, text_pieces
+from focus_plugin.vocabulary.readers import BERT_NAMES, load_sentencepiece, read_json, text_pieces
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, SPECIALS, UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
@@ -20,6 +21,47 @@ _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 _APART = "\ufdd0"  # a code point that is not a character, so it does not occur in text
 _JOINING = "\u200c\u200d\U0001f3fb-\U0001f3ff"  # belong to the character before them, but are not marks
+
+
+def hugging_face_library(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
+    """The tokenizer in a SentencePiece model or a ``tokenizer.json``, with the ids of ``vocabulary``.
+
+    It puts a text in ``<s> </s>``. Raises FocusError if that is not possible.
+    """
+    return (hugging_face_unigram if path.name == SENTENCEPIECE else renumbered)(path, vocabulary)
+
+
+def renumbered(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
+    """The tokenizer in a ``tokenizer.json`` with the ids of ``vocabulary``; it puts a text in ``<s> </s>``.
+
+    Special tokens that it lacks are added. Those with BERT's names keep them. Raises FocusError for a Unigram model,
+    whose ids are the places of its pieces, and for a token that ``vocabulary`` lacks.
+    """
+    import tokenizers
+    from tokenizers import processors
+
+    content = read_json(path)
+    model, added = content["model"], content.get("added_tokens") or []
+    if model["type"] == "Unigram":
+        raise FocusError(f"{path}: is a Unigram model that no SentencePiece model equals; --hf cannot change its ids.")
+    own = {*model["vocab"], *(entry["content"] for entry in added)}
+    bert = {ours: theirs for theirs, ours in BERT_NAMES.items() if theirs in own}
+    ids = {bert.get(token, token): number for token, number in vocabulary.ids.items()}
+    if strange := sorted(own - ids.keys()):
+        raise FocusError(f"{path}: has the token {strange[0]!r}, which {DICTIONARY} beside it lacks.")
+    lacking = [name for token in SPECIALS if (name := bert.get(token, token)) not in own]
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    content["added_tokens"] = [
+        {**entry, "id": ids[entry["content"]]} for entry in (*added, *({**plain, "content": name} for name in lacking))
+    ]
+    model["vocab"] = {token: ids[token] for token in (*model["vocab"], *lacking)}
+    library = tokenizers.Tokenizer.from_str(json.dumps({**content, "post_processor": None}))
+    begin, end = ((name, ids[name]) for name in (bert.get(BEGIN, BEGIN), bert.get(END, END)))
+    trims = '"ByteLevel"' in json.dumps(content.get("pre_tokenizer"))
+    library.post_processor = processors.RobertaProcessing(end, begin, trim_offsets=trims, add_prefix_space=trims)
+    library.no_padding()
+    library.no_truncation()
+    return library
 
 
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sentencepiece
+from focus_export.tokenizer import parse_tokenizer_json
 
-from focus_plugin.errors import FocusError, first_line
+from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, parse_json, read_lines
 from focus_plugin.vocabulary.files import TOKENIZER_JSON
 from focus_plugin.vocabulary.forms import byte_level_form, plain_form, wordpiece_form
@@ -96,22 +97,8 @@ def read_tokenizer_json(path: str | Path) -> Vocabulary:
 
 
 def load_tokenizer_json(path: str | Path) -> "tokenizers.Tokenizer":
-    """The tokenizer in ``path``, without padding and truncation. Names of special tokens in a text are read as text.
-
-    Raises FocusError if the file is not a tokenizer.
-    """
-    import tokenizers
-
-    try:
-        library = tokenizers.Tokenizer.from_str(existing_file(path).read_text(encoding="utf-8"))
-    except (FocusError, KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # the library raises bare Exception, and a panic of Rust is not even one
-        raise FocusError(f"{path}: not a tokenizer file of Hugging Face tokenizers ({first_line(error)}).") from error
-    library.no_padding()
-    library.no_truncation()
-    library.encode_special_tokens = True
-    return library
+    """The tokenizer in ``path``; see ``parse_tokenizer_json``. Raises FocusError if the file is not a tokenizer."""
+    return parse_tokenizer_json(existing_file(path).read_bytes(), path)
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

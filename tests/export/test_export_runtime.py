@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -286,8 +287,8 @@ def test_an_export_is_read_as_it_was_written(exports):
     }
     assert export.config.head.labels == LABELS
     assert ([output.name for output in export.config.outputs], export.config.precision) == (["logits"], "fp32")
-    assert export.piece_ids.dtype == np.int32
-    assert np.array_equal(export.piece_ids, piece_ids(tokenizer))
+    assert export.tokenizer.piece_ids.dtype == np.int32
+    assert np.array_equal(export.tokenizer.piece_ids, piece_ids(tokenizer))
     values = json.loads((directory / "config.json").read_text())
     assert (values["version"], values["head"], values["outputs"]) == (3, "classification", ["logits"])
 
@@ -300,16 +301,17 @@ def test_a_failed_model_leaves_no_directory(tmp_path, exports):
         raise FocusError("differs; nothing written")
 
     with pytest.raises(FocusError, match="nothing written"):
-        write_export(tmp_path / "new", export.config, fail, export.sentencepiece.read_bytes(), export.piece_ids)
+        write_export(tmp_path / "new", export.config, fail, export.tokenizer)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_in_use_and_parts_that_do_not_fit_are_refused(tmp_path, exports):
     export = read_export(exports["mood"][0])
     with pytest.raises(FocusError, match="already exists"):
-        write_export(exports["mood"][0], export.config, print, b"", export.piece_ids)
-    with pytest.raises(FocusError, match="SentencePiece id 1 has token id 9999, outside the vocabulary"):
-        write_export(tmp_path / "new", export.config, print, b"", np.array([0, 9999]))
+        write_export(exports["mood"][0], export.config, print, export.tokenizer)
+    wrong = replace(export.tokenizer, piece_ids=np.array([0, 9999]))
+    with pytest.raises(FocusError, match="the tokenizer's id 1 has token id 9999, outside the vocabulary"):
+        write_export(tmp_path / "new", export.config, print, wrong)
     assert not list(tmp_path.iterdir())
 
 

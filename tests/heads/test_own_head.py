@@ -20,7 +20,7 @@ from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq_models import CONFIG, make_world
 from focus_export.heads.embedding import EmbeddingHead
-from focus_export.tokenizer import SentencePieceTokenizer
+from focus_export.tokenizer import RowTokens, TokenizerFile, text_tokenizer
 from invoked import focus
 from piece_kinds import OVERLAP, PieceKinds
 
@@ -122,7 +122,8 @@ def _expected(model: Path, texts: list[str]) -> list[list[tuple[int, int, str]]]
     """Start, end and kind of every piece, computed one row at a time from the tensors of the release."""
     checkpoint, file = read_checkpoint(model), model / "sentencepiece.bpe.model"
     ids = piece_ids(load_tokenizer(file), checkpoint.vocabulary)
-    tokenizer = SentencePieceTokenizer(file, file.read_bytes(), ids, bos=0, eos=2, max_positions=CONFIG.max_positions)
+    tokens = RowTokens(bos=0, eos=2, unk=3, max_positions=CONFIG.max_positions)
+    tokenizer = text_tokenizer(TokenizerFile(path=file, content=file.read_bytes(), piece_ids=ids), tokens)
     margin = json.loads((model / "head.json").read_text())["settings"]["margin"]
     weight, bias = (checkpoint.task_heads[f"task_head.kinds.{kind}"] for kind in ("weight", "bias"))
     room, found = CONFIG.max_positions - 2, []

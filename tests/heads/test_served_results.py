@@ -32,7 +32,7 @@ from focus_export.onnx_file import write_graph
 from focus_export.pipeline import Pipeline
 from focus_export.predict_file import predict_file
 from focus_export.runtime import Predictor
-from focus_export.tokenizer import SentencePieceTokenizer
+from focus_export.tokenizer import SentencePieceTokenizer, TokenizerFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from piece_kinds import OVERLAP, PieceKinds
@@ -90,10 +90,9 @@ def kinds(package: None, tmp_path_factory: pytest.TempPathFactory) -> Kinds:
     config = export_config("mean", len(table) + 1)
     object.__setattr__(config, "head", head)
     graph = build_graph(ENCODER, tensors, head)
-    write_export(root / "kinds", config, lambda file: write_graph(graph, file), path.read_bytes(), table)
-    tokenizer = SentencePieceTokenizer(
-        path, path.read_bytes(), table, bos=0, eos=2, max_positions=ENCODER.max_positions
-    )
+    file = TokenizerFile(path=path, content=path.read_bytes(), piece_ids=table)
+    write_export(root / "kinds", config, lambda file: write_graph(graph, file), file)
+    tokenizer = SentencePieceTokenizer(file, config.row_tokens)
     return Kinds(root / "kinds", model, tokenizer, weight, bias)
 
 

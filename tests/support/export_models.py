@@ -12,6 +12,7 @@ from focus_export.head import ServingHead
 from focus_export.heads.classification import ClassificationHead
 from focus_export.heads.embedding import EmbeddingHead
 from focus_export.onnx_file import write_graph
+from focus_export.tokenizer import TokenizerFile
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -159,8 +160,9 @@ def write_small_export(
         directory,
         export_config(head, vocabulary, precision, hidden_states),
         lambda path: write_graph(graph, path),
-        sentencepiece_model.read_bytes(),
-        piece_ids(tokenizer),
+        TokenizerFile(
+            path=sentencepiece_model, content=sentencepiece_model.read_bytes(), piece_ids=piece_ids(tokenizer)
+        ),
     )
     return model, tokenizer
 
