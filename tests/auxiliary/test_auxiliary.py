@@ -11,8 +11,8 @@ from pathlib import Path
 import fasttext
 import numpy as np
 import pytest
-from commands import refuse, refuse_all, run
 from deepfocus.fasttext_embs import load_target_token_embedding
+from invoked import refuse, refuse_all, run
 from safetensors.numpy import save_file
 from sources import SYLLABLES, write_text
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import refuse, run
+from invoked import refuse, run
 from sources import SYLLABLES
 
 from focus_plugin.auxiliary.neighbors import SMOOTHING, count_neighbors, factorized

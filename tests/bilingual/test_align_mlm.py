@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 import torch
-from commands import run as run_command
 from fairseq_commands import SHAPE, batches, built
 from fairseq_models import USER_DIR, run, script, train_options
+from invoked import run as run_command
 
 from focus_plugin.bilingual.pairs import read_translations
 from focus_plugin.checkpoint.names import EMBEDDING

@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import refuse, run
 from hypothesis import given
 from hypothesis import strategies as st
+from invoked import refuse, run
 
 from focus_plugin.bilingual.dictionary import entries
 from focus_plugin.bilingual.pairs import (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sentencepiece
 import torch
-from commands import refuse
 from encoder_models import SIZES, with_config, write_encoder
+from invoked import refuse
 from safetensors.torch import load_file, save_file
 from tokenizer_kinds import byte_level, unigram, wordpiece
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, CamembertTokenizer

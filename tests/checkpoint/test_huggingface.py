@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import sentencepiece
 import torch
-from commands import refuse, run
 from fairseq.models.roberta import XLMRModel
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invoked import refuse, run
 from sentence_transformers import SentenceTransformer
 from sources import write_text
 from tokenizer_kinds import byte_level

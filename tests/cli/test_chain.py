@@ -1,4 +1,7 @@
-"""The main job on the embedded sample, with the real commands, from text to predictions."""
+"""The main job on the embedded sample, from text to predictions.
+
+The commands of the job run as a user runs them, each in a process of its own, and the other ones in this process.
+"""
 
 import json
 import re
@@ -12,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import refuse, refuse_all, run
+from commands import run as run_program
 from fairseq.models.roberta import XLMRModel
+from invoked import refuse, refuse_all, run
 from sklearn.metrics import accuracy_score, f1_score
 from tokenizer_kinds import byte_level, unigram
 
@@ -41,21 +45,21 @@ def chain(tmp_path_factory) -> Path:
     """A directory with text, vocabulary, converted encoders and data made from the sample."""
     work = tmp_path_factory.mktemp("chain")
     generate = (SAMPLE / "generate.py", "--output", work, "--seed", 3, "--lines", "swa=3000", "--topic-lines", 600)
-    run("python", *generate)
+    run_program("python", *generate)
     text = work / "swa.train.txt"
-    run("focus", "vocab", "--input", text, "--size", 1500, "--output", work / "vocab")
+    run_program("focus", "vocab", "--input", text, "--size", 1500, "--output", work / "vocab")
     for method in ("focus", "random"):
         base = ("focus", "convert", "--source", SAMPLE / "source", "--vocab", work / "vocab", "--corpus", text)
         vectors = ("--dim", 50) if method == "focus" else ()
-        run(*base, *vectors, "--method", method, "--output", work / method)
+        run_program(*base, *vectors, "--method", method, "--output", work / method)
     prepared = ("--train", text, "--valid", work / "swa.valid.txt", "--output", work / "data")
-    run("focus", "prepare", "--vocab", work / "vocab", *prepared)
+    run_program("focus", "prepare", "--vocab", work / "vocab", *prepared)
     return work
 
 
 @pytest.fixture(scope="module")
 def trained(chain) -> Path:
-    run("focus", "train", chain / "data", "--init", chain / "focus", "--output", chain / "lapt", *SHORT)
+    run_program("focus", "train", chain / "data", "--init", chain / "focus", "--output", chain / "lapt", *SHORT)
     return chain / "lapt"
 
 
@@ -64,13 +68,13 @@ def topic(chain, trained) -> Path:
     tables = ("--train", chain / "topic.swa.train.tsv", "--valid", chain / "topic.swa.valid.tsv")
     short = ("--epochs", 8, "--lr", "1e-3", "--cpu")
     base = ("focus", "finetune", "classification", "--model", trained)
-    run(*base, *tables, *short, "--truncate", "--output", chain / "topic")
+    run_program(*base, *tables, *short, "--truncate", "--output", chain / "topic")
     return chain / "topic"
 
 
 @pytest.fixture(scope="module")
 def exported(chain, topic) -> Path:
-    run("focus", "export", "--onnx", "--model", topic, "--output", chain / "onnx")
+    run_program("focus", "export", "--onnx", "--model", topic, "--output", chain / "onnx")
     return chain / "onnx"
 
 
@@ -208,7 +212,7 @@ def test_predict_says_what_fairseq_says(chain, topic, exported, tmp_path):
     texts = [text for _, text in rows(chain / "topic.swa.valid.tsv")][:60]
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
     files = ("--input", tmp_path / "texts.txt", "--output", tmp_path / "out.jsonl")
-    run("focus", "predict", "--model", exported, *files, "--truncate")
+    run_program("focus", "predict", "--model", exported, *files, "--truncate")
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [line["line"] for line in lines] == list(range(1, len(texts) + 1))
     model = XLMRModel.from_pretrained(str(topic)).eval()
@@ -228,7 +232,7 @@ def test_an_encoder_is_exported_with_its_pooling(chain, trained, tmp_path):
         hidden = model.extract_features(model.encode(text))[0]
     for pooling, want in (("mean", hidden.mean(0)), ("first", hidden[0])):
         directory = tmp_path / pooling
-        run("focus-export", "--onnx", "--model", trained, "--pooling", pooling, "--output", directory)
+        run_program("focus-export", "--onnx", "--model", trained, "--pooling", pooling, "--output", directory)
         output = tmp_path / f"{pooling}.jsonl"
         run("focus", "predict", "--model", directory, "--input", tmp_path / "text.txt", "--output", output)
         line = json.loads(output.read_text().splitlines()[0])
@@ -249,7 +253,7 @@ def test_predict_imports_neither_torch_nor_fairseq(chain, exported, tmp_path):
         "    print([name for name in ('torch', 'fairseq', 'transformers', 'onnx', 'scipy') if name in sys.modules])"
     )
     files = ("--input", chain / "swa.valid.txt", "--output", tmp_path / "out.jsonl")
-    done = run("python", "-c", code, "predict", "--model", exported, *files, "--truncate")
+    done = run_program("python", "-c", code, "predict", "--model", exported, *files, "--truncate")
     assert done.stdout.splitlines()[-1] == "[]"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 150
 
@@ -324,7 +328,7 @@ def test_fairseq_train_converts_as_focus_convert_does(chain, tmp_path):
     initialization = ("--focus-source", SAMPLE / "source", "--focus-auxiliary", tmp_path / "v.bin")
     training = ("--criterion", "masked_lm", "--optimizer", "adam", "--lr", 0, "--max-tokens", 512, "--max-update", 1)
     short = ("--tokens-per-sample", 64, "--save-dir", tmp_path / "saved", "--cpu")
-    run("fairseq-train", chain / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
+    run_program("fairseq-train", chain / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
     want = read_checkpoint(tmp_path / "converted").tensors
     saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
     assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())
@@ -359,7 +363,7 @@ def test_fairseq_train_knows_the_kind_of_the_tokens(byte_level_chain, tmp_path):
     initialization = ("--focus-source", SAMPLE / "source", "--focus-method", "random")
     training = ("--criterion", "masked_lm", "--optimizer", "adam", "--lr", 0, "--max-tokens", 512, "--max-update", 1)
     short = ("--tokens-per-sample", 64, "--save-dir", tmp_path / "saved", "--cpu")
-    run("fairseq-train", byte_level_chain / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
+    run_program("fairseq-train", byte_level_chain / "data", *plugin, *initialization, *training, *short, cwd=tmp_path)
     want = read_checkpoint(byte_level_chain / "random").tensors
     saved, _ = load_fairseq(tmp_path / "saved" / "checkpoint_last.pt")
     assert all(torch.equal(saved[name], tensor) for name, tensor in want.items())

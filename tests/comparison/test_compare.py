@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from commands import run
+from commands import run as run_program
 from fairseq_models import World
 from focus_cli.compare import command
 from vocabularies import train_on
@@ -68,7 +68,7 @@ def test_a_killed_comparison_goes_on_and_can_be_added_to(
     output, random, mean = tmp_path / "out", ("--start", "random", "--method random"), ("--start", "mean", MEAN)
     length = ("--updates", 6, "--seeds", "1")
     job = _words(world, data, output, *random, *mean, *RECIPE, *length)
-    killed = run("python", "-c", KILLED_BEFORE_THE_SECOND_TRAINING, "compare", *job, check=False)
+    killed = run_program("python", "-c", KILLED_BEFORE_THE_SECOND_TRAINING, "compare", *job, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     first = (output / "rows.jsonl").read_bytes()
     assert first.count(b"\n") == 1

@@ -105,6 +105,7 @@ def test_ray_maps_the_predictor_and_its_class(exports, table, classifier, tmp_pa
     """A real Ray on this machine; the class in the example, an instance here."""
     ray = pytest.importorskip("ray")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else the other tests leave the workers no time
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         files = ("--model", exports["mood"][0], "--input", table, "--output", tmp_path / "out")

@@ -10,12 +10,12 @@ import onnxruntime
 import pytest
 import sentencepiece
 import torch
-from commands import refuse, run
 from fairseq.models.roberta import XLMRModel
 from focus_export.directory import read_export
 from focus_export.runtime import Predictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invoked import refuse, run
 from marked_models import MarkedUnit, first_products, with_marked_token
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import matthews_corrcoef
@@ -214,8 +214,8 @@ def test_hidden_states_are_judged_where_they_are_given(classifier, lines, table,
 def _hidden_states(directory, lines):
     """Of all tokens of all lines, each alone."""
     session = onnxruntime.InferenceSession(str(directory / "model.onnx"))
-    rows = [Predictor(directory).model.tokenizer.ids(line) for line in lines]
-    found = []
+    tokenizer, found = Predictor(directory).model.tokenizer, []
+    rows = [tokenizer.ids(line) for line in lines]
     for row in rows:
         ids = np.array([[0, *row, 2]], np.int32)
         lengths = np.array([ids.shape[1]], np.int32)

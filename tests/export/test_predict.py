@@ -18,13 +18,14 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from backports import zstd
-from commands import heed_interrupts, refuse, run
+from commands import heed_interrupts
 from export_models import LABELS, random_words, texts_of_mixed_lengths, write_small_export
 from focus_export.formats import make_format
 from focus_export.heads.embedding import EmbeddingHead
 from focus_export.predict_file import predict_file
 from focus_export.runtime import Predictor
 from focus_export.text_input import TextInput
+from invoked import refuse, run
 
 from focus_plugin.errors import FocusError
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import triton_python_backend_utils as triton
-from commands import refuse, run
+from commands import run as run_program
 from export_models import (
     ENCODER,
     LABELS,
@@ -24,6 +24,7 @@ from export_models import (
 from focus_export.batching import batches_by_length
 from focus_export.runtime import Predictor
 from google.protobuf import json_format
+from invoked import refuse, run
 from triton_schema import message_types, read_configuration
 
 from focus_plugin.errors import FocusError
@@ -246,5 +247,5 @@ def test_the_text_model_needs_numpy_and_sentencepiece_alone(repositories):
         "new = {name: getattr(sys.modules[name], '__file__', None) or '' for name in set(sys.modules) - before}\n"
         "print(sorted({name.split('.')[0] for name, file in new.items() if 'site-packages' in file}))\n"
     )
-    done = run("python", "-c", program, cwd=repositories["mood"][1] / "mood")
+    done = run_program("python", "-c", program, cwd=repositories["mood"][1] / "mood")
     assert done.stdout.splitlines()[-1] == "['numpy', 'sentencepiece']"

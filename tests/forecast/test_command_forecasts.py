@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import refuse, run
 from focus_cli.main import COMMANDS, main
+from invoked import refuse, run
 from measure import Usage, run_beside
 from snapshots import snapshot
 

@@ -1,7 +1,7 @@
 """What a dry run of a conversion says, against the conversion."""
 
 import pytest
-from commands import refuse, run
+from invoked import refuse, run
 from measure import run_beside
 from snapshots import snapshot
 

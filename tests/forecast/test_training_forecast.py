@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from commands import refuse, run
+from invoked import refuse, run
 from measure import run_beside
 from snapshots import snapshot
 

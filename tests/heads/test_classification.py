@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import sentencepiece
 import torch
-from commands import run
 from fairseq.data.dictionary import Dictionary
 from fairseq.models.roberta import XLMRModel
 from fairseq_models import CONFIG, World
@@ -16,6 +15,7 @@ from focus_export.heads.classification import ClassificationHead
 from focus_export.sequence_head import Classifications
 from hypothesis import given
 from hypothesis import strategies as st
+from invoked import run
 from prepared_tables import prepared_tables, write_table
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight

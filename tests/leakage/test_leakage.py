@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import refuse, run
 from hypothesis import given
 from hypothesis import strategies as st
+from invoked import refuse, run
 
 from focus_plugin.leakage import SHOWN, leakage, lines_of
 from focus_plugin.text import Text

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from commands import run
 from fairseq.data import Dictionary, ListDataset, data_utils
 from fairseq_commands import batches, built
 from fairseq_models import CONFIG
+from invoked import run
 from safetensors.torch import load_file
 
 from focus_plugin.checkpoint.forward import hidden_states

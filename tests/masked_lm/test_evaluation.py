@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import refuse, run
 from fairseq.data import data_utils
+from invoked import refuse, run
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaForMaskedLM
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import refuse, run
 from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder
 from fairseq.tasks.masked_lm import MaskedLMConfig
 from fairseq_models import World, make_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invoked import refuse, run
 from torch import from_numpy
 
 from focus_plugin import binary_data

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from commands import refuse, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invoked import refuse, run
 from mixing_inputs import by_vectors, dense, tensors, two_of_a_kind, vectors, vocabularies
 from sklearn.metrics.pairwise import cosine_similarity
 from tokenizer_kinds import byte_level, wordpiece

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from authors import Pair, authors
-from commands import run
+from invoked import run
 
 from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.vocabulary.readers import read_dictionary

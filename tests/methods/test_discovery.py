@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from commands import refuse, run, run_python
+from commands import refuse as refuse_program
+from commands import run as run_program
+from commands import run_python
+from invoked import refuse, run
 
 import focus_plugin.methods
 from focus_plugin.errors import FocusError
@@ -120,11 +123,11 @@ def test_options_that_would_hide_others_are_refused(tmp_path, declaration, says)
 def test_an_installed_method_is_found_by_its_entry_point(tmp_path, monkeypatch, release, vocabulary):
     install(tmp_path / "site", "focus_theirs", "theirs", MINE.format(name="theirs"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-    assert "Also installed: theirs" in run("focus", "convert", "--help").stdout
-    assert "--match-fuzzy" in run("focus", "convert", "--method", "theirs", "--help").stdout
+    assert "Also installed: theirs" in run_program("focus", "convert", "--help").stdout
+    assert "--match-fuzzy" in run_program("focus", "convert", "--method", "theirs", "--help").stdout
     base = ("focus", "convert", "--source", release, "--vocab", vocabulary)
-    run(*base, "--method", "theirs", "--output", tmp_path / "theirs")
-    run(*base, "--method", "random", "--output", tmp_path / "random")
+    run_program(*base, "--method", "theirs", "--output", tmp_path / "theirs")
+    run_program(*base, "--method", "random", "--output", tmp_path / "random")
     assert (tmp_path / "theirs" / "model.pt").read_bytes() == (tmp_path / "random" / "model.pt").read_bytes()
     assert '"focus_theirs": "1.0"' in (tmp_path / "theirs" / "focus.json").read_text()
 
@@ -136,11 +139,11 @@ def test_a_name_that_two_packages_have_is_refused(tmp_path, monkeypatch):
     install(tmp_path, "focus_four", "wrong", MINE.format(name="right"))
     install(tmp_path, "focus_five", "broken", "import os\nraise ValueError('never')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    refuse("focus", "convert", "--method", "both", says="exists twice, in ")
-    refuse("focus", "convert", "--method", "random", says="twice, in focus-fairseq and focus_three")
-    refuse("focus", "convert", "--method", "wrong", says="focus_four: its entry point wrong of")
+    refuse_program("focus", "convert", "--method", "both", says="exists twice, in ")
+    refuse_program("focus", "convert", "--method", "random", says="twice, in focus-fairseq and focus_three")
+    refuse_program("focus", "convert", "--method", "wrong", says="focus_four: its entry point wrong of")
     says = "focus_five.py, line 2: cannot be imported (ValueError: never)"
-    refuse("focus", "convert", "--method", "broken", says=says)
+    refuse_program("focus", "convert", "--method", "broken", says=says)
 
 
 def test_a_file_is_part_of_what_the_output_was_made_from(tmp_path, release, vocabulary):

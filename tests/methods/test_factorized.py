@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import run
 from fairseq import checkpoint_utils
 from fairseq_models import PLUGIN, script
 from fairseq_models import run as run_fairseq
 from focus_export.runtime import Predictor
+from invoked import run
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 import focus_plugin.models.focus_roberta  # noqa: F401  registers the architecture, as --user-dir does

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from authors import authors, source_embeddings
-from commands import run
+from invoked import run
 from sentencepiece import SentencePieceProcessor
 from tokenizer_kinds import byte_level
 from tokenizers import Tokenizer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import refuse_all, run
+from invoked import refuse_all, run
 from mixing_inputs import dense
 from tokenizer_kinds import byte_level, unigram, wordpiece
 from tokenizers import Tokenizer

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from commands import run
+from invoked import run
 from mixing_inputs import by_vectors, dense, tensors, two_of_a_kind, vectors, vocabularies
 from tokenizer_kinds import byte_level, unigram
 
@@ -40,7 +40,7 @@ def test_rows_are_those_of_the_paper(kind, anchors, tmp_path):
     shared = [i for i, form in enumerate(target.forms) if form in ids]
     new = [i for i in range(len(target)) if i not in shared]
     assert len(new) > 40
-    for i in new:
+    for i in new[:: max(1, anchors // 8)]:  # fewer of those that take long
         chosen, weights = pursued(donor[i].astype(np.float64), donor[shared].astype(np.float64), anchors)
         want = weights @ rows[[ids[target.forms[shared[j]]] for j in chosen]]
         np.testing.assert_allclose(done.tensors[EMBEDDING][i].numpy(), want, atol=1e-5)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invoked import run
 from mixing_inputs import dense
 from tokenizer_kinds import byte_level, unigram, wordpiece
 from tokenizers import Tokenizer

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import run
+from invoked import run
 from mixing_inputs import tensors
 from tokenizer_kinds import byte_level, unigram
 

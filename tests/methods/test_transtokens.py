@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import transtokenizers.transtokenizers as package
-from commands import refuse_all, run
+from invoked import refuse_all, run
 from mixing_inputs import dense
 from tokenizer_kinds import SPECIALS, byte_level, unigram
 from transformers import PreTrainedTokenizerFast

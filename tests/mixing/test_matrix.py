@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from commands import refuse, run
+from invoked import refuse, run
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sources import CONFIG

@@ -7,10 +7,10 @@ import re
 
 import pytest
 import torch
-from commands import refuse, run
 from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
 from fairseq_models import CONFIG, PLUGIN, script, train_options
 from fairseq_models import run as run_script
+from invoked import refuse, run
 from torch import nn
 
 from focus_plugin.errors import FocusError
@@ -190,7 +190,6 @@ def test_focus_train_has_a_recipe(world, data, tmp_path):
     assert (plain["optimizer"], plain["dropout"], plain["lr"]) == ("adam", "0.1", "5e-05")
     assert "embedding-lr-ratio" not in plain
     assert (adapt["mask-prob"], plain["mask-prob"]) == ("0.4", "0.15")
-    for recipe in ("adapt", "plain"):
-        done = run(*train, "--lr", 0, "--device-tokens", 500, "--recipe", recipe, "--output", tmp_path / f"{recipe}.0")
-        assert re.search(r"--lr 0(\.0)? ", done.stdout + done.stderr), "a rate of zero is not the default"
+    done = run(*train, "--lr", 0, "--device-tokens", 500, "--recipe", "plain", "--output", tmp_path / "zero", "--cpu")
+    assert re.search(r"--lr 0(\.0)? ", done.stdout + done.stderr), "a rate of zero is not the default"
     refuse(*train, "--output", tmp_path / "x", "--cpu", "--", "--memory-efficient-bf16", says="--recipe plain")

@@ -10,9 +10,8 @@ from pathlib import Path
 import fasttext
 import pytest
 import torch
-from commands import run
 from fairseq_models import PLUGIN, USER_DIR, World, make_world, train_options
-from fairseq_models import run as run_alone
+from invoked import run
 
 BUILD = """
 import json, sys, torch
@@ -35,6 +34,37 @@ del opened[:]
 read_checkpoint(job["source"])
 print("once", sum(path.endswith("source/model.pt") for path in opened))
 """
+
+
+REFUSE = """
+import contextlib, io, json, sys
+from fairseq import options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+for arguments in json.load(open(sys.argv[1])):
+    sys.argv[1:], errors = arguments, io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            args = options.parse_args_and_arch(options.get_training_parser())
+        cfg = convert_namespace_to_omegaconf(args)
+        tasks.setup_task(cfg.task).build_model(cfg.model)
+    except SystemExit:
+        print(json.dumps(errors.getvalue()))
+    except Exception as error:
+        print(json.dumps(f"{type(error).__name__}: {error}"))
+"""
+RANDOM = ("--focus-method", "random")
+
+
+def in_a_process(program: str, directory: Path, job: object) -> str:
+    """What a program prints that reads ``job`` from a file. fairseq imports the plugin once in a process."""
+    (directory / "job.json").write_text(json.dumps(job))
+    (directory / "program.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, str(directory / "program.py"), str(directory / "job.json")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +119,8 @@ def built(world: World) -> tuple[dict[str, dict[str, torch.Tensor]], str]:
     arguments = [as_plugin(root, given, root / "save") for given in jobs.values()]
     outputs = [str(root / f"{name}.built.pt") for name in jobs]
     job = {"arguments": arguments, "outputs": outputs, "source": str(world.source)}
-    (root / "job.json").write_text(json.dumps(job))
-    (root / "build.py").write_text(BUILD)
-    environment = {**os.environ, "PYTHONPATH": f"{USER_DIR.parent}:{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, str(root / "build.py"), str(root / "job.json")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {name: torch.load(path) for name, path in zip(jobs, outputs, strict=True)}, done.stdout
+    said = in_a_process(BUILD, root, job)
+    return {name: torch.load(path) for name, path in zip(jobs, outputs, strict=True)}, said
 
 
 @pytest.mark.parametrize("name", ["corpus", "paper", "words", "matrix", "pieces", "extend"])
@@ -124,35 +149,27 @@ def test_the_source_is_read_once(built):
     assert counted == [once] * 6
 
 
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        (["--focus-method", "absent"], "FocusError: There is no method 'absent'"),
-        (["--focus-method", "random", "--focus-norm", "source"], "unrecognized arguments: --focus-norm"),
-        ([], "FocusError: The method 'focus' needs auxiliary embeddings: give --focus-corpus (target text)"),
-        (["--focus-method", "random", "--focus-paper"], "declares no published settings; leave out --focus-paper"),
-        (
-            ["--focus-matrix", "x", "--focus-match-fuzzy"],
-            "FocusError: --focus-match-fuzzy has no effect with --focus-matrix; leave it out.",
-        ),
-        (["--focus-calibrate", "-1"], "argument --focus-calibrate: -1 is not between 0 and inf"),
-        (["--focus-method", "random", "--focus-vocab", "x"], "does not extend the source's; leave out --focus-vocab"),
+WRONG = {  # what the plugin says of options, which are given with those of a training on the data
+    "FocusError: There is no method 'absent'": ["--focus-method", "absent"],
+    "unrecognized arguments: --focus-norm": [*RANDOM, "--focus-norm", "source"],
+    "FocusError: The method 'focus' needs auxiliary embeddings: give --focus-corpus (target text)": [],
+    "declares no published settings; leave out --focus-paper": [*RANDOM, "--focus-paper"],
+    "FocusError: --focus-match-fuzzy has no effect with --focus-matrix; leave it out.": [
+        *("--focus-matrix", "x", "--focus-match-fuzzy"),
     ],
-)
-def test_what_does_not_fit_is_told_in_the_plugins_own_words(world, tmp_path, given, says):
-    base = ["--arch", "focus_roberta", "--focus-source", world.source]
-    done = run_alone(
-        Path(sys.executable).parent / "fairseq-train",
-        *(*PLUGIN, *base, *given),
-        *train_options(world.root / "data", tmp_path, 1),
-    )
-    assert done.returncode != 0
-    assert says in done.stdout.strip().splitlines()[-1]
+    "argument --focus-calibrate: -1 is not between 0 and inf": ["--focus-calibrate", "-1"],
+    "does not extend the source's; leave out --focus-vocab": [*RANDOM, "--focus-vocab", "x"],
+    "has encoder_layers 2, but --arch focus_roberta_base": [*RANDOM, "--arch", "focus_roberta_base"],
+    "both say where to start from": [*RANDOM, "--finetune-from-model", "x.pt"],
+}
 
 
-def test_extended_data_needs_the_vocabulary_of_the_language(world, tmp_path):
-    base = [*PLUGIN, "--arch", "focus_roberta", "--focus-source", world.source, "--focus-method", "random"]
-    data = train_options(world.root / "extended.data", tmp_path, 1)
-    done = run_alone(Path(sys.executable).parent / "fairseq-train", *base, *data)
-    assert done.returncode != 0
-    assert "its vocabulary extends the source's; give the language's own" in done.stdout
+def test_what_does_not_fit_is_told_in_the_plugins_own_words(world, tmp_path):
+    base = [*PLUGIN, "--arch", "focus_roberta", "--focus-source", world.source]
+    data = train_options(world.root / "data", tmp_path, 1)
+    extended = train_options(world.root / "extended.data", tmp_path, 1)
+    jobs = [*([*base, *data, *given] for given in WRONG.values()), [*base, *RANDOM, *extended]]
+    told = in_a_process(REFUSE, tmp_path, [[*map(str, job)] for job in jobs]).splitlines()
+    says = [*WRONG, "its vocabulary extends the source's; give the language's own"]
+    for line, want in zip(told, says, strict=True):
+        assert want in json.loads(line)

@@ -7,8 +7,8 @@ from pathlib import Path
 import fasttext
 import numpy as np
 import torch
-from commands import run
 from deepfocus import FOCUS
+from invoked import run
 from tokenizer_kinds import SPECIALS, odd_lines, unigram
 from transformers import PreTrainedTokenizerFast
 

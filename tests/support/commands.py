@@ -1,11 +1,9 @@
-"""The commands as a user runs them: in a process of their own."""
+"""The commands as a user runs them: in a process of their own. ``invoked.py`` calls them, which is faster."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -32,13 +30,6 @@ def refuse(*arguments: object, says: str) -> str:
     assert "Traceback" not in done.stderr
     assert says in errors[0], errors[0]
     return errors[0]
-
-
-def refuse_all(*cases: tuple[Sequence[object], str]) -> None:
-    """:func:`refuse` of each command and what it says, two at a time: most of what they do is to start."""
-    with ThreadPoolExecutor(2) as pool:
-        for found in [pool.submit(refuse, *command, says=says) for command, says in cases]:
-            found.result()
 
 
 def heed_interrupts() -> None:

@@ -21,9 +21,7 @@ main()
 """
 
 
-@pytest.mark.parametrize(
-    ("distribution", "version"), [("fairseq", "0.12.2"), ("a-fork", "9.9"), (None, fairseq.__version__)]
-)
+@pytest.mark.parametrize(("distribution", "version"), [("a-fork", "9.9"), (None, fairseq.__version__)])
 def test_prepare_asks_for_the_module(tmp_path: Path, distribution: str | None, version: str) -> None:
     """With the packages of this environment, of which only fairseq's has another distribution."""
     site = tmp_path / "site"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import run as run_program
 from fairseq_models import World
+from invoked import run
 
 from focus_plugin.manifest import describe, manifest_of
 from focus_plugin.outputs import make_directory
@@ -104,7 +105,7 @@ def test_a_kill_between_a_release_and_the_end(world: World, tmp_path: Path) -> N
     run("focus", "prepare", "--vocab", world.source, "--train", world.train, "--valid", world.valid, "--output", data)
     short = ("--updates", 2, "--batch-tokens", 512, "--device-tokens", 512, "--cpu")
     train = ("train", data, "--init", world.source, "--output", output, *short)
-    killed = run("python", "-c", KILLED_BEFORE_REMOVAL, *train, check=False)
+    killed = run_program("python", "-c", KILLED_BEFORE_REMOVAL, *train, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert {"out", "out.unfinished", "out.unfinished.lock"} < {path.name for path in tmp_path.iterdir()}
     before = manifest_of(output)

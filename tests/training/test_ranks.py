@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import run
 from fairseq_models import World, make_world, script
+from invoked import run
 
 from focus_plugin.errors import FocusError
 from focus_plugin.training.checkpoints import LAST

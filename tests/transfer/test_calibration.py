@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from commands import refuse
+from invoked import refuse
 from transformers import XLMRobertaForMaskedLM
 
 from focus_plugin.checkpoint.checkpoint import Checkpoint

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import heed_interrupts, refuse, refuse_all, run
+from commands import heed_interrupts
+from commands import run as run_program
 from fairseq.models.roberta import XLMRModel
+from invoked import refuse, refuse_all, run
 from sources import SYLLABLES
 from tokenizer_kinds import byte_level
 
@@ -423,18 +425,19 @@ def test_a_version_is_found_by_the_name_of_a_module_too():
 
 
 def test_quiet_says_nothing(release, vocabulary, target_text, tmp_path):
-    done = run("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v", "--quiet")
+    command = ("focus", "vocab", "--input", target_text, "--size", 300, "--output", tmp_path / "v", "--quiet")
+    done = run_program(*command)  # SentencePiece writes to the process's standard error
     assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_no_name_of_ours_is_taken_in_site_packages(tmp_path):
-    done = run(
+    done = run_program(
         "python", "-c", "import importlib.util as u; print(u.find_spec('cli'), u.find_spec('export'))", cwd=tmp_path
     )
     assert done.stdout.split() == ["None", "None"]
     assert (
         os.path.basename(
-            run("python", "-c", "import focus_cli; print(focus_cli.__path__[0])", cwd=tmp_path).stdout.strip()
+            run_program("python", "-c", "import focus_cli; print(focus_cli.__path__[0])", cwd=tmp_path).stdout.strip()
         )
         == "focus_cli"
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import sentencepiece
 import torch
-from commands import refuse, run
 from deepfocus import FOCUS
 from fairseq.models.roberta import XLMRModel
+from invoked import refuse, run
 from mixing_inputs import random
 from sentencepiece import sentencepiece_model_pb2
 from tokenizer_kinds import byte_level, unigram

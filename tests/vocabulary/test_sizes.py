@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from commands import refuse, run
 from hypothesis import given
 from hypothesis import strategies as st
+from invoked import refuse, run
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.errors import FocusError
