@@ -189,7 +189,7 @@ def transfer(
                 tagger = of_language(tagger, encoder, models / f"{task}.bz.target", ("source", "target"))
             table = derived / f"{task}.test.txt"
             job = TableEvaluation(model=tagger, table=(table,), cpu=arguments.cpu, columns={"repair": True})
-            found[f"{task}.{name}"] = 100 * evaluate_table(job)[0][metric]
+            found[f"{task}.{name}"] = 100 * evaluate_table(job).metrics[metric]
     return found
 
 

@@ -60,10 +60,14 @@ def launching(quiet: bool, options: Mapping[str, Any]) -> Launch:
     return replace(launch, show=lambda line: tell(quiet, line))
 
 
-def metrics_sentence(metrics: Mapping[str, float], what: str) -> str:
-    """``accuracy 0.912, macro-f1 0.897 on WHAT.``; ``what``: the data that they were measured on."""
-    found = ", ".join(f"{name.replace('_', '-')} {value:.3f}" for name, value in metrics.items())
-    return f"{found} on {what}."
+def metrics_sentence(metrics: Mapping[str, float], what: str, baseline: float | None = None) -> str:
+    """``accuracy 0.912, macro-f1 0.897 on WHAT.``; ``what``: the data that they were measured on.
+
+    ``baseline``: the first metric of always giving the commonest result; it is told unless it is 0.
+    """
+    found = [f"{name.replace('_', '-')} {value:.3f}" for name, value in metrics.items()]
+    always = f" Always giving the commonest result: {found[0].split()[0]} {baseline:.3f}." if baseline else ""
+    return f"{', '.join(found)} on {what}.{always}"
 
 
 def tell(quiet: bool, *lines: str, err: bool = False) -> None:

@@ -56,5 +56,5 @@ def _evaluate_table(options: dict[str, Any]) -> None:
     from focus_plugin.jobs.evaluate_table import evaluate_table
 
     job = build(TableEvaluation, options)
-    metrics, samples = evaluate_table(job, phases(quiet=False), launching(False, options))
-    click.echo(f"{job.model}: {metrics_sentence(metrics, f'{samples} samples')}")
+    found = evaluate_table(job, phases(quiet=False), launching(False, options))
+    click.echo(f"{job.model}: {metrics_sentence(found.metrics, f'{found.samples} samples', found.baseline)}")

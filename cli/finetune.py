@@ -9,7 +9,7 @@ from focus_cli.common import launching, metrics_sentence, quiet_option, refuse, 
 from focus_cli.declared import options_of
 from focus_cli.training import extra_argument, watching
 
-from focus_plugin.finetuning.declaration import Finetuning, TaskHead
+from focus_plugin.finetuning.declaration import BASELINES, Finetuning, TaskHead
 from focus_plugin.finetuning.discovery import TASKS, all_tasks, find_task
 from focus_plugin.finetuning.options import SeveralSeeds
 from focus_plugin.finetuning.seeds import mean_and_deviation, read_seeds
@@ -73,10 +73,11 @@ def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
 
 def _results(counts: Mapping[str, Any]) -> Iterator[str]:
     """The metrics on each evaluated table, from the counts of a manifest."""
-    for split, name in (("valid_", "validation"), ("test_", "test")):
-        metrics = {key.removeprefix(split): value for key, value in counts.items() if key.startswith(split)}
+    for split, name in (("valid", "validation"), ("test", "test")):
+        prefix = f"{split}_"
+        metrics = {key.removeprefix(prefix): value for key, value in counts.items() if key.startswith(prefix)}
         if samples := metrics.pop("samples", None):
-            yield metrics_sentence(metrics, f"{samples} {name} samples")
+            yield metrics_sentence(metrics, f"{samples} {name} samples", counts.get(BASELINES, {}).get(split))
 
 
 def _of_seeds(counts: Mapping[str, Any]) -> Iterator[str]:

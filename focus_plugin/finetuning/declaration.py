@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from focus_plugin.finetuning.kept_head import KeptHead
 
 
+BASELINES = "baselines"  # in the counts of a manifest: ``TaskHead.baseline`` of each table that was evaluated
 TASK_HEAD = "task_head"  # the attribute of fairseq's model for a task's module; tensors' names begin with it
 
 

@@ -62,6 +62,11 @@ def adjusted(
     return replace(pipeline, head=head)
 
 
+def baseline_of(task: TaskHead, examples: Sequence[Example]) -> float | None:
+    """The decisive metric of always giving the commonest result; None if the task has no such result."""
+    return task.baseline([example.expected for example in examples]) if task.baseline else None
+
+
 def table_results(
     task: TaskHead, predict: Predict, examples: Sequence[Example], table: Text, phase: Phase
 ) -> list[Any]:

@@ -14,7 +14,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place
 from focus_plugin.finetuning.declaration import checked_examples
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import Predict, evaluated, torch_pipeline
+from focus_plugin.finetuning.evaluation import Predict, baseline_of, evaluated, torch_pipeline
 from focus_plugin.finetuning.kept_head import read_kept_head
 from focus_plugin.finetuning.mistakes import mistakes, write_mistakes
 from focus_plugin.finetuning.options import TableEvaluation
@@ -26,10 +26,17 @@ from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 
 
-def evaluate_table(
-    job: TableEvaluation, phase: Phase = no_phase, launch: Launch = AT_ONCE
-) -> tuple[Mapping[str, float], int]:
-    """The metrics by name, and the number of samples in the table.
+@dataclass(frozen=True, kw_only=True)
+class TableMetrics:
+    """metrics: by name, the decisive one first. samples: their number in the table. baseline: see ``baseline_of``."""
+
+    metrics: Mapping[str, float]
+    samples: int
+    baseline: float | None
+
+
+def evaluate_table(job: TableEvaluation, phase: Phase = no_phase, launch: Launch = AT_ONCE) -> TableMetrics:
+    """The metrics of the model on the table.
 
     Also writes the files ``job.errors`` and ``job.report``. Raises FocusError for faults of the table, for an encoder
     without a head, for options of another task, and if one of these files exists.
@@ -68,7 +75,7 @@ def evaluate_table(
         if job.report:
             title = f"{job.model.name} on {table.name}"
             write_evaluation(job.report, Evaluated(title, model.head.inputs, metrics, compared, found))
-    return metrics, len(examples)
+    return TableMetrics(metrics=metrics, samples=len(examples), baseline=baseline_of(task, examples))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from focus_plugin.checkpoint.release import RELEASE_MODEL, load_fairseq, write_r
 from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_directory, write_json
 from focus_plugin.finetuning.declaration import (
+    BASELINES,
     TASK_HEAD,
     Example,
     Finetuning,
@@ -30,7 +31,7 @@ from focus_plugin.finetuning.declaration import (
     table_examples,
 )
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import adjusted, table_metrics, torch_pipeline
+from focus_plugin.finetuning.evaluation import adjusted, baseline_of, table_metrics, torch_pipeline
 from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tokenizer import release_tokenizer
@@ -177,6 +178,7 @@ def _evaluate(
     assert task.finetuning
     pipeline = pipeline_of(head)
     counts: dict[str, object] = {}
+    baselines: dict[str, float | None] = {}
     for split, table in job.options.tables.items():
         if split == "train":
             continue
@@ -186,11 +188,12 @@ def _evaluate(
         metrics = dict(table_metrics(task, pipeline.results, examples, table, phase))
         if split == "valid" and task.finetuning.loss:
             counts[CHOSEN_BY] = next(iter(metrics))
+        baselines[split] = baseline_of(task, examples)
         for name, other in task.finetuning.variants(pipeline.head).items():
             found = table_metrics(task, pipeline_of(other).results, examples, table, phase)
             metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
         counts |= {f"{split}_{name}": value for name, value in {**metrics, "samples": len(examples)}.items()}
-    return pipeline.head, counts
+    return pipeline.head, {**counts, BASELINES: baselines}
 
 
 def _released(name: str, source: Checkpoint, prefix: str) -> bool:

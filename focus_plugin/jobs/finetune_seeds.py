@@ -6,16 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from focus_plugin.finetuning.declaration import checked_examples
-from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.kept_head import HEAD_FILE, read_head_file
+from focus_plugin.finetuning.declaration import BASELINES
 from focus_plugin.finetuning.seeds import collapsed
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch, already_there, begin
 from focus_plugin.forecast.training import training_steps
 from focus_plugin.jobs.finetune import FinetuningJob, finetune, finetuning_training
 from focus_plugin.manifest import FILE, Manifest, already_made, manifest_of
 from focus_plugin.outputs import make_directory
-from focus_plugin.progress import Phase
 from focus_plugin.training.release import TrainingJob, describe_training
 from focus_plugin.training.watcher import Watcher
 
@@ -53,7 +50,7 @@ def finetune_seeds(
         """Copy the best model; the counts of the manifest, with the metrics of all seeds."""
         shutil.copytree(others / str(best), directory, ignore=shutil.ignore_patterns(FILE), dirs_exist_ok=True)
         metrics = {str(seed): _metrics(counts) for seed, counts in made.items()}
-        failed = collapsed(decisive, _baseline(job, others / str(best), watcher.phase))
+        failed = collapsed(decisive, made[best][BASELINES]["valid"])
         return {
             **made[best],
             SEED: best,
@@ -68,16 +65,6 @@ def finetune_seeds(
 
 def _metrics(counts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in counts.items() if name.startswith(_SPLITS)}
-
-
-def _baseline(job: FinetuningJob, model: Path, phase: Phase) -> float | None:
-    """The decisive metric on the validation table of always giving the commonest result."""
-    task = find_task(job.task)
-    if task.baseline is None:
-        return None
-    head, _ = read_head_file(model / HEAD_FILE)
-    examples = checked_examples(task, head, job.options.tables["valid"], job.columns, phase)
-    return task.baseline([example.expected for example in examples])
 
 
 def _forecast(training: TrainingJob, count: int, output: Path) -> Forecast:

@@ -92,7 +92,7 @@ def test_a_table_is_evaluated_in_pytorch_and_onnx(place: Place) -> None:
     for kind in ("model", "onnx"):
         model = place.root / kind
         found = focus("evaluate", "--model", model, "--table", place.root / "valid.tsv", "--truncate", "--cpu")
-        assert found == f"{model}: {said} on 100 samples.\n"
+        assert found.startswith(f"{model}: {said} on 100 samples. Always giving the commonest result: micro-f1 0.")
 
 
 def test_the_thresholds_go_along(place: Place) -> None:
