@@ -37,14 +37,16 @@ def clp(given: Given) -> "Mixing":
     A token whose similarities add up to zero is filled, since it has no weighted mean. Raises FocusError if no
     overlapping token has a vector.
     """
+    from focus_plugin.mixing.cosines import VectorsOf
     from focus_plugin.mixing.mixing import selected
-    from focus_plugin.mixing.similarity import similar
+    from focus_plugin.mixing.similarity import Weighing, similar
 
     auxiliary = given.vectors
     assert auxiliary is not None
 
     def blocks(new: "np.ndarray", anchors: "np.ndarray") -> "Iterator[Block]":
-        for block in similar(auxiliary.vectors, new, anchors, normalized, given.device, given.progress):
+        sides = VectorsOf(auxiliary.vectors, new), VectorsOf(auxiliary.vectors, anchors)
+        for block in similar(*sides, Weighing(normalized), given.device, given.progress):
             yield selected(block, block.weights.any(1).cpu().numpy())
 
     return mixing_of_anchors(given, blocks, convex=False)

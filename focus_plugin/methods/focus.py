@@ -34,15 +34,17 @@ def focus(given: Given) -> "Mixing":
     with a vector of their own by the sparsemax of the cosine similarities, or by another entmax. Raises FocusError if
     no overlapping token has a vector.
     """
-    from focus_plugin.mixing.entmax import entmax_weights
-    from focus_plugin.mixing.similarity import similar
+    from focus_plugin.mixing.cosines import VectorsOf
+    from focus_plugin.mixing.entmax import entmax_floor, entmax_weights
+    from focus_plugin.mixing.similarity import Weighing, similar
 
     alpha, auxiliary = given.options.alpha, given.vectors
     assert auxiliary is not None
+    weighing = Weighing(partial(entmax_weights, alpha=alpha), partial(entmax_floor, alpha=alpha) if alpha > 1 else None)
 
     def blocks(new: "np.ndarray", anchors: "np.ndarray") -> "Iterator[Block]":
-        weigh = partial(entmax_weights, alpha=alpha)
-        return similar(auxiliary.vectors, new, anchors, weigh, given.device, given.progress)
+        sides = VectorsOf(auxiliary.vectors, new), VectorsOf(auxiliary.vectors, anchors)
+        return similar(*sides, weighing, given.device, given.progress)
 
     return mixing_of_anchors(given, blocks)
 

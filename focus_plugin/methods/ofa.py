@@ -52,8 +52,10 @@ def ofa(given: Given) -> "Mixing":
     """
     import numpy as np
 
+    from focus_plugin.mixing.cosines import VectorsOf
     from focus_plugin.mixing.mixing import Mixing
-    from focus_plugin.mixing.nearest import Compared, nearest
+    from focus_plugin.mixing.nearest import nearest_weighing
+    from focus_plugin.mixing.similarity import similar
 
     copied, words = _overlap(given), given.files["multilingual_vectors"]
     sides = ((given.source, given.source_tokenizer), (given.target, given.target_tokenizer))
@@ -64,8 +66,8 @@ def ofa(given: Given) -> "Mixing":
         raise FocusError(
             "No token of the source is in a word of --multilingual-vectors; has it words of its languages?"
         )
-    compared = Compared(new, target[new], source[anchors])
-    blocks = nearest(compared, given.options, given.device, given.progress)
+    weighing = nearest_weighing(given.options, len(anchors))
+    blocks = similar(VectorsOf(target, new), VectorsOf(source, anchors), weighing, given.device, given.progress)
     return Mixing(copied, anchors, blocks, factors=_factors(given) if given.options.factors else None)
 
 

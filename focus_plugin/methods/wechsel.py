@@ -57,8 +57,10 @@ def wechsel(given: Given) -> "Mixing":
     """
     import numpy as np
 
+    from focus_plugin.mixing.cosines import VectorsOf
     from focus_plugin.mixing.mixing import Mixing
-    from focus_plugin.mixing.nearest import Compared, nearest
+    from focus_plugin.mixing.nearest import nearest_weighing
+    from focus_plugin.mixing.similarity import similar
 
     options, old, new = given.options, given.files["source_words"], given.files["target_words"]
     if old.dimension != new.dimension:
@@ -76,8 +78,9 @@ def wechsel(given: Given) -> "Mixing":
     made = np.flatnonzero(target.any(axis=1) & (copied < 0) & ~given.target.special)
     if not len(anchors):
         raise FocusError("No token of the source is in a word of --source-words; are they of one of its languages?")
-    compared = Compared(made, target[made], source[anchors])
-    return Mixing(copied, anchors, nearest(compared, options, given.device, given.progress))
+    weighing = nearest_weighing(options, len(anchors))
+    blocks = similar(VectorsOf(target, made), VectorsOf(source, anchors), weighing, given.device, given.progress)
+    return Mixing(copied, anchors, blocks)
 
 
 def _of_tokens(words: "WordVectors", vocabulary: "Vocabulary", tokenizer: "Tokenizer | None", how: str) -> "np.ndarray":

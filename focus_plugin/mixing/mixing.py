@@ -130,6 +130,14 @@ def sparse_weights(offsets: Tensor, columns: Tensor, values: Tensor, width: int)
     return torch.sparse_csr_tensor(offsets, columns, values, shape, check_invariants=False)
 
 
+def row_values(sparse: Tensor) -> tuple[Tensor, Tensor]:
+    """The values of each row of a sparse CSR matrix, in order and followed by -inf, and which are not padding; both (n,
+    the largest number of values in a row)."""
+    counts = sparse.crow_indices().diff()
+    held = torch.arange(int(counts.max()), device=counts.device) < counts[:, None]
+    return sparse.values().new_full(held.shape, -torch.inf).masked_scatter_(held, sparse.values()), held
+
+
 def selected(block: Block, kept: np.ndarray) -> Block:
     """The rows of ``block`` for which ``kept``, shape (n,), bool, is true."""
     if kept.all():

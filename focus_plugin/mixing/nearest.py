@@ -1,18 +1,12 @@
-"""Mixing weights from the nearest neighbours: the softmax of their cosines, block by block."""
+"""Mixing weights from the nearest neighbours: the softmax of their cosines."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from focus_plugin.files import Progress, silent
 from focus_plugin.options import option
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from focus_plugin.mixing.mixing import Block
-
-FEWEST_ROWS = 128  # compared at once; with fewer, the product takes longer
+    from focus_plugin.mixing.similarity import Weighing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,38 +19,30 @@ class NearestOptions:
     )
 
 
-@dataclass(frozen=True)
-class Compared:
-    """What is compared. rows: the target ids of new tokens, ascending. vectors: (rows, dimension), their vectors, none
-    zero. anchors: (m, dimension), the vectors of the source tokens that can be in a mixture, none zero, in the order of
-    the columns."""
-
-    rows: "np.ndarray"
-    vectors: "np.ndarray"
-    anchors: "np.ndarray"
-
-
-def nearest(
-    compared: Compared, options: NearestOptions, device: str = "cpu", progress: Progress = silent
-) -> Iterator["Block"]:
-    """Each row as a mixture of its nearest anchors, weighted by softmax(cosine / temperature).
-
-    Computed on ``device``; ``progress`` is called with the number of rows.
-    """
+def nearest_weighing(options: NearestOptions, anchors: int) -> "Weighing":
+    """The softmax of cosine / temperature over the nearest of ``anchors`` anchors; all others have no weight."""
     import torch
+    from torch import Tensor
 
-    from focus_plugin.mixing.largest import largest_of_rows
-    from focus_plugin.mixing.mixing import Block, sparse_weights
-    from focus_plugin.mixing.similarity import SIMILARITIES_AT_ONCE, unit_rows
+    from focus_plugin.mixing.largest import GROUP, largest_of_rows
+    from focus_plugin.mixing.mixing import row_values, sparse_weights
+    from focus_plugin.mixing.similarity import Weighing
 
-    basis = unit_rows(compared.anchors, device).T
-    count, size = min(options.neighbors, basis.shape[1]), max(FEWEST_ROWS, SIMILARITIES_AT_ONCE // max(basis.shape))
-    for start in range(0, len(compared.rows), size):
-        rows = compared.rows[start : start + size]
-        cosines, found = largest_of_rows(unit_rows(compared.vectors[start : start + size], device) @ basis, count)
+    count = min(options.neighbors, anchors)
+
+    def weigh(similarity: Tensor) -> Tensor:
+        """The weights of the nearest, sparse CSR, of all similarities or of those that reach the floor."""
+        if similarity.layout == torch.sparse_csr:
+            cosines, places = row_values(similarity)[0].topk(count)
+            found = similarity.col_indices()[similarity.crow_indices()[:-1, None] + places]
+        else:
+            cosines, found = largest_of_rows(similarity, count)
         columns, order = found.sort(1)
         weights = torch.softmax(cosines / options.temperature, 1).gather(1, order)
-        offsets = torch.arange(0, len(rows) * count + 1, count, device=weights.device)
-        sparse = sparse_weights(offsets, columns.flatten(), weights.flatten(), basis.shape[1])
-        yield Block(rows, sparse, cosines[:, 0])
-        progress(len(rows))
+        offsets = torch.arange(0, columns.numel() + 1, count, device=weights.device)
+        return sparse_weights(offsets, columns.flatten(), weights.flatten(), anchors)
+
+    def floor(similarity: Tensor) -> Tensor:
+        return similarity.topk(count).values[:, -1]
+
+    return Weighing(weigh, floor if count <= anchors // GROUP else None)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from focus_plugin.mixing.largest import GROUP
-from focus_plugin.mixing.mixing import sparse_weights
+from focus_plugin.mixing.mixing import row_values, sparse_weights
 
 DENSE = 1 / 8  # if more than this share of the elements are candidates, whole rows are computed
 MARGIN = 1e-6  # larger than the rounding error of a float32 threshold between -1 and 1
@@ -15,39 +15,53 @@ MARGIN = 1e-6  # larger than the rounding error of a float32 threshold between -
 def sparsemax(scores: Tensor) -> Tensor:
     """Sparsemax of every row: the projections of the rows onto the probability simplex.
 
-    ``scores``: shape (n, m), floating and finite, n and m at least 1. Returns the same shape, on the same device:
-    sparse CSR if few elements are above the thresholds, strided otherwise; rows sum to 1.
+    ``scores``: shape (n, m), floating and finite, n and m at least 1; or, sparse CSR, those that can have a weight, at
+    least one in each row. Returns the same shape, on the same device: sparse CSR if few elements are above the
+    thresholds, strided otherwise; rows sum to 1.
 
     The threshold computed from some elements of a row is a lower bound of the threshold of the whole row. The bound
     from the largest element of every GROUP leaves few candidates; the exact threshold is then computed from these. No
     row is sorted.
     """
-    scores = scores - scores.amax(1, keepdim=True)  # close to zero, where float32 is most precise
-    peaks = torch.nn.functional.max_pool1d(scores[:, None], GROUP, ceil_mode=True)[:, 0]
-    bound = threshold(peaks, scores.new_full((len(scores),), -1.0)) - MARGIN
-    return of_candidates(scores, scores > bound[:, None], lambda rows: _weights(rows, bound), -2.0)
+    if scores.layout == torch.sparse_csr:
+        return of_candidates(scores, lambda rows: _weights(rows, rows.new_full((len(rows),), -1.0)), -2.0)
+    scores, peaks = shifted(scores)
+    bound = threshold(peaks, peaks.new_full((len(peaks),), -1.0)) - MARGIN
+    return above(scores, bound, lambda rows: _weights(rows, bound), -2.0)
 
 
-def of_candidates(scores: Tensor, candidate: Tensor, weigh: Callable[[Tensor], Tensor], low: float) -> Tensor:
-    """The weights of rows of which only some elements can have one.
+def shifted(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of ``scores`` less their maxima, so that they are close to zero, where float32 is most precise, and the
+    largest element of every GROUP of them."""
+    scores = scores - scores.amax(1, keepdim=True)
+    return scores, torch.nn.functional.max_pool1d(scores[:, None], GROUP, ceil_mode=True)[:, 0]
 
-    ``scores``: shape (n, m). ``candidate``: (n, m), bool, at least one in each row. ``weigh``: a function from rows of
-    scores, (n, any number), to their weights. ``low``: a score too low to have a weight. Returns (n, m), sparse CSR, or
-    strided if there are many candidates.
+
+def above(scores: Tensor, bound: Tensor, weigh: Callable[[Tensor], Tensor], low: float) -> Tensor:
+    """The weights of rows in which only elements above ``bound``, shape (n,), can have one; at least one in each row.
+
+    ``scores``: shape (n, m), less their maxima. ``weigh``, ``low``: see ``of_candidates``. Returns (n, m), sparse CSR,
+    or strided if there are many candidates.
     """
+    candidate = scores > bound[:, None]
     if torch.count_nonzero(candidate) > DENSE * scores.numel():
         return weigh(scores)
     rows, columns = _positions(candidate)
-    counts = torch.bincount(rows, minlength=len(scores))
-    offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-    places = torch.arange(len(rows), device=rows.device) - offsets[rows]
-    compact = scores.new_full((len(scores), int(counts.max())), low)
-    compact[rows, places] = scores[rows, columns]
-    weights = weigh(compact)
-    support = weights[rows, places] > 0
-    counts = torch.bincount(rows[support], minlength=len(scores))
-    offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-    return sparse_weights(offsets, columns[support], weights[rows, places][support], scores.shape[1])
+    offsets = torch.nn.functional.pad(torch.bincount(rows, minlength=len(scores)).cumsum(0), (1, 0))
+    return of_candidates(sparse_weights(offsets, columns, scores[rows, columns], scores.shape[1]), weigh, low)
+
+
+def of_candidates(candidates: Tensor, weigh: Callable[[Tensor], Tensor], low: float) -> Tensor:
+    """The weights of rows of which only the elements of ``candidates``, sparse CSR, (n, m), can have one.
+
+    ``weigh``: a function from rows of scores less their maxima, (n, any number), to their weights. ``low``: such a
+    score that has no weight. Returns (n, m), sparse CSR.
+    """
+    scores, held = row_values(candidates)
+    weights = weigh((scores - scores.amax(1, keepdim=True)).clamp_(min=low))
+    support = held & (weights > 0)
+    offsets = torch.nn.functional.pad(torch.count_nonzero(support, 1).cumsum(0), (1, 0))
+    return sparse_weights(offsets, candidates.col_indices()[support[held]], weights[support], candidates.shape[1])
 
 
 def threshold(scores: Tensor, bound: Tensor) -> Tensor:

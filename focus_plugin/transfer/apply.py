@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING, PROJECTION
-from focus_plugin.mixing.mixing import Block, Mixing, shares, sparse_parts, supports, without_small
+from focus_plugin.mixing.mixing import Block, Mixing, shares, sparse_parts, sparse_weights, supports, without_small
 from focus_plugin.mixing.rows import Rows
 from focus_plugin.transfer.origins import COPIED, FILLED, LEARNED, LISTED, MIXED, Origins
 
@@ -54,7 +55,8 @@ def apply(
     count, kept = len(made.copied), torch.from_numpy(np.flatnonzero(made.copied >= 0))
     target = {name: matrix.new_empty(count, matrix.shape[1]) for name, matrix in matrices.items()}
     for name, matrix in matrices.items():
-        target[name][kept] = matrix[made.copied[kept]]
+        for some in torch.split(kept, MOMENT_ROWS):
+            target[name][some] = matrix[made.copied[some]]
     origins = _copies(made.copied)
     if isinstance(made, Mixing):
         weights = _mix(matrices, made, target, origins, device)
@@ -65,6 +67,8 @@ def apply(
     generator = torch.Generator().manual_seed(seed)
     for name, matrix in matrices.items():
         filled = torch.from_numpy(np.flatnonzero(lacking[name]))
+        if not len(filled):
+            continue
         if fill == "mean" or name == OUTPUT_BIAS:
             target[name][filled] = matrix.mean(0)
         elif fill == "numpy":
@@ -143,12 +147,18 @@ def _mix(
     matrices: Mapping[str, Tensor], mixing: Mixing, target: Mapping[str, Tensor], origins: Origins, device: str
 ) -> csr_matrix | None:
     """Put the mixed rows into ``target`` and ``origins``. Returns ``Transfer.weights``."""
-    anchors = {name: matrix[mixing.anchors].to(device) for name, matrix in matrices.items()}
+    ids = torch.from_numpy(mixing.anchors)
+    anchor_rows = cache(lambda name: matrices[name][ids].to(device))
     parts: list[tuple[np.ndarray, np.ndarray]] | None = []
     for block in mixing.blocks:
-        for name, matrix in anchors.items():
+        for name, matrix in matrices.items():
             weights = block.weights if mixing.convex or name != OUTPUT_BIAS else shares(block.weights)
-            target[name][block.rows] = (weights @ matrix).cpu()
+            if weights.layout == torch.sparse_csr and weights.device == matrix.device:
+                sources = ids[weights.col_indices()]
+                weights = sparse_weights(weights.crow_indices(), sources, weights.values(), len(matrix))
+                target[name][block.rows] = weights @ matrix
+            else:
+                target[name][block.rows] = (weights @ anchor_rows(name)).cpu()
         _note(origins, block, mixing.anchors)
         if parts is None or origins.support.sum(dtype=np.int64) > LARGEST_KEPT:
             parts = None
