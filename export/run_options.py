@@ -18,8 +18,8 @@ class RunOptions:
     truncate: bool = option(False, help="Cut texts that are too long for the model, instead of refusing them.")
     provider: str = option(
         "auto",
-        choices=("auto", "cpu", "cuda", "tensorrt"),
-        help="Where to run; auto: CUDA if it starts, else the CPU.",
+        choices=("auto", "cpu", "cuda", "tensorrt", "openvino"),
+        help="Where to run; auto: CUDA if it starts, else the CPU. openvino is OpenVINO on the CPU.",
     )
     require_gpu: bool = option(False, help="Stop with an error if there is no GPU.")
     threads: int | None = option(None, minimum=1, help="Number of CPU cores to use; by default all.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from .columns import with_columns
 from .directory import INPUTS, ExportDirectory, check_model, read_export
 from .head import RowHead
 from .pipeline import Name, OnDone, Pipeline, Results, ignore, numbered
-from .providers import CPU, start_session
+from .providers import ON_CPU, start_session
 from .run_options import RunOptions
 from .tokenizer import export_tokenizer
+from .verify import largest_difference, random_batches
 
 # On a CPU, larger batches are not faster, and with few texts some cores would have no batch.
 CPU_TOKEN_BUDGET = 512
 # A GPU needs large batches.
 GPU_TOKEN_BUDGET = 8192
+VERIFIED_LENGTH, VERIFIED_TOLERANCE = 48, 1e-4  # tokens of the longest text that verifies a provider
 BF16_NEEDS = "bf16 needs a GPU of compute capability 8.0 or later, and onnxruntime-gpu 1.24 or later"
 
 
@@ -36,7 +39,7 @@ class LoadedModel:
 
     def __init__(self, directory: str | Path, options: RunOptions) -> None:
         """Load the model. Raises FocusError if the directory is not a complete and valid export, if the provider is not
-        available, and if it lacks the operators of an int8 or bf16 model.
+        available, if it lacks the operators of an int8 or bf16 model, and if OpenVINO's results are others.
         """
         export = read_export(directory)
         self.directory = Path(directory)
@@ -52,15 +55,16 @@ class LoadedModel:
                 checked.result()  # its message is clearer than ONNX Runtime's error
         _require_outputs(export, self._session)
         self.provider: str = self._session.get_providers()[0]
-        self.token_budget = options.token_budget or (CPU_TOKEN_BUDGET if self.provider == CPU else GPU_TOKEN_BUDGET)
-        self.workers = workers if self.provider == CPU else 1
+        on_cpu = self.provider in ON_CPU
+        self.token_budget = options.token_budget or (CPU_TOKEN_BUDGET if on_cpu else GPU_TOKEN_BUDGET)
+        self.workers = workers if on_cpu else 1
         self._outputs = [output.name for output in self.config.head.outputs(self.config.width)]
 
     def run(self, ids: np.ndarray, lengths: np.ndarray) -> Mapping[str, np.ndarray]:
         """The head's outputs for a batch: ids int32 (rows, length), padded on the right, and lengths int32 (rows,)."""
         feeds = dict(zip(INPUTS, (ids, lengths), strict=True))
         try:
-            if self.provider == CPU:
+            if self.provider in ON_CPU:
                 results = self._session.run(self._outputs, feeds)
             else:
                 results = run_bound(self._session, feeds, self._outputs, "cuda")
@@ -76,6 +80,8 @@ class LoadedModel:
 def _session(export: ExportDirectory, options: RunOptions, threads: int) -> onnxruntime.InferenceSession:
     """:func:`start_session`, on a provider that supports the model's precision."""
     directory, provider, require_gpu = export.model.parent, options.provider, options.require_gpu
+    if provider == "openvino":
+        return _on_openvino(export, require_gpu, threads)
     if export.config.precision == "int8":
         if require_gpu or provider not in ("auto", "cpu"):
             raise FocusError(f"{directory}: is an int8 model, which runs only on a CPU; for a GPU, export in fp16.")
@@ -86,6 +92,27 @@ def _session(export: ExportDirectory, options: RunOptions, threads: int) -> onnx
         return start_session(export.model, provider, True, threads)
     except FocusError as error:
         raise FocusError(f"{directory}: is a bf16 model; {BF16_NEEDS}. {error}") from error
+
+
+def _on_openvino(export: ExportDirectory, require_gpu: bool, threads: int) -> onnxruntime.InferenceSession:
+    """A session on OpenVINO, whose results for a few batches are those of ONNX Runtime's own provider."""
+    directory = export.model.parent
+    if export.config.precision != "fp32":
+        raise FocusError(f"{directory}: is a model in {export.config.precision}; OpenVINO runs only fp32 models here.")
+    session = start_session(export.model, "openvino", require_gpu, threads)
+    names = [output.name for output in session.get_outputs()]
+    short = replace(export.config, max_positions=min(export.config.max_positions, VERIFIED_LENGTH))
+    cases = []
+    for ids, lengths in random_batches(short):
+        results = session.run(names, dict(zip(INPUTS, (ids, lengths), strict=True)))
+        cases.append((ids, lengths, dict(zip(names, results, strict=True))))
+    difference = largest_difference(export.model, cases)
+    if not difference <= VERIFIED_TOLERANCE:
+        raise FocusError(
+            f"{directory}: OpenVINO's results differ from those of the provider cpu by {difference:.1e}, more than "
+            f"{VERIFIED_TOLERANCE:.0e}; give --provider cpu."
+        )
+    return session
 
 
 def run_bound(

@@ -411,6 +411,19 @@ def test_a_provider_that_is_not_here_is_told(exports):
         Predictor(exports["mood"][0], provider="tensorrt")
 
 
+def test_openvino_is_the_cpu_provider_in_all_but_speed(exports):
+    """Where onnxruntime-openvino is installed; elsewhere, the message says so."""
+    directory, texts = exports["mean"][0], ["timu ya taifa", "habari", "mechi ya leo " * 5]
+    if "OpenVINOExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(FocusError, match=r"no OpenVINO.*; install onnxruntime-openvino in place of onnxruntime"):
+            Predictor(directory, provider="openvino")
+        return
+    with pytest.raises(FocusError, match="No GPU: the provider is openvino"):
+        Predictor(directory, provider="openvino", require_gpu=True)
+    rows = [Predictor(directory, provider=provider).rows(texts) for provider in ("openvino", "cpu")]
+    np.testing.assert_allclose(*rows, atol=1e-4)
+
+
 def test_a_gpu_is_not_done_without_where_it_is_required(exports):
     assert "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
     with pytest.raises(FocusError, match=r'No GPU: ONNX Runtime has only .* here; install the extra "serve-gpu"'):
@@ -443,7 +456,7 @@ def test_an_argument_that_makes_no_sense_is_told(exports):
         ({"threads": -1}, "threads is -1; it must be at least 1"),
         ({"workers": 0}, "workers is 0"),
         ({"token_budget": -5}, "token_budget is -5"),
-        ({"provider": "gpu"}, "no provider 'gpu'; choose auto, cpu, cuda, tensorrt"),
+        ({"provider": "gpu"}, "no provider 'gpu'; choose auto, cpu, cuda, tensorrt, openvino"),
     ):
         with pytest.raises(FocusError, match=fault):
             Predictor(exports["mean"][0], **options)
