@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 from concepts import Adjective, Adverb, Lexicon, Noun
 from meaning import Clause, Phrase, Place, Time
@@ -62,7 +63,7 @@ class Chooser:
         """True with the given probability."""
         return self.rng.random() < probability
 
-    def draw(self, pool: Pool):
+    def draw(self, pool: Pool) -> Any:
         """One item of a pool."""
         return self.rng.choices(pool.items, cum_weights=pool.cumulative)[0]
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from focus_plugin.mixing.mixing import sparse_weights
 
-ROUNDING = 1e-5  # of the norm of a vector; a smaller residual is only rounding
+SMALLEST_RESIDUAL = 1e-5  # of the norm of a vector; a smaller residual is only rounding
 
 
 def matching_pursuit(vectors: Tensor, atoms: Tensor, count: int) -> Tensor:
@@ -24,7 +24,7 @@ def matching_pursuit(vectors: Tensor, atoms: Tensor, count: int) -> Tensor:
     basis = vectors.new_zeros(len(vectors), count, vectors.shape[1])
     triangle = torch.eye(count, device=vectors.device).repeat(len(vectors), 1, 1)
     residual, columns = vectors.clone(), atoms.T.contiguous()
-    smallest = ROUNDING * torch.linalg.vector_norm(vectors, dim=1)
+    smallest = SMALLEST_RESIDUAL * torch.linalg.vector_norm(vectors, dim=1)
     used = 0
     for step in range(count):
         open_rows = torch.linalg.vector_norm(residual, dim=1) > smallest
