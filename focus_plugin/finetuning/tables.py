@@ -50,7 +50,9 @@ def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) 
     the header, for a CSV file whose quotation marks are wrong, and for a table without rows.
     """
     rows = _rows(existing(path), progress)
-    _, header = next(rows, (1, [""]))
+    _, header = next(rows, (1, []))
+    if not any(header):
+        raise FocusError(f"{path}, line 1: is empty; a table begins with a header.")
     if missing := [name for name in columns if name not in header]:
         raise FocusError(
             f"{path}, line 1: the header has no column {missing[0]!r}; it must have the "

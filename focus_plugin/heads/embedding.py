@@ -110,7 +110,7 @@ def _write(given: Preparation, split: str, head: "ServingHead") -> tuple[int, in
         """The sample of a pair. Raises FocusError if it does not fit the loss."""
         nonlocal cut
         if fault := _misfit(example.expected, loss):
-            raise FocusError(f"{given.tables[split]}: {fault}")
+            raise FocusError(f"{example.place}: {fault}")
         cut += encoded.left_out > 0
         yield TrainingSample(encoded.rows, np.array([example.expected.score or 0.0]))
 

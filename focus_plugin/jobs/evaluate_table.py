@@ -54,7 +54,10 @@ def evaluate_table(job: TableEvaluation, phase: Phase = no_phase, launch: Launch
     if strange := sorted(job.columns.keys() - {entry.name for entry in declared(task.columns)}):
         raise FocusError(f"{job.model}: is a model for {task.name}, whose tables have no option {strange[0]}.")
     table = Text.of(*job.table)
-    examples = list(checked_examples(task, model.head, table, build(task.columns, job.columns), phase))
+    try:
+        examples = list(checked_examples(task, model.head, table, build(task.columns, job.columns), phase))
+    except FocusError as error:
+        raise FocusError(f"{error} ({job.model} is a model for {task.name}.)") from error
     if any(example.expected is None for example in examples):
         raise FocusError(f"{table}: has no expected results for {task.name}, so there is nothing to compare with.")
     if (job.errors or job.report) and task.compared is None:

@@ -47,8 +47,7 @@ def test_cells_of_csv_can_have_no_quotation_marks(tmp_path: Path) -> None:
         ('a,b\n1,"2"x\n', r"line 2: the row that begins here is not valid CSV .*; check its quotation marks"),
         ('a,b\n"1\n2",3,4\n', r"line 2: 3 columns, but the header has 2"),
         ("a;b\n1;2\n", r"line 1: the header has no column 'a'; it must have the comma-separated columns"),
-        ("", r"line 1: the header has no column 'a'"),
-        ("\n1,2\n", r"line 1: the header has no column 'a'"),
+        ("\n1,2\n", r"line 1: is empty; a table begins with a header"),
         ("a,b,a\n1,2,3\n", r"line 1: the header has the column 'a' twice"),
         ("a,b\n\n", r"the table has a header but no rows"),
     ],
@@ -81,3 +80,11 @@ def test_cells_without_two_texts(tmp_path: Path, cell: str, message: str) -> Non
     (tmp_path / "t.csv").write_text(f'Text\n"ba\nbe"\n"{cell}"\n')
     with pytest.raises(FocusError, match=rf"t\.csv, line 4: the column 'Text' {message}"):
         list(read_texts(tmp_path / "t.csv", TwoTextColumns(pair_column="Text"), (), ()))
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+@pytest.mark.parametrize("content", ["", "\n", "\n\n\n"])
+def test_an_empty_table(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(FocusError, match=rf"{name}, line 1: is empty; a table begins with a header\."):
+        list(read_table(tmp_path / name, ("label", "text")))

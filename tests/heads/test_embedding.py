@@ -47,7 +47,7 @@ GOOD = (PAIR, ("ba", "be"), ("bi", "bo"))
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ((("ba be",), ("bo",)), {}, r"t\.tsv: its header lacks the columns of pairs"),
+        ((("ba be",), ("bo",)), {}, r"t\.tsv, line 1: its header lacks the columns"),
         ((), {}, r"t\.tsv: the text is empty"),
         ((PAIR,), {}, r"t\.tsv: the table has a header but no rows"),
         ((PAIR, ("ba", "be", "bi")), {}, r"t\.tsv, line 2: 3 columns, but the header has 2"),
@@ -60,8 +60,8 @@ GOOD = (PAIR, ("ba", "be"), ("bi", "bo"))
         ((PAIR, *[("ba", "be")] * 9), {}, r"t\.tsv: no two pairs without a common text"),
         ((PAIR, ("ba", "be"), ("ba", "bo"), ("bo", "be")), {}, r"t\.tsv: no two pairs without a common text"),
         (GOOD, {"batch_size": 1}, r"t\.tsv: no two pairs .* a batch of 1,"),
-        (GOOD, {"loss": "cosent"}, r"t\.tsv: --loss cosent needs a column with scores"),
-        ((SCORED, ("ba", "be", 1), ("bi", "bo", 0)), {}, r"t\.tsv: has scores; give --loss cosent or cosine"),
+        (GOOD, {"loss": "cosent"}, r"t\.tsv, line 2: --loss cosent needs a column with scores"),
+        ((SCORED, ("ba", "be", 1), ("bi", "bo", 0)), {}, r"t\.tsv, line 2: has scores; give --loss cosent or cosine"),
         (
             (SCORED, ("ba", "be", "much")),
             {"loss": "cosent"},
@@ -71,7 +71,7 @@ GOOD = (PAIR, ("ba", "be"), ("bi", "bo"))
         ((SCORED, ("ba", "be", "nan")), {"loss": "cosent"}, r"t\.tsv, line 2: the score 'nan' is not a finite number"),
         ((SCORED, ("ba", "be", "-inf")), {"loss": "cosent"}, r"line 2: the score '-inf' is not a finite number"),
         ((SCORED, *[("ba", "be", 0.5)] * 3), {"loss": "cosent"}, r"t\.tsv: every pair has the score 0\.5"),
-        ((SCORED, ("ba", "be", 0), ("a", "b", 5)), {"loss": "cosine"}, r"t\.tsv: has the score 5\.0, which no cosine"),
+        ((SCORED, ("ba", "be", 0), ("a", "b", 5)), {"loss": "cosine"}, r"t\.tsv, line 3: has the score 5\.0, which no"),
     ],
 )
 def test_wrong_tables(world: World, tmp_path: Path, rows: Rows, options: dict[str, object], message: str) -> None:

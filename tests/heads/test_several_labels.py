@@ -11,7 +11,7 @@ import pytest
 import torch
 from fairseq_models import make_world
 from focus_export.runtime import Predictor
-from invoked import focus
+from invoked import focus, refused
 from sklearn.metrics import f1_score
 from text_model import text_model_outputs
 from training_log import chosen_by
@@ -93,6 +93,17 @@ def test_a_table_is_evaluated_in_pytorch_and_onnx(place: Place) -> None:
         model = place.root / kind
         found = focus("evaluate", "--model", model, "--table", place.root / "valid.tsv", "--truncate", "--cpu")
         assert found.startswith(f"{model}: {said} on 100 samples. Always giving the commonest result: micro-f1 0.")
+
+
+def test_a_table_of_another_task(place: Place, tmp_path: Path) -> None:
+    """The sentence says what the model is for, and no file is written."""
+    (tmp_path / "t.conll").write_text("Ba B-PER\ngu O\n")
+    for kind in ("model", "onnx"):
+        model, files = place.root / kind, ("--errors", tmp_path / "errors.tsv", "--report", tmp_path / "page.html")
+        said = refused("evaluate", "--model", model, "--table", tmp_path / "t.conll", "--cpu", *files)
+        assert "t.conll, line 1: the header has no column 'label'" in said
+        assert said.endswith(f"({model} is a model for classification.)")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.conll"]
 
 
 def test_the_thresholds_go_along(place: Place) -> None:
