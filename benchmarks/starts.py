@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import mean
 
 from arguments import program_parser
-from targets import LENGTH, RECIPE, run
+from targets import LENGTH, RECIPE, prepared, run
 
 PLAIN = ("--rare", "fill", "--calibrate", 0)
 STARTS: dict[str, tuple[object, ...]] = {
@@ -30,10 +30,7 @@ TRAINED = ("paper", "default")
 def losses(arguments: argparse.Namespace, language: str, seed: int, commands: list[str]) -> dict[str, float]:
     """The loss of every start, and after training (``START.trained``), in nats."""
     work = arguments.work / language
-    train, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
-    run(commands, "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
-    prepared = ("--vocab", work / "vocab", "--train", train, "--valid", valid, "--output", work / "data")
-    run(commands, "focus", "prepare", *prepared)
+    train = prepared(commands, arguments.text, language, work)
     found = {}
     for name, options in STARTS.items():
         start = work / f"{name}.{seed}"

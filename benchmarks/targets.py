@@ -37,13 +37,22 @@ def counts(directory: Path) -> dict:
     return json.loads((directory / "focus.json").read_text(encoding="utf-8"))["counts"]
 
 
+def prepared(commands: list[str], text: Path, name: str, work: Path) -> Path:
+    """The text of a language, encoded with a vocabulary of its own: ``work/vocab`` and ``work/data``.
+
+    text: directory with NAME.train.txt and NAME.valid.txt. Returns the training text.
+    """
+    train, valid = (text / f"{name}.{part}.txt" for part in ("train", "valid"))
+    run(commands, "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
+    texts = ("--train", train, "--valid", valid)
+    run(commands, "focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
+    return train
+
+
 def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> dict[str, object]:
     """The main job for one language: every figure of its column."""
     work = arguments.work / name
-    train, valid = arguments.text / f"{name}.train.txt", arguments.text / f"{name}.valid.txt"
-    run(commands, "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
-    prepared = ("--vocab", work / "vocab", "--train", train, "--valid", valid, "--output", work / "data")
-    run(commands, "focus", "prepare", *prepared)
+    train, valid = prepared(commands, arguments.text, name, work), arguments.text / f"{name}.valid.txt"
     found: dict[str, object] = {}
     for method in ("random", "focus"):
         source = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)

@@ -29,22 +29,32 @@ def resampled_means(
 
     ``sums``: for each candidate, the losses added up in each block, shape (seeds, blocks). ``predictions``: shape
     (blocks,), the number of predictions in each block. ``seeds``: for each candidate, the random seeds of its rows.
-    Each draw takes as many blocks as there are, with replacement. Then the mean of n seeds with the standard deviation
-    s is moved by t * s / sqrt(n), where t has Student's distribution with n - 1 degrees of freedom. The same holds of
-    the difference of two candidates with the same seeds, with the standard deviation of their differences. One seed is
-    not moved.
+    Each draw takes as many blocks as there are, with replacement; see also :func:`means_over_seeds`.
     """
     draw = np.random.default_rng(seed)
     sums, predictions = [one[:, predictions > 0] for one in sums], predictions[predictions > 0]
     of_blocks = draw.multinomial(len(predictions), np.full(len(predictions), 1 / len(predictions)), size=draws)
     total = of_blocks @ predictions
+    return means_over_seeds([of_blocks @ losses.T / total[:, None] for losses in sums], seeds, draw)
+
+
+def means_over_seeds(
+    by_seed: Sequence[np.ndarray], seeds: Sequence[Sequence[int]], draw: np.random.Generator
+) -> np.ndarray:
+    """The mean over the random seeds of every candidate in every draw; shape (candidates, draws).
+
+    ``by_seed``: for each candidate, the values of its seeds in every draw, shape (draws, seeds). ``seeds``: which these
+    are. The mean of n seeds with the standard deviation s is moved by t * s / sqrt(n), where t has Student's
+    distribution with n - 1 degrees of freedom. The same holds of the difference of two candidates with the same seeds,
+    with the standard deviation of their differences. One seed is not moved.
+    """
+    draws = len(by_seed[0])
     normal = {one: draw.standard_normal(draws) for one in sorted({one for group in seeds for one in group})}
     moves = {group: _moves(draw, normal, group) for group in sorted(set(map(tuple, seeds)))}
     means = []
-    for losses, group in zip(sums, seeds, strict=True):
-        by_seed = of_blocks @ losses.T / total[:, None]  # (draws, seeds)
-        mean = by_seed.mean(axis=1)
-        means.append(mean + (moves[tuple(group)] * (by_seed - mean[:, None])).sum(axis=1))
+    for values, group in zip(by_seed, seeds, strict=True):
+        mean = values.mean(axis=1)
+        means.append(mean + (moves[tuple(group)] * (values - mean[:, None])).sum(axis=1))
     return np.array(means)
 
 
