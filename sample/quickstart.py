@@ -45,10 +45,10 @@ def loss(model: Path) -> float:
     return float(re.search(r"loss ([\d.]+) nats", told)[1])
 
 
-def finetune(task: str, name: str, tables: str, *options: object) -> None:
+def finetune(task: str, name: str, tables: str, *options: object, epochs: int = 4) -> None:
     """Fine-tune the encoder from FOCUS on ``tables``, a pattern of the split, and export it."""
     splits = [word for split in ("train", "valid") for word in (f"--{split}", TEXT / tables.format(split))]
-    job = ("--model", WORK / "focus.trained", *splits, "--epochs", 4, "--lr", "5e-4", "--output", WORK / name)
+    job = ("--model", WORK / "focus.trained", *splits, "--epochs", epochs, "--lr", "5e-4", "--output", WORK / name)
     run("focus", "finetune", task, *job, *options)
     run("focus", "export", "--onnx", "--model", WORK / name, "--output", WORK / f"{name}.onnx")
 
@@ -81,15 +81,18 @@ def main() -> None:
         losses[f"{method}.trained"] = loss(trained)
     finetune("classification", "topic", "topic.swa.{}.tsv", "--truncate")
     finetune("tagging", "names", "tags.swa.{}.conll")
+    finetune("questions", "answers", "questions.swa.{}.jsonl", epochs=3)
     rate = predict("topic", train, "--truncate")
     predict("names", valid)
+    predict("answers", TEXT / "questions.swa.valid.jsonl")
     show(losses, rate)
     print(f"\nThis took {(time.monotonic() - start) / 60:.1f} minutes. Everything is in {WORK}/.")
 
 
 def show(losses: dict[str, float], rate: str) -> None:
     """Print the table; every figure was computed in this run or is in the manifest of what it computed."""
-    converted, topic, names, onnx = (counts(WORK / name) for name in ("focus", "topic", "names", "topic.onnx"))
+    converted, onnx = counts(WORK / "focus"), counts(WORK / "topic.onnx")
+    topic, names, answers = (counts(WORK / name) for name in ("topic", "names", "answers"))
     rows = [
         ("tokens per word, before", f"{converted['source_tokens_per_word']:.2f}"),
         ("tokens per word, after", f"{converted['target_tokens_per_word']:.2f}"),
@@ -103,6 +106,7 @@ def show(losses: dict[str, float], rate: str) -> None:
         ("topic classification, accuracy", f"{100 * topic['valid_accuracy']:.1f} %"),
         ("topic classification, macro-F1", f"{100 * topic['valid_macro_f1']:.1f} %"),
         ("names of people and places, F1", f"{100 * names['valid_f1']:.1f} %"),
+        ("answers to questions, F1", f"{100 * answers['valid_f1']:.1f} %"),
         ("largest difference of ONNX to PyTorch", f"{onnx['largest_difference_to_pytorch']:.1e}"),
         ("texts a second in ONNX Runtime", rate),
     ]

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from commands import run
 
+from focus_plugin.finetuning.declaration import table_examples
+from focus_plugin.finetuning.discovery import find_task
+from focus_plugin.text import Text
+
 SAMPLE = Path(__file__).parents[2] / "sample"
 FILES = {
     "swa.train.txt",
@@ -57,6 +61,26 @@ def test_answers_are_in_their_documents(made):
         unanswered += not texts
         assert all(row["context"][at : at + len(text)] == text for text, at in zip(texts, starts, strict=True))
     assert 5 < unanswered < 40
+
+
+@pytest.mark.parametrize(
+    ("task", "tables"),
+    [
+        ("classification", "topic.swa.*.tsv"),
+        ("tagging", "tags.swa.*.conll"),
+        ("pairs", "pairs.swa.*.tsv"),
+        ("questions", "questions.swa.*.jsonl"),
+    ],
+)
+def test_the_tables_are_those_of_the_tasks(made, task, tables):
+    """With a quarter as many examples for validation, of which none is in the training table."""
+    declared = find_task(task)
+    train, valid = (
+        [example.sample for example in table_examples(declared, Text.of(path), declared.columns())]
+        for path in sorted((made / "a").glob(tables))
+    )
+    assert len(valid) == len(train) // 4
+    assert not {*map(str, train)} & {*map(str, valid)}
 
 
 def test_all_labels_of_pairs_occur(made):
