@@ -119,9 +119,9 @@ def needed(lengths: np.ndarray, products: list[float]) -> list[float]:
     return [seconds * float(share) for seconds in products]
 
 
-def worker(python: str, work: Path) -> Callable[[str], float]:
-    """A process that keeps its models; the function gives the seconds that a job took in it."""
-    process = subprocess.Popen([python, SYSTEMS, "serve", work], stdin=-1, stdout=-1, text=True, bufsize=1)
+def worker(python: str, systems: Path, work: Path) -> Callable[[str], float]:
+    """A process of the program ``systems`` that keeps its models; the function gives the seconds that a job took."""
+    process = subprocess.Popen([python, systems, "serve", work], stdin=-1, stdout=-1, text=True, bufsize=1)
     assert process.stdin
     assert process.stdout
     questions, answers = process.stdin, process.stdout
@@ -230,7 +230,7 @@ def main() -> None:
     work, turns = arguments.work.resolve(), arguments.turns
     lengths = make(arguments, work)
     pythons = {True: sys.executable, False: arguments.peers}
-    workers = {ours: worker(python, work) for ours, python in pythons.items()}
+    workers = {ours: worker(python, SYSTEMS, work) for ours, python in pythons.items()}
 
     def jobs(kind: str, names: Iterable[str]) -> dict[str, Callable[[], float]]:
         return {f"{kind}, {name}": partial(workers[name in OURS], f"{kind}, {name}") for name in names}

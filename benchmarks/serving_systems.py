@@ -13,7 +13,7 @@ Packages are imported where they are used, so that a first embedding pays for it
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -193,11 +193,11 @@ def jobs(work: Path) -> dict[str, Callable[[], Job]]:
     }
 
 
-def serve(work: Path) -> None:
-    """Answer each name of a job with the seconds it took; its result goes to ``WORK/results``."""
+def serve(work: Path, known: Mapping[str, Callable[[], Job]]) -> None:
+    """Answer each name of a job in ``known`` with the seconds it took; its result goes to ``WORK/results``."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
-    known, ready = jobs(work), {}
+    ready: dict[str, Job] = {}
     for name in map(str.strip, sys.stdin):
         if name not in ready:
             ready[name] = known[name]()
@@ -238,7 +238,11 @@ def export(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    commands: dict[str, Callable[..., None]] = {"export": export, "serve": serve, "first": first}
+    commands: dict[str, Callable[..., None]] = {
+        "export": export,
+        "serve": lambda work: serve(work, jobs(work)),
+        "first": first,
+    }
     if len(sys.argv) < 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:-1], Path(sys.argv[-1]))
