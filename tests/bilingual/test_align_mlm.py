@@ -117,7 +117,7 @@ def test_two_ranks_are_one_rank_that_was_interrupted(data, tmp_path):
         )
         for rank in range(2)
     ]
-    outputs = [process.communicate(timeout=100)[0] for process in two]
+    outputs = [process.communicate(timeout=600)[0] for process in two]
     expected = _logged(outputs[0])
     found = {}
     for updates in (2, 4):

@@ -160,7 +160,8 @@ def test_numbers_to_train_with_are_checked(chain, tmp_path):
 def test_a_killed_training_goes_on_where_it_was(chain, tmp_path):
     """Killed without warning after its first checkpoint; the same command finishes the rest."""
     program = str(Path(sys.executable).parent / "focus")
-    options = [str(option) for option in SHORT] + ["--", "--max-update", "60", "--total-num-update", "60"]
+    small = ("--batch-tokens", 1024, "--device-tokens", 1024)
+    options = [*map(str, (*SHORT, *small, "--", "--max-update", 40, "--total-num-update", 40))]
     job = (chain / "data", "--init", chain / "focus", "--output", tmp_path / "out")
     command = [program, "train", *map(str, job), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -177,7 +178,7 @@ def test_a_killed_training_goes_on_where_it_was(chain, tmp_path):
     resumed = log[log.rindex("Loaded checkpoint") :]
     first = int(re.search(r'"(?:valid_)?num_updates": "(\d+)"', resumed)[1])
     assert first > 10, "not from the beginning"
-    assert list(counts(tmp_path / "out")["valid_loss_nats"])[-1] == "60"
+    assert list(counts(tmp_path / "out")["valid_loss_nats"])[-1] == "40"
 
 
 def test_same_seed_same_model(chain, tmp_path):
