@@ -89,8 +89,9 @@ def _csv_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]
         try:
             cells = next(reader, None)
         except csv.Error as error:
+            fault = str(error).partition(" - ")[0]  # what follows is advice for Python programmers
             raise FocusError(
-                f"{path}, line {first}: the row that begins here is not valid CSV ({error}); check its quotation marks."
+                f"{path}, line {first}: the row that begins here is not valid CSV ({fault}); check its quotation marks."
             ) from error
         if cells is None:
             return

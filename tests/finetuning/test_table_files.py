@@ -44,6 +44,7 @@ def test_cells_of_csv_can_have_no_quotation_marks(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ('a,b\n1,2\n"3,4\n5,6\n', r"line 3: the row that begins here is not valid CSV \(unexpected end of data\)"),
+        ("a,b\n1,x\ry\n", r"line 2: .* \(new-line character seen in unquoted field\); check its quotation marks"),
         ('a,b\n1,"2"x\n', r"line 2: the row that begins here is not valid CSV .*; check its quotation marks"),
         ('a,b\n"1\n2",3,4\n', r"line 2: 3 columns, but the header has 2"),
         ("a;b\n1;2\n", r"line 1: the header has no column 'a'; it must have the comma-separated columns"),
