@@ -116,6 +116,7 @@ def _config(config: EncoderConfig, vocabulary: Vocabulary, architecture: str) ->
         "num_attention_heads": config.attention_heads,
         "intermediate_size": config.feedforward,
         "hidden_act": "gelu",
+        "position_embedding_type": "absolute",  # as XLM-R's own; CTranslate2 requires it
         "max_position_embeddings": config.max_positions + 2,
         "type_vocab_size": 1,
         "layer_norm_eps": 1e-5,

@@ -149,7 +149,7 @@ def _mix(
     """Put the mixed rows into ``target`` and ``origins``. Returns ``Transfer.weights``."""
     ids = torch.from_numpy(mixing.anchors)
     anchor_rows = cache(lambda name: matrices[name][ids].to(device))
-    parts: list[tuple[np.ndarray, np.ndarray]] | None = []
+    parts: tuple[list[np.ndarray], list[np.ndarray]] | None = ([], [])
     for block in mixing.blocks:
         for name, matrix in matrices.items():
             weights = block.weights if mixing.convex or name != OUTPUT_BIAS else shares(block.weights)
@@ -164,7 +164,8 @@ def _mix(
             parts = None
         else:
             _, columns, values = sparse_parts(block.weights)
-            parts.append((mixing.anchors[columns].astype(np.int32), values))
+            parts[0].append(mixing.anchors[columns].astype(np.int32))
+            parts[1].append(values)
     return None if parts is None else _whole(parts, origins.support, len(matrices[EMBEDDING]))
 
 
@@ -184,10 +185,13 @@ def _note(origins: Origins, block: Block, anchors: np.ndarray) -> None:
     origins.weights[into] = values[order][first]
 
 
-def _whole(parts: list[tuple[np.ndarray, np.ndarray]], support: np.ndarray, width: int) -> csr_matrix:
-    """The matrix of all blocks, whose rows are in order."""
-    empty = (np.empty(0, np.int32), np.empty(0, np.float32))
-    columns, values = (np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
+def _whole(parts: tuple[list[np.ndarray], list[np.ndarray]], support: np.ndarray, width: int) -> csr_matrix:
+    """The matrix of all blocks, whose rows are in order. ``parts``: columns and values of each block, removed here."""
+    joined = []
+    for arrays, kind in zip(parts, (np.int32, np.float32), strict=True):
+        joined.append(np.concatenate([np.empty(0, kind), *arrays]))
+        arrays.clear()  # before the others are joined, which saves memory
+    columns, values = joined
     offsets = np.concatenate([[0], np.cumsum(support, dtype=np.int64)])
     matrix = csr_matrix((values, columns, offsets), (len(support), width))
     matrix.sort_indices()
