@@ -41,20 +41,10 @@ class DistinctSamples(TrainingSamples):
             [numbers.setdefault(row.numpy().tobytes(), len(numbers)) for row in self.rows(index)]
             for index in range(len(self))
         ]
-        self._epoch = 1
-
-    @property
-    def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """False: each epoch has other batches."""
-        return False
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 1; for validation, it is always 1."""
-        self._epoch = epoch
 
     def ordered_indices(self) -> np.ndarray:
-        """The samples in an order that depends only on the random seed and the epoch."""
-        return np.random.default_rng([self._seed, self._epoch]).permutation(len(self))
+        """The samples in random order; their batches are not sorted by length, since these have to be distinct."""
+        return self.random_order()
 
     def batch_by_size(
         self,

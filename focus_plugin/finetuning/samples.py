@@ -24,6 +24,7 @@ from focus_plugin.finetuning.declaration import Example, Preparation
 from focus_plugin.vocabulary.files import DICTIONARY
 
 IGNORED = -100  # a number that the loss must ignore, as torch's losses do
+_GROUP = 1024  # samples that are sorted by length together, but at most a quarter of them, to mix a small table, too
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ def write_samples(
 
 
 class TrainingSamples(FairseqDataset):
-    """The samples of a split, in a random order that depends only on ``seed``. pad: id of the padding."""
+    """The samples of a split, in an order that depends only on ``seed`` and the epoch, for validation only on ``seed``.
+
+    Random groups of samples are sorted by length, so that batches have little padding. pad: id of the padding.
+    """
 
     def __init__(self, directory: Path, split: str, pad: int, seed: int) -> None:
         self._rows = MMapIndexedDataset(str(directory / f"{split}.rows"))
         self._expected = MMapIndexedDataset(str(directory / f"{split}.expected"))
-        self._pad, self._seed = pad, seed
+        self._pad, self._seed, self._epoch = pad, seed, 1
         lengths = self._rows.sizes.reshape(len(self._expected), -1)
         self.sizes = lengths.max(1)
         self._tokens, self._rows_each = lengths.sum(1), lengths.shape[1]
@@ -116,6 +120,22 @@ class TrainingSamples(FairseqDataset):
         """The length of a sample's longest row."""
         return int(self.sizes[index])
 
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        """False: each epoch has other batches."""
+        return False
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, from 1; for validation, it is always 1."""
+        self._epoch = epoch
+
+    def random_order(self) -> np.ndarray:
+        """The samples in an order that depends only on the random seed and the epoch."""
+        return np.random.default_rng([self._seed, self._epoch]).permutation(len(self))
+
     def ordered_indices(self) -> np.ndarray:
-        """The samples in their random order."""
-        return np.random.default_rng(self._seed).permutation(len(self))
+        """The samples in random order, but by length within each group."""
+        order = self.random_order()
+        size = max(1, min(_GROUP, len(order) // 4))
+        groups = np.split(order, range(size, len(order), size))
+        return np.concatenate([group[np.argsort(self.sizes[group], kind="stable")] for group in groups])

@@ -43,7 +43,7 @@ def _write(directory: Path, samples: list[list[TrainingSample]], texts: list[str
         tokenizer=None,
         max_positions=9,
         tables={"train": Text(())},
-        examples=lambda table: (Example(i + 2, text, file=Path("t.tsv")) for i, text in enumerate(texts)),
+        examples=lambda table, doing: (Example(i + 2, text, file=Path("t.tsv")) for i, text in enumerate(texts)),
         options=FinetuningOptions(model=directory, train=(directory,), valid=(directory,)),
     )
     (directory / "model").mkdir(exist_ok=True)
@@ -86,6 +86,24 @@ def test_batches_hold_what_was_written(
             assert torch.equal(
                 found["expected"][place], torch.tensor(numbers + [IGNORED] * padding, dtype=torch.float64)
             )
+
+
+def test_batches_have_little_padding_and_are_others_in_each_epoch(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    rows = [np.arange(1 + length) for length in draw.geometric(1 / 30, size=3000)]
+    _write(tmp_path, [[TrainingSample([row], np.zeros(1)) for row in rows]])
+    dataset, seen = TrainingSamples(tmp_path, "train", PAD, seed=1), []
+    for epoch in (1, 2):
+        dataset.set_epoch(epoch)
+        order = dataset.ordered_indices()
+        assert sorted(order.tolist()) == list(range(len(rows)))
+        batches = np.split(dataset.sizes[order], range(32, len(order), 32))
+        assert sum(len(batch) * batch.max() for batch in batches) < 1.25 * dataset.sizes.sum()
+        seen.append(set(map(frozenset, np.split(order, range(32, len(order), 32)))))
+    assert len(seen[0] & seen[1]) < 3
+    again = TrainingSamples(tmp_path, "train", PAD, seed=1)
+    again.set_epoch(2)
+    assert again.ordered_indices().tolist() == order.tolist()
 
 
 def test_a_sample_that_cannot_be_encoded_is_named_by_its_line(tmp_path: Path) -> None:

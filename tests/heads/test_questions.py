@@ -106,7 +106,7 @@ def test_it_learns_and_says_what_the_official_script_says(trained: Trained, pred
     counts = _counts(trained.model)
     scores = squad_script.scores(trained.golds, {answer["id"]: answer["answer"] for answer in predicted})
     assert {name: counts[f"test_{name}"] for name in scores} == pytest.approx(scores)
-    assert scores["f1"] > 0.7
+    assert scores["f1"] > 0.5, "that of answering no question is below 0.3"
     assert chosen_by(trained.model, "f1")
     assert f"f1 {scores['f1']:.3f}, exact-match {scores['exact_match']:.3f}" in trained.said
     has = {name: answers for name, answers in trained.golds.items() if answers}
