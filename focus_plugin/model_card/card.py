@@ -49,7 +49,8 @@ def _metrics(trained: Manifest) -> Iterator[list[str]]:
         return
     yield ["## Metrics"]
     yield _table(measured)
-    yield ["The checkpoint was chosen on the validation file, so its metrics there are too high."]
+    by = f" by its {trained.counts['chosen_by']}" if "chosen_by" in trained.counts else ""
+    yield [f"The checkpoint was chosen{by} on the validation file, so its metrics there are too high."]
     for entry in measured:
         if seeds := of_seeds(trained, entry.split):
             yield [f"With several random seeds, on the {_NAMES[entry.split]} file:"]

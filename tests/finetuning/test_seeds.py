@@ -101,6 +101,7 @@ def test_the_best_of_several_seeds_is_kept(world: World, tmp_path: Path) -> None
     card = ModelCard.load(output / "README.md")
     told = {(entry.dataset_split, entry.metric_type): entry.metric_value for entry in card.data.eval_results}
     assert told == {(split, name): counts[f"{split}_{name}"] for split in ("valid", "test") for name in _METRICS}
+    assert "The checkpoint was chosen by its accuracy on the validation file" in card.text
     assert f"| 2 | {seeds['2']['test_accuracy']:.4f} | {seeds['2']['test_macro_f1']:.4f} |" in card.text
     assert f"| mean | {statistics.mean(values):.4f} |" in card.text
     before = (output / "focus.json").stat().st_mtime_ns
