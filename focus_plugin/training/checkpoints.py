@@ -17,13 +17,14 @@ def updates_done(save_dir: Path) -> int:
     return int(load_pickled(last)["optimizer_history"][-1]["num_updates"]) if last.is_file() else 0
 
 
-def mend_last_checkpoint(save_dir: Path) -> None:
-    """Replace a last checkpoint that a killed run left unfinished.
+def mend_checkpoints(save_dir: Path) -> None:
+    """Replace a last or best checkpoint that a killed run left unfinished.
 
-    fairseq writes a numbered checkpoint atomically, but then copies it to ``checkpoint_last.pt``, which can be cut off.
+    fairseq writes one file atomically, a numbered checkpoint or else the best one, and then copies it to the others,
+    which can be cut off.
     """
-    last = save_dir / LAST
-    whole = [path for path in save_dir.glob("checkpoint_*_*.pt") if is_zipfile(path)]
-    if last.exists() and not is_zipfile(last) and whole:
-        with whole_file(last) as path:
-            shutil.copyfile(max(whole, key=lambda found: found.stat().st_mtime), path)
+    for cut_off in (save_dir / name for name in (BEST, LAST)):
+        written = [path for path in (*save_dir.glob("checkpoint_*_*.pt"), save_dir / BEST) if is_zipfile(path)]
+        if cut_off.exists() and not is_zipfile(cut_off) and written:
+            with whole_file(cut_off) as path:
+                shutil.copyfile(max(written, key=lambda found: found.stat().st_mtime), path)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.training.checkpoints import BEST, mend_last_checkpoint, updates_done
+from focus_plugin.training.checkpoints import BEST, mend_checkpoints, updates_done
 from focus_plugin.training.log import TrainingStep, read_step, stopped_early
 from focus_plugin.training.process import run_logged
 from focus_plugin.training.words import last_setting
@@ -50,7 +50,7 @@ def run_rank(command: Sequence[str]) -> None:
 def is_done(command: Sequence[str], log: Path) -> bool:
     """Whether the training has its last checkpoint, which is mended if a killed run left it unfinished."""
     updates, save_dir = _end_of(command)
-    mend_last_checkpoint(save_dir)
+    mend_checkpoints(save_dir)
     return updates_done(save_dir) >= updates or stopped_early(log)
 
 
