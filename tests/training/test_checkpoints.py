@@ -11,7 +11,7 @@ OLD, NEW = "checkpoint_1_10.pt", "checkpoint_1_20.pt"
 
 
 @pytest.mark.parametrize(
-    "written, copies",
+    ("written", "copies"),
     [
         ((OLD, NEW), (BEST, LAST)),  # a training of masked LM, with a better loss
         ((OLD, NEW), (LAST,)),
