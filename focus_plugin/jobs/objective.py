@@ -15,7 +15,7 @@ from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.errors import FocusError
 from focus_plugin.masked_lm.options import PARALLEL, SOURCE_TEXT, Pretraining
 
-MASKED_LM = ("--task", "focus_masked_lm", "--criterion", "masked_lm")
+MASKED_LM = ("--task", "focus_masked_lm", "--criterion", "focus_masked_lm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def objective_of(job: Pretraining) -> Objective:
         case "tlm":
             if not files[f"{PARALLEL[0]}.bin"].is_file():
                 raise FocusError(f"{job.data}: holds no parallel text; give it to focus prepare with --parallel.")
-            tlm = ("--task", "focus_tlm", "--parallel-share", str(job.parallel_share), "--criterion", "masked_lm")
+            tlm = ("--task", "focus_tlm", "--parallel-share", str(job.parallel_share), "--criterion", "focus_masked_lm")
             return Objective(files=files, words=(*tlm, "--restart-positions", *languages))
     single = job.single_pieces or job.objective != "align-mlm"
     pairs = chosen_pairs(read_translations(job.data), job.dictionary_share, single, job.seed)
@@ -52,7 +52,7 @@ def objective_of(job: Pretraining) -> Objective:
 def _of_dictionary(job: Pretraining) -> tuple[str, ...]:
     match job.objective:
         case "dict-mlm-input":
-            return ("--task", "focus_dict_mlm", "--criterion", "masked_lm")
+            return ("--task", "focus_dict_mlm", "--criterion", "focus_masked_lm")
         case "dict-mlm-output":
             return ("--task", "focus_align_mlm", "--criterion", "focus_dict_mlm")
     return (

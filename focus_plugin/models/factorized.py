@@ -33,9 +33,17 @@ class FactorizedHead(RobertaLMHead):
         """The logits of ``features``, (..., width), or of those at ``masked_tokens``; see fairseq."""
         if masked_tokens is not None:
             features = features[masked_tokens, :]
-        states = self.layer_norm(self.activation_fn(self.dense(features)))
-        [embedding] = self.embedding
-        return linear(states @ embedding.projection.weight, self.weight, self.bias)
+        return linear(output_states(self, features), self.weight, self.bias)
+
+
+def output_states(head: RobertaLMHead, features: Tensor) -> Tensor:
+    """What ``head`` multiplies with its output embedding, from the encoder's ``features``, (..., width)."""
+    states: Tensor = head.layer_norm(head.activation_fn(head.dense(features)))
+    if not isinstance(head, FactorizedHead):
+        return states
+    [embedding] = head.embedding
+    projected: Tensor = states @ embedding.projection.weight
+    return projected
 
 
 def factorize(model: RobertaModel, factors: int) -> None:

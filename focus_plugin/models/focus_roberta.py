@@ -18,9 +18,10 @@ from focus_plugin.checkpoint.languages import LANGUAGE_ROWS
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.finetuning.declaration import TASK_HEAD
+from focus_plugin.masked_lm.cross_entropy import summed_cross_entropy
 from focus_plugin.mixing.discovery import find_method
 from focus_plugin.models.attention import use_fast_attention
-from focus_plugin.models.factorized import factorize
+from focus_plugin.models.factorized import factorize, output_states
 from focus_plugin.models.first_weights import first_weights, source_encoder
 from focus_plugin.models.positions import use_sample_positions
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
@@ -132,15 +133,30 @@ class FocusRobertaModel(RobertaModel):
                 )
         return model
 
-    def forward(self, src_tokens: Tensor, *given: Any, languages: Tensor | None = None, **named: Any) -> Any:
+    def forward(
+        self,
+        src_tokens: Tensor,
+        *given: Any,
+        languages: Tensor | None = None,
+        targets: Tensor | None = None,
+        masked_tokens: Tensor | None = None,
+        **named: Any,
+    ) -> Any:
         """See fairseq. In a training on a CPU, most is computed in bfloat16, see ``--cpu-precision``.
 
-        ``languages``: that of each token, shape (batch, length), with ``--language-embeddings``.
+        ``languages``: that of each token, shape (batch, length), with ``--language-embeddings``. ``targets``: the ids
+        of the tokens that are predicted at ``masked_tokens``; the first result is then not their logits but the sum of
+        their cross-entropies.
         """
         if languages is not None:
             self.encoder.sentence_encoder.embed_positions.languages = languages
         with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed_precision and self.training):
-            return super().forward(src_tokens, *given, **named)
+            if targets is None:
+                return super().forward(src_tokens, *given, masked_tokens=masked_tokens, **named)
+            features, extra = super().forward(src_tokens, features_only=True)
+            head = self.encoder.lm_head
+            states = output_states(head, features[masked_tokens])
+            return summed_cross_entropy(states, head.weight, head.bias, targets), extra
 
     def attach_head(self, module: nn.Module) -> None:
         """Make a task's module a part of the model; its tensors' names begin with ``TASK_HEAD``."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairseq.criterions import register_criterion
-from fairseq.criterions.masked_lm import MaskedLmConfig, MaskedLmLoss
+from fairseq.criterions.masked_lm import MaskedLmConfig
 from fairseq.dataclass import ChoiceEnum
 from fairseq.logging import metrics
 from fairseq.models import BaseFairseqModel
@@ -19,6 +19,7 @@ from focus_plugin.bilingual.objectives import DISTANCES
 from focus_plugin.bilingual.pairs import PAIRS, TokenPair, chosen_pairs, pair_ids, read_translations
 from focus_plugin.masked_lm.bilingual_samples import Translations
 from focus_plugin.tasks.focus_masked_lm import FocusMaskedLMTask
+from focus_plugin.tasks.masked_lm_criterion import FocusMaskedLMCriterion
 
 _LOGGED = ("align_cosine", "align_loss")
 
@@ -66,7 +67,7 @@ class FocusAlignMLMCriterionConfig(MaskedLmConfig):
 
 
 @register_criterion("focus_align_mlm", dataclass=FocusAlignMLMCriterionConfig)
-class FocusAlignMLMCriterion(MaskedLmLoss):
+class FocusAlignMLMCriterion(FocusMaskedLMCriterion):
     """The masked-LM loss plus, in training only, the weighted mean distance of all pairs.
 
     fairseq divides the sum of the masked-LM losses by the number of predicted tokens. So the term, which is a mean, is
@@ -100,7 +101,7 @@ class FocusAlignMLMCriterion(MaskedLmLoss):
     @staticmethod
     def reduce_metrics(logging_outputs: Sequence[Mapping[str, Any]]) -> None:
         """Log fairseq's values, the mean cosine of the pairs, and the alignment term."""
-        MaskedLmLoss.reduce_metrics(logging_outputs)
+        FocusMaskedLMCriterion.reduce_metrics(logging_outputs)
         predicted = sum(log["sample_size"] for log in logging_outputs)
         for name in _LOGGED:
             metrics.log_scalar(name, sum(log[name] for log in logging_outputs) / predicted, predicted, round=6)

@@ -36,6 +36,8 @@ def trained(world: World, data: Path, place: Path, arch: str, *extra: str) -> di
     )
     command = train_command(training, place)
     command[command.index("--arch") + 1] = arch
+    if arch == "roberta_base":
+        command[command.index("--criterion") + 1] = "masked_lm"
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return load_fairseq(place / LAST)[0]
 
