@@ -1,6 +1,6 @@
 """Computes one result for each text, in order. Texts are encoded in advance and batched by length."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Pipeline:
         if isinstance(samples, str | bytes):
             raise FocusError("Expected several texts, but a string was given; put it in a list.")
         before = 0
-        with ThreadPoolExecutor(self.workers) as pool, closing(ahead(self._windows(samples, name, pool))) as windows:
+        with ThreadPoolExecutor(self.workers) as pool, closing(self._read(samples, name, pool)) as windows:
             try:
                 for window in windows:
                     yield self._results(window, partial(_name_after, name, before), on_done)
@@ -83,7 +83,14 @@ class Pipeline:
             return _rows(self.head, window, name, on_done)
         return _objects(self.head, window, name, on_done)
 
-    def _windows(self, samples: Iterable[Any], name: Name, pool: ThreadPoolExecutor) -> Iterator["_Window"]:
+    def _read(self, samples: Iterable[Any], name: Name, pool: ThreadPoolExecutor) -> Generator["_Window", None, None]:
+        """The windows of ``samples``; read in a thread, unless there is nothing to read ahead."""
+        windows = self._windows(samples, name, pool)
+        return windows if isinstance(samples, Sequence) and len(samples) == 1 else ahead(windows)
+
+    def _windows(
+        self, samples: Iterable[Any], name: Name, pool: ThreadPoolExecutor
+    ) -> Generator["_Window", None, None]:
         """Yield windows of at least one sample. Their batches have been given to ``pool``."""
         window: list[Encoded] = []
         tokens = 0
@@ -103,11 +110,19 @@ class Pipeline:
     def _started(self, encoded: list[Encoded], pool: ThreadPoolExecutor) -> "_Window":
         rows = [row for sample in encoded for row in sample.rows]
         owners = np.repeat(np.arange(len(encoded)), [len(sample.rows) for sample in encoded])
-        batches = []
-        for chosen in batches_by_length([len(row) for row in rows], self.token_budget):
+        batches, divided = [], batches_by_length([len(row) for row in rows], self.token_budget)
+        start = pool.submit if len(divided) > 1 else _done  # another thread would cost a short text a millisecond
+        for chosen in divided:
             ids, lengths = padded([rows[row] for row in chosen], self.pad)
-            batches.append(_Batch(chosen, owners[chosen], lengths, pool.submit(self.run, ids, lengths)))
+            batches.append(_Batch(chosen, owners[chosen], lengths, start(self.run, ids, lengths)))
         return _Window(encoded, self.outputs, batches)
+
+
+def _done(run: Callable[..., OutputArrays], *arguments: np.ndarray) -> "Future[OutputArrays]":
+    """What ``run`` returns, computed now."""
+    future: Future[OutputArrays] = Future()
+    future.set_result(run(*arguments))
+    return future
 
 
 def _name_after(name: Name, before: int, index: int) -> str:

@@ -124,6 +124,19 @@ def test_windows_end_anywhere(exports, count):
     assert all(np.array_equal(result, results[0]) for result in results)
 
 
+def test_a_single_text_needs_no_other_thread(exports, monkeypatch):
+    """Starting threads takes longer than a small model."""
+    predictor, texts = Predictor(exports["mean"][0]), ["one text", "and another one"]
+    want = next(iter(predictor.predict(texts)))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise AssertionError(f"{thread} was started")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    [found] = predictor.predict(texts[:1])
+    np.testing.assert_allclose(found, want, atol=1e-6)
+
+
 def test_an_endless_stream_is_read_some_windows_ahead(exports):
     taken, ended = [], threading.Event()
 
