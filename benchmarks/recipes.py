@@ -3,9 +3,9 @@
     python benchmarks/recipes.py --text DIR --source DIR --work DIR --languages swa xho --updates 50 150 400
 
 `--text` has LANG.train.txt and LANG.valid.txt. The baseline is the start of the authors' package (`--paper`) under the
-recipe `plain` with the best of four learning rates for each number of updates, chosen with the first random seed. Under
-the recipe `adapt`, the starts are that one, the default, and the rows learned through the model. What is in `--work`
-already is used again. Prints Markdown.
+recipe `plain` with the best of several learning rates for each number of updates, chosen with the first random seed.
+Under the recipe `adapt`, the starts are that one, the default, and the rows learned through the model. What is in
+`--work` already is used again. Prints Markdown.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def compared(arguments: argparse.Namespace, language: str, updates: int) -> list
         run("focus", "compare", work / "data", *given, *pairs, "--seeds", ",".join(map(str, seeds)), "--cpu")
 
     paper = {"paper": STARTS["paper"]}
-    plain = {f"plain-{rate}": f"--recipe plain --lr {rate}" for rate in BASELINE_RATES}
+    plain = {f"plain-{rate}": f"--recipe plain --lr {rate}" for rate in arguments.rates}
     compare(paper, plain, arguments.seeds[:1])
     best = min(plain, key=lambda name: losses(finished(output), "paper", name)[0])
     compare(paper, {best: plain[best]}, arguments.seeds)
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--updates", nargs="+", type=int, default=[50, 150, 400])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
+    parser.add_argument("--rates", nargs="+", default=BASELINE_RATES, help="learning rates of the baseline")
     arguments = parser.parse_args()
     print("| | updates | start | recipe | before | after, mean | deviation | seeds |")
     print("|---|---:|---|---|---:|---:|---:|---:|")
