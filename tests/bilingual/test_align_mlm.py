@@ -38,7 +38,7 @@ def data(world):
 
 
 ALIGN = ("--task", "focus_align_mlm", "--criterion", "focus_align_mlm")
-PLAIN = ("--task", "focus_masked_lm")
+PLAIN = ("--task", "focus_masked_lm", "--criterion", "focus_masked_lm")
 
 
 def losses(task, model, criterion, updates):
