@@ -22,6 +22,7 @@ BUDGET = 10 * BATCH  # tokens of ten updates
 LEARNED = ("--train-overlap", "--budget", BUDGET)
 STARTS: dict[str, tuple[object, ...]] = {
     "paper": ("--paper",),
+    "random": ("--method", "random"),
     "focus": (),
     "newrows": ("--method", "newrows", *LEARNED),
     "regression": ("--method", "regression", *LEARNED),
