@@ -133,7 +133,7 @@ SEVERAL = {"multi_label": True}
     ("train", "valid", "options", "message"),
     [
         (("ba\tbe", "a\tba"), GOOD, {}, r"t\.tsv, line 1: the header has no column 'topic'"),
-        ((), GOOD, {}, r"t\.tsv, line 1: the header has no column"),
+        ((), GOOD, {}, r"t\.tsv, line 1: is empty; a table begins with a header"),
         (("topic\ttext",), GOOD, {}, r"t\.tsv: the table has a header but no rows"),
         ((*GOOD, "a\tba\tbe"), GOOD, {}, r"t\.tsv, line 4: 3 columns, but the header has 2"),
         ((*GOOD, "\tba"), GOOD, {}, r"t\.tsv, line 4: the label is empty"),
