@@ -23,6 +23,8 @@ from tokenizer_kinds import byte_level, unigram
 
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release import load_fairseq
+from focus_plugin.manifest import read_manifest
+from focus_plugin.training.resume import State, unfinished_state
 
 SAMPLE = Path(__file__).parents[2] / "sample"
 SHORT = (
@@ -171,6 +173,9 @@ def test_a_killed_training_goes_on_where_it_was(chain, tmp_path):
         time.sleep(0.05)
     subprocess.run(["pkill", "-KILL", "-g", str(process.pid)], check=True)
     assert process.wait() == -signal.SIGKILL
+    while unfinished_state(last.parent, read_manifest(last.parent)) is State.RUNNING:
+        assert time.monotonic() < deadline, "its child, fairseq-train, is still there"
+        time.sleep(0.05)
     refuse(*["focus", *command[1:], "--clip-norm", "9"], says="unfinished run with other")
     run("focus", *command[1:])
     log = (tmp_path / "out" / "train.log").read_text()
