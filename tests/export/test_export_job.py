@@ -233,7 +233,7 @@ def test_faults_of_the_file_to_judge_by_are_told(classifier, release, tmp_path):
             "other.tsv",
             "other.tsv, line 3: the model has no label 'weather'; it has 'health', 'sport', 'world",
         ),
-        (classifier, "empty.tsv", "the header has no column 'topic'"),
+        (classifier, "empty.tsv", "line 1: is empty; a table begins with a header"),
         (classifier, "none.tsv", "none.tsv: no such file"),
     ):
         with pytest.raises(FocusError, match=fault):
