@@ -17,6 +17,7 @@ import pytest
 import torch
 from commands import heed_interrupts
 from fairseq import options
+from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.data import data_utils
 from fairseq.tasks.masked_lm import MaskedLMConfig
 from fairseq_models import CONFIG, USER_DIR, World, prepare_data
@@ -26,6 +27,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.jobs.pretrain import masked_lm_task
 from focus_plugin.manifest import describe, write_manifest
 from focus_plugin.tasks.focus_masked_lm import FocusMaskedLMTask
+from focus_plugin.tasks.masked_lm_criterion import FocusMaskedLMCriterion
 from focus_plugin.training.checkpoints import BEST
 from focus_plugin.training.commands import Schedule, Training, check_extra, train_command
 from focus_plugin.training.log import TrainingStep
@@ -142,6 +144,7 @@ def test_a_precision_after_two_dashes_is_the_only_one(
     command = train_command(_training(world, world.root, 10, *extra, cpu=False), world.root)
     parsed = options.parse_args_and_arch(options.get_training_parser(), command[1:])
     assert (parsed.fp16, parsed.bf16, parsed.amp) == (fp16, bf16, amp)
+    assert CRITERION_REGISTRY[parsed.criterion] is FocusMaskedLMCriterion
     assert not parsed.cpu
 
 
