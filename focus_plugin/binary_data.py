@@ -122,7 +122,8 @@ def read_dataset(path: Path, dictionary_size: int) -> np.ndarray:
     """
     _require_intact(path)
     dataset = MMapIndexedDataset(str(path))
-    ids = np.concatenate([np.empty(0, np.int64), *(dataset[i].numpy() for i in np.flatnonzero(dataset.sizes > 1))])
+    texts = (dataset[i].numpy() for i in np.flatnonzero(dataset.sizes > 1))
+    ids: np.ndarray = np.concatenate([np.empty(0, np.int64), *texts])
     if len(ids) and not 0 <= ids.min() <= ids.max() < dictionary_size:
         raise FocusError(f"{path}.bin: has token ids beyond the dictionary beside it; prepare the data again.")
     return ids

@@ -53,7 +53,8 @@ def token_ids(lines: Iterable[list[str]], tokenizer: Tokenizer, vocabulary: Voca
         count = sum(map(len, parts))
         if count >= tokens:
             break
-    return np.concatenate(parts)[:tokens].astype(np.int64)
+    taken: np.ndarray = np.concatenate(parts)[:tokens].astype(np.int64)
+    return taken
 
 
 def text_samples(ids: np.ndarray, vocabulary: Vocabulary, length: int) -> Tensor:
