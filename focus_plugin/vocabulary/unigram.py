@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from focus_plugin.vocabulary.readers import BERT_NAMES
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, SPECIALS, UNKNOWN
 
 _SPACES = {"Regex": " {2,}"}  # how transformers writes SentencePiece's remove_extra_whitespaces
+_WHITE_SPACE = [c for c in map(chr, range(0x3001)) if c.isspace() and c != "\x85"]  # XLM-R's rules keep U+0085
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 
@@ -29,10 +30,11 @@ class SentencePieceModel:
 def sentencepiece_model(tokenizer: Mapping[str, Any]) -> SentencePieceModel | None:
     """The model for a ``tokenizer.json`` with the content ``tokenizer``; None if no SentencePiece model is equivalent.
 
-    There is an equivalent one for a Unigram model with only SentencePiece's normalization and ``▁`` for spaces, such as
-    those of XLM-R and T5. In the model, ``<unk> <s> </s>`` come first, as in models that SentencePiece trained, and
-    then the pieces with their scores, in their order. fairseq's other special tokens are left out; all further special
-    tokens become control symbols.
+    There is an equivalent one for a Unigram model with only SentencePiece's normalization and ``▁`` before each word,
+    such as those of XLM-R and T5. The normalization must turn all white space into spaces, since Hugging Face's library
+    divides a text at any white space and SentencePiece only at spaces. In the model, ``<unk> <s> </s>`` come first, as
+    in models that SentencePiece trained, and then the pieces with their scores, in their order. fairseq's other special
+    tokens are left out; all further special tokens become control symbols.
 
     Pieces that SentencePiece does not support, and into which no text is cut, are left out: an empty piece, all but the
     last of several equal pieces, and pieces with a NUL character, which for SentencePiece is always unknown.
@@ -40,38 +42,31 @@ def sentencepiece_model(tokenizer: Mapping[str, Any]) -> SentencePieceModel | No
     model, added = tokenizer["model"], tokenizer.get("added_tokens", ())
     normalizers = _parts(tokenizer.get("normalizer"), "normalizers")
     splitters = _parts(tokenizer.get("pre_tokenizer"), "pretokenizers")
-    spaces = [part for part in splitters if part["type"] == "Metaspace"]
     if (
         model.get("type") != "Unigram"
-        or len(spaces) != 1
-        or any(part["type"] not in ("Metaspace", "WhitespaceSplit") for part in splitters)
-        or not all(_is_sentencepieces(part) for part in normalizers)
+        or not _is_sentencepieces(normalizers, splitters)
         or not all(token["special"] for token in added)
         or not _unknown_is_special(model)
     ):
-        return None
-    single = len(splitters) > 1 or any(part["type"] == "Replace" for part in normalizers)
-    prepend = spaces[0].get("prepend_scheme", "always" if spaces[0].get("add_prefix_space", True) else "never")
-    if prepend == "first" and len(splitters) > 1:  # only the first word would get a word-start mark
         return None
     result = _protobuf.ModelProto()
     result.trainer_spec.model_type = _protobuf.TrainerSpec.UNIGRAM
     result.trainer_spec.byte_fallback = bool(model.get("byte_fallback"))
     result.trainer_spec.pad_id = -1
     result.normalizer_spec.name = "user_defined"
-    result.normalizer_spec.add_dummy_prefix = prepend != "never"
-    result.normalizer_spec.remove_extra_whitespaces = single
-    for part in normalizers:
-        if part["type"] == "Precompiled":
-            result.normalizer_spec.precompiled_charsmap = base64.b64decode(part["precompiled_charsmap"])
-    left_out = _add_pieces(result, model, {token["content"] for token in added}, spaces[0].get("split", True))
+    result.normalizer_spec.add_dummy_prefix = True
+    result.normalizer_spec.remove_extra_whitespaces = True
+    if normalizers and normalizers[0]["type"] == "Precompiled":
+        result.normalizer_spec.precompiled_charsmap = base64.b64decode(normalizers[0]["precompiled_charsmap"])
+    left_out = _add_pieces(result, model, {token["content"] for token in added}, splitters[-1].get("split", True))
     result.trainer_spec.vocab_size = len(result.pieces)
     content = bytes(result.SerializeToString(deterministic=True))
     try:
-        sentencepiece.SentencePieceProcessor(model_proto=content)
+        processor = sentencepiece.SentencePieceProcessor(model_proto=content)
     except RuntimeError:  # such as for a piece of 10,000 characters
         return None
-    return SentencePieceModel(content, left_out)
+    kept = any(character in processor.normalize(f"a{character}a") for character in _WHITE_SPACE)
+    return None if kept else SentencePieceModel(content, left_out)
 
 
 def _unknown_is_special(model: Mapping[str, Any]) -> bool:
@@ -87,10 +82,32 @@ def _parts(step: Mapping[str, Any] | None, name: str) -> list[Mapping[str, Any]]
     return [part for inner in step[name] for part in _parts(inner, name)] if step["type"] == "Sequence" else [step]
 
 
-def _is_sentencepieces(normalizer: Mapping[str, Any]) -> bool:
-    return normalizer["type"] in ("Precompiled", "Strip") or (
-        normalizer["type"] == "Replace" and normalizer["pattern"] == _SPACES and normalizer["content"] in " ▁"
+def _is_sentencepieces(normalizers: Sequence[Mapping[str, Any]], splitters: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the steps are those of transformers for a SentencePiece model: its rules, and ``▁`` before each word.
+
+    Words are found by a split at white space, or by taking it away at the end of a text and all but one between words.
+    """
+    steps = [part["type"] for part in normalizers]
+    rest = list(normalizers[steps[:1] == ["Precompiled"] :])
+    types = [part["type"] for part in splitters]
+    if types not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]):
+        return False
+    words, marks = len(types) > 1, splitters[-1]
+    prepend = marks.get("prepend_scheme", "always" if marks.get("add_prefix_space", True) else "never")
+    return (
+        marks["replacement"] == WORD_START
+        and prepend in (("always",) if words else ("always", "first"))
+        and (marks.get("split", True) or not words)
+        and (_joins_spaces(rest) or (words and not rest))
     )
+
+
+def _joins_spaces(normalizers: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the steps leave one space between words and none at the end of a text."""
+    if [part["type"] for part in normalizers] != ["Strip", "Replace"]:
+        return False
+    strip, replace = normalizers
+    return bool(strip["strip_right"]) and replace["pattern"] == _SPACES and replace["content"] in (" ", WORD_START)
 
 
 def _add_pieces(result: Any, model: Mapping[str, Any], special: set[str], split: bool) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import unicodedata
 
 import pytest
 from fairseq.data import Dictionary
@@ -15,7 +16,10 @@ from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
-SPLIT_AT_SPACES = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace"}]}
+SPLIT = {"type": "WhitespaceSplit"}
+METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+STRIP = {"type": "Strip", "strip_left": False, "strip_right": True}
+JOIN = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +28,7 @@ def published(target_text, vocabulary):
     charsmap = vocabulary / "sentencepiece.bpe.model"
     content = json.loads(unigram(target_text.read_text().splitlines(), 500, charsmap).to_str())
     content["normalizer"] = content["normalizer"]["normalizers"][0]
-    content["pre_tokenizer"] = SPLIT_AT_SPACES
-    metaspace = {"replacement": "▁", "prepend_scheme": "always", "split": True}
-    content["pre_tokenizer"]["pretokenizers"][1] |= metaspace
+    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [SPLIT, METASPACE]}
     return json.dumps(content)
 
 
@@ -153,6 +155,52 @@ def test_an_unknown_token_that_is_also_a_piece_keeps_the_tokenizer_as_it_is(publ
     _, directory = take(content)
     assert vocabulary_files(directory)[1].name == "tokenizer.json"
     require_same_cuts(directory, content, target_text.read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("normalizers", "splitters", "kind"),
+    [
+        (["rules", STRIP, JOIN], [METASPACE], "sentencepiece.bpe.model"),
+        (["rules", STRIP, JOIN | {"content": " "}], [METASPACE | {"split": False}], "sentencepiece.bpe.model"),
+        (["rules", STRIP, JOIN], [METASPACE | {"prepend_scheme": "first"}], "sentencepiece.bpe.model"),
+        (["rules", STRIP, JOIN], [SPLIT, METASPACE], "sentencepiece.bpe.model"),
+        (["rules", STRIP, JOIN], [METASPACE | {"replacement": "_"}], "tokenizer.json"),
+        (["rules", STRIP, JOIN], [METASPACE | {"prepend_scheme": "never"}], "tokenizer.json"),
+        (["rules", STRIP], [METASPACE], "tokenizer.json"),
+        (["rules", JOIN], [METASPACE], "tokenizer.json"),
+        (["rules", STRIP | {"strip_left": True, "strip_right": False}, JOIN], [METASPACE], "tokenizer.json"),
+        ([STRIP, JOIN, "rules"], [METASPACE], "tokenizer.json"),
+        ([STRIP, "rules", JOIN], [METASPACE], "tokenizer.json"),
+        (["rules", {"type": "StripAccents"}, {"type": "Lowercase"}], [SPLIT, METASPACE], "tokenizer.json"),
+        (["rules"], [METASPACE, SPLIT], "tokenizer.json"),
+        (["rules"], [SPLIT, METASPACE | {"prepend_scheme": "never"}], "tokenizer.json"),
+        (["rules"], [SPLIT, METASPACE | {"split": False}], "tokenizer.json"),
+        ([STRIP, JOIN], [METASPACE], "tokenizer.json"),
+        ([], [SPLIT, METASPACE], "tokenizer.json"),
+        ([], [METASPACE], "tokenizer.json"),
+    ],
+)
+def test_spaces_are_treated_as_by_the_published_tokenizer(published, take, target_text, normalizers, splitters, kind):
+    """Whatever is at the ends of a text and between words; where SentencePiece would differ, the file stays."""
+    content = json.loads(edited(published, pieces=[("▁▁", -3.0), ("▁ya", -3.0), ("_", -3.0), ("\u200b", -3.0)]))
+    rules = content["normalizer"]
+    steps = [rules if step == "rules" else step for step in normalizers]
+    content["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": splitters}
+    content = json.dumps(content)
+    _, directory = take(content)
+    assert vocabulary_files(directory)[1].name == kind
+    require_same_cuts(directory, content, target_text.read_text().split(), ["\u2003", "_", "\n\n", " \u3000"])
+
+
+def test_marks_that_the_library_loses_are_kept(published, take):
+    """Its normalization reads the first of two marks on a letter; SentencePiece's reads both, as NFKC does."""
+    content = edited(published, pieces=[("ế", -3.0), ("ê", -3.0)])
+    _, directory = take(content)
+    tokenizer = load_tokenizer(vocabulary_files(directory)[1])
+    decomposed = unicodedata.normalize("NFD", "ế")
+    assert [tokenizer.tokens[i] for i in tokenizer.ids([decomposed])[0]] == ["▁", "ế"]
+    assert Tokenizer.from_str(content).encode(decomposed, add_special_tokens=False).tokens == ["▁", "ê"]
 
 
 def test_added_tokens_in_the_middle(published, take, target_text):
