@@ -186,7 +186,7 @@ class HuggingFaceTokenizer(TextTokenizer):
 
 
 def parse_tokenizer_json(content: bytes, origin: object) -> "tokenizers.Tokenizer":
-    """The tokenizer in the bytes of a ``tokenizer.json``, without padding and truncation.
+    """The tokenizer in the bytes of a ``tokenizer.json``, without padding, truncation and dropout of merges.
 
     Names of special tokens in a text are read as text. Raises FocusError, naming ``origin``, if it is not a tokenizer,
     and if the package tokenizers is not installed.
@@ -203,6 +203,8 @@ def parse_tokenizer_json(content: bytes, origin: object) -> "tokenizers.Tokenize
         raise FocusError(f"{origin}: not a tokenizer file of Hugging Face tokenizers ({first_line(error)}).") from error
     library.no_padding()
     library.no_truncation()
+    if hasattr(library.model, "dropout"):  # with it, the same text would be cut in another way each time
+        library.model.dropout = None
     library.encode_special_tokens = True
     return library
 

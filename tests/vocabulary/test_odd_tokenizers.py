@@ -203,6 +203,15 @@ def test_marks_that_the_library_loses_are_kept(published, take):
     assert Tokenizer.from_str(content).encode(decomposed, add_special_tokens=False).tokens == ["▁", "ê"]
 
 
+def test_a_text_is_cut_alike_each_time(take, target_text):
+    """Though the merges of a tokenizer are left out at random, as for the training of its publisher's model."""
+    content = byte_level(lines := target_text.read_text().splitlines(), 500)
+    want = [found.ids for found in content.encode_batch(lines, add_special_tokens=False)]
+    content.model.dropout = 0.5
+    _, directory = take(content.to_str())
+    assert load_tokenizer(vocabulary_files(directory)[1]).ids(lines) == want
+
+
 def test_added_tokens_in_the_middle(published, take, target_text):
     """Special ones are never cut from a text, so the dictionary has none but fairseq's."""
     library = Tokenizer.from_str(published)
