@@ -6,34 +6,43 @@ characters are part of a word, and where, is learned by ``focus_plugin/tagging/s
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 # Where a sign can be: before a letter, between letters (or a letter and a digit), between digits, after a letter.
 PLACES = ("start", "inside", "digits", "end")
 _CHUNKS = 1 << 16  # the number of different chunks of text whose words are kept in memory
-_JOINER = "\u200d"  # joins two emoji into one
+_JOINERS = "\u200d\u17d2\u1039"  # make one character of those beside them: of two emoji, Khmer or Burmese letters
+# Thai and Lao, Burmese, Khmer, Japanese kana, and Chinese characters.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff]"
+)
 
 Span = tuple[int, int]  # start and end in the text, in characters
 
 
 @dataclass(frozen=True)
 class WordSplitter:
-    """Cuts text at white space, and at each sign (a character of punctuation, or a symbol) unless it is part of a word.
+    """Cuts text at white space, at each sign (a character of punctuation, or a symbol) unless it is part of a word, and
+    at each letter of a script that is written without spaces between words.
 
     joined: for each of PLACES, the signs that are part of a word there; all others are words of their own. whole: words
-    that are not cut although they have a sign that is otherwise a word of its own, such as "Dr.".
+    that are not cut although they have a sign that is otherwise a word of its own, such as "Dr.", or several letters of
+    a script without spaces.
     """
 
     joined: tuple[str, ...]
     whole: tuple[str, ...] = ()
 
     def spans(self, text: str) -> list[Span]:
-        """Start and end of every word. The words are in order, do not overlap, and have all of the text but spaces."""
+        """Start and end of every word. The words are in order, do not overlap, and have all of the text but spaces, of
+        which U+200B, between words of Khmer and Thai, is one."""
         return [
             (chunk.start() + start, chunk.start() + end)
-            for chunk in re.finditer(r"\S+", text)
+            for chunk in re.finditer(r"[^\s\u200b]+", text)
             for start, end in self._chunk_spans(chunk[0])
         ]
 
@@ -43,30 +52,45 @@ class WordSplitter:
         return lru_cache(_CHUNKS)(lambda chunk: tuple(self._cut(chunk)))
 
     @cached_property
-    def _whole_words(self) -> re.Pattern[str]:
-        """Finds the words in ``whole`` that do not continue in letters or digits; the longest first."""
-        words = sorted(self.whole, key=lambda word: (-len(word), word))
-        return re.compile("|".join(map(_alone, words)) or r"(?!)")
+    def _whole_words(self) -> dict[str, list[str]]:
+        """The words in ``whole`` by their first character, the longest first."""
+        words: dict[str, list[str]] = defaultdict(list)
+        for word in sorted(self.whole, key=lambda word: (-len(word), word)):
+            words[word[0]].append(word)
+        return dict(words)
+
+    def _whole_spans(self, chunk: str) -> Iterator[Span]:
+        """Where words in ``whole`` are, from left to right, the longest at each place."""
+        start = 0
+        while start < len(chunk):
+            found = (word for word in self._whole_words.get(chunk[start], ()) if chunk.startswith(word, start))
+            ends = (start + len(word) for word in found)
+            end = next((end for end in ends if _may_cut(chunk, start) and _may_cut(chunk, end)), None)
+            if end:
+                yield start, end
+            start = end or start + 1
 
     def _cut(self, chunk: str) -> list[Span]:
-        if chunk.isalnum():
+        if chunk.isalnum() and not is_unspaced(chunk):
             return [(0, len(chunk))]
         found, done = [], 0
-        for match in (*self._whole_words.finditer(chunk), None):
-            start, end = match.span() if match else (len(chunk), len(chunk))
+        for start, end in (*self._whole_spans(chunk), (len(chunk), len(chunk))):
             if done < start:
                 found += [(done + first, done + last) for first, last in self._cut_at_signs(chunk[done:start])]
-            found += [(start, end)] if match else []
+            found += [(start, end)] if start < end else []
             done = end
         return found
 
     def _cut_at_signs(self, chunk: str) -> list[Span]:
         places = sign_places(chunk)
-        alone = [is_sign(sign) and not self._is_joined(sign, place) for sign, place in zip(chunk, places, strict=True)]
+        alone = [
+            not self._is_joined(character, place) if is_sign(character) else is_unspaced(character)
+            for character, place in zip(chunk, places, strict=True)
+        ]
         cuts = [
             number
             for number in range(1, len(chunk))
-            if (alone[number - 1] or alone[number]) and not _continues(chunk[number]) and chunk[number - 1] != _JOINER
+            if (alone[number - 1] or alone[number]) and not _is_attached(chunk, number)
         ]
         return list(zip([0, *cuts], [*cuts, len(chunk)], strict=True))
 
@@ -77,6 +101,11 @@ class WordSplitter:
 def is_sign(character: str) -> bool:
     """Whether a character is punctuation or a symbol in Unicode."""
     return unicodedata.category(character)[0] in "PS"
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether a text has a letter of a script that is written without spaces between words, such as Chinese or Thai."""
+    return any(not character.isdigit() for character in _UNSPACED.findall(text))
 
 
 def sign_places(text: str) -> list[str | None]:
@@ -99,8 +128,15 @@ def _continues(character: str) -> bool:
     return category[0] == "M" or category == "Cf"
 
 
-def _alone(word: str) -> str:
-    """A regular expression for a word that does not continue in letters or digits."""
-    before = "" if is_sign(word[0]) else r"(?<!\w)"
-    after = "" if is_sign(word[-1]) else r"(?!\w)"
-    return f"{before}{re.escape(word)}{after}"
+def _is_attached(text: str, place: int) -> bool:
+    """Whether the character at ``place``, which is not the first one, belongs to the one before it."""
+    return _continues(text[place]) or text[place - 1] in _JOINERS
+
+
+def _may_cut(text: str, place: int) -> bool:
+    """Whether a word may end and another one begin before ``text[place]``: at an end of the text, at a sign, and at a
+    letter of a script without spaces."""
+    if place in (0, len(text)):
+        return True
+    beside = text[place - 1 : place + 1]
+    return not _is_attached(text, place) and (is_unspaced(beside) or any(map(is_sign, beside)))

@@ -1,14 +1,15 @@
 """Learns from training data how raw text is cut into words, and makes raw text of words."""
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from focus_export.word_splitter import PLACES, WordSplitter, is_sign, sign_places
+from focus_export.word_splitter import PLACES, WordSplitter, is_sign, is_unspaced, sign_places
 
 from focus_plugin.tagging.sentences import TaggedSentence
 
-_CLOSING = frozenset(".,;:!?)]}%’”»…。，、！？")  # no space before
-_OPENING = frozenset("([{“‘«¿¡$€£#@")  # no space after
+_CLOSING = frozenset(".,;:!?)]}%’”»…。，、！？：；）」』》】")  # no space before
+_OPENING = frozenset("([{“‘«¿¡$€£#@（「『《【")  # no space after
 _QUOTES = ("'", '"')  # the first one opens, the second one closes, and so on
 _LEAST = 2  # a word that is seen less often may be a fault of the data
 
@@ -16,19 +17,27 @@ _LEAST = 2  # a word that is seen less often may be a fault of the data
 def with_raw_text(sentence: TaggedSentence) -> TaggedSentence:
     """The same sentence with gaps; if the table does not have them, with those of usual writing.
 
-    Usual writing has no space before closing punctuation, after opening punctuation, and inside quotation marks.
+    Usual writing has no space before closing punctuation, after opening punctuation, inside quotation marks, and
+    between letters and punctuation of scripts without spaces, such as Chinese and Thai.
     """
     if sentence.gaps is not None:
         return sentence
-    gaps, quotes, opened = [], Counter[str](), False
+    gaps, quotes, opened, before = [], Counter[str](), False, " "
     for word in sentence.words:
         opens, closes = {*word} <= _OPENING, {*word} <= _CLOSING
         if word[0] in _QUOTES and len({*word}) == 1:
             quotes[word[0]] += 1
             opens, closes = quotes[word[0]] % 2 == 1, quotes[word[0]] % 2 == 0
-        gaps.append("" if opened or closes else " ")
-        opened = opens
+        unspaced = _is_unspaced(before) and _is_unspaced(word[0])
+        gaps.append("" if opened or closes or unspaced else " ")
+        opened, before = opens, word[-1]
     return sentence.with_gaps(tuple(gaps[1:]))
+
+
+def _is_unspaced(character: str) -> bool:
+    """Whether a character is of a script without spaces, or its punctuation, which is as wide as its letters."""
+    wide = unicodedata.east_asian_width(character) in "FW"
+    return is_unspaced(character) or (wide and unicodedata.category(character)[0] == "P")
 
 
 def fitted_splitter(sentences: Sequence[TaggedSentence]) -> WordSplitter:
@@ -63,7 +72,9 @@ def _count_signs(sentence: TaggedSentence, parts: dict[str, Counter[str]], alone
 
 def _whole_words(sentences: Sequence[TaggedSentence], splitter: WordSplitter) -> list[str]:
     """The words that ``splitter`` would cut, but that are mostly whole in the sentences."""
-    counts = Counter(word for sentence in sentences for word in sentence.words if not word.isalnum())
+    counts = Counter(
+        word for sentence in sentences for word in sentence.words if not word.isalnum() or is_unspaced(word)
+    )
     cut = {}
     for word in sorted(word for word, count in counts.items() if count >= _LEAST):
         spans = splitter.spans(word)

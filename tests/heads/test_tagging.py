@@ -233,7 +233,7 @@ ODD = st.text(st.sampled_from("Bagdo .,'\ufb01\u0301é😀\u200d\r\n\u00a0\0\u20
 @given(texts=st.lists(ODD, max_size=3))
 def test_offsets_are_those_of_the_original_text(served: Predictor, texts: list[str]) -> None:
     for text, result in zip(texts, served.predict(texts), strict=True):
-        assert "".join(token.text for token in result.tokens) == "".join(text.split())
+        assert "".join(token.text for token in result.tokens) == "".join(text.replace("\u200b", " ").split())
         for entry in (*result.tokens, *result.entities):
             assert text[entry.start : entry.end] == entry.text
         tags = [token.tag for token in result.tokens]

@@ -23,6 +23,9 @@ def sentence(words: str, gaps: tuple[str, ...] | None = None) -> TaggedSentence:
         ('Leo , Asha ( 12 ) alisema : " njoo ! " .', 'Leo, Asha (12) alisema: "njoo!".'),
         ("“ Hapana ” , ' la ' - $ 5 %", "“Hapana”, 'la' - $5%"),
         ('"""" a ...', '""""a...'),
+        ("我 用 iPhone 手机 ， 他 （ 2024 年 ） 也 用 。", "我用 iPhone 手机，他（2024 年）也用。"),
+        ("สมชาย ไป เที่ยว ที่ Bangkok", "สมชายไปเที่ยวที่ Bangkok"),
+        ("한국어 는 , 어렵다 😀 😀", "한국어 는, 어렵다 😀 😀"),
     ],
 )
 def test_usual_writing(words: str, text: str) -> None:
@@ -59,6 +62,38 @@ def test_a_fitted_splitter(text: str, words: str) -> None:
     assert [text[start:end] for start, end in splitter.spans(text)] == [word for word in words.split("|") if word]
 
 
+UNSPACED = [
+    sentence("王 小 明 去 了 北京 大学 。"),
+    sentence("北京 很 大 ， 北京 大学 也 很 大 。"),
+    sentence("ដំបូង สมชาย ไป เที่ยว กรุงเทพฯ"),
+    sentence("ដំបូង สมชาย ไป กรุงเทพฯ"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("小明在北京大学，很大。", "小|明|在|北京|大学|，|很|大|。"),
+        ("ｱﾝﾅさんは2024年OK・東京", "ｱ|ﾝ|ﾅ|さ|ん|は|2024|年|OK|・|東|京"),
+        ("สมชายไปกรุงเทพฯ๒๕๖๗ ที่", "สมชาย|ไป|กรุงเทพฯ|๒๕๖๗|ที่"),
+        ("ដំបូង\u200bខ្មែរ។", "ដំបូង|ខ្មែ|រ|។"),
+        ("北京\u0301京 Asha北京 Tokyo", "北|京\u0301|京|Asha|北京|Tokyo"),
+        ("한국어는", "한국어는"),
+    ],
+)
+def test_scripts_without_spaces(text: str, words: str) -> None:
+    """A character is a word, unless the table has it in a longer word more than once; marks stay at their letter."""
+    splitter = fitted_splitter(UNSPACED)
+    assert [text[start:end] for start, end in splitter.spans(text)] == words.split("|")
+
+
+def test_a_word_is_whole_only_where_its_letters_end() -> None:
+    """A vowel sign of Hindi is part of the word before it, so डॉ. does not begin behind it."""
+    splitter = WordSplitter(("",) * len(PLACES), ("डॉ.",))
+    cut = [[text[start:end] for start, end in splitter.spans(text)] for text in ("डॉ. सीता", "सीडॉ.")]
+    assert cut == [["डॉ.", "सीता"], ["सीडॉ", "."]]
+
+
 def test_known_gaps_count_alone() -> None:
     """A dash between spaces says nothing of a hyphen in a word if the table has the spaces."""
     words = "wa-Kenya - na - au - la"
@@ -66,7 +101,7 @@ def test_known_gaps_count_alone() -> None:
         assert fitted_splitter([sentence(words, gaps)]).joined[PLACES.index("inside")] == joined
 
 
-LETTERS = st.sampled_from("ab1é\u0301\u200d\0😀.,'-\"( \u00a0\n\r\tﬁ\ud7ff")
+LETTERS = st.sampled_from("ab1é中ไ\u0301\u200d\0😀.,'-\"( \u00a0\n\r\tﬁ\ud7ff")
 SPLITTERS = st.builds(
     WordSplitter,
     st.tuples(*[st.sampled_from(["", "'", ".-", "\"(',."])] * len(PLACES)),
@@ -81,7 +116,7 @@ def test_words_have_all_of_a_text_but_spaces(splitter: WordSplitter, text: str) 
     assert all(start < end for start, end in spans)
     assert all(end <= after for (_, end), (after, _) in pairwise(spans))
     for start, _ in spans:
-        if start and not text[start - 1].isspace() and not splitter.whole:
+        if start and not text[start - 1].isspace():
             assert unicodedata.category(text[start])[0] != "M"
 
 

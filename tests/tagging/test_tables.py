@@ -134,6 +134,15 @@ def test_spans_of_characters(tmp_path: Path, spans: str) -> None:
     assert [text[start:end] for start, end in sentence.spans] == list(sentence.words)
 
 
+def test_spans_of_characters_in_a_script_without_spaces(tmp_path: Path) -> None:
+    """Each character is a word, as when the model reads raw text, which has no spans."""
+    text = "小明在北京大学，น้ำ。"
+    (sentence,) = read(tmp_path / "t.jsonl", f'{{"text": "{text}", "label": [[0, 2, "PER"], [3, 7, "LOC"]]}}\n')
+    tags = "B-PER I-PER O B-LOC I-LOC I-LOC I-LOC O O O O"
+    assert (sentence.words, sentence.tags) == ((*"小明在北京大学，", "น้", "ำ", "。"), tuple(tags.split()))
+    assert sentence.text == text
+
+
 BIO = "a B-X\nb I-X\n"
 
 
