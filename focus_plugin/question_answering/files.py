@@ -58,29 +58,28 @@ def read_questions(path: Path, names: FieldNames, progress: Progress = silent) -
 
     An object of JSON Lines has a question, a context and, as Hugging Face's data sets have, the object ``answers`` with
     the lists ``text`` and ``answer_start``. The file may be compressed. Answers without text are left out, as the
-    official script for SQuAD 2.0 does. Raises FocusError, with file and line, for anything else, for two questions with
-    one id, and for a file without questions.
+    official script for SQuAD 2.0 does. Raises FocusError, with file and line (in SQuAD's layout also with article,
+    paragraph and question, since a file is often one line), for anything else, for two questions with one id, and for a
+    file without questions.
     """
-    places: dict[str, int] = {}
+    places: dict[str, str] = {}
     asked = None
-    for line, record in _records(path, names, progress):
+    for line, place, record in _records(path, names, progress):
         try:
             asked = _question(line, record, names)
         except FocusError as error:
-            raise FocusError(f"{path}, line {line}: {error}") from error
+            raise FocusError(f"{path}, {place}: {error}") from error
         if asked.id in places:
-            raise FocusError(
-                f"{path}, line {line}: a question of line {places[asked.id]} has the same id, {asked.id!r}."
-            )
+            raise FocusError(f"{path}, {place}: has the same id, {asked.id!r}, as {places[asked.id]}.")
         if asked.id is not None:
-            places[asked.id] = line
+            places[asked.id] = place
         yield asked
     if asked is None:
         raise FocusError(f"{path}: has no questions.")
 
 
-def _records(path: Path, names: FieldNames, progress: Progress) -> Iterator[tuple[int, Any]]:
-    """The line and the object of each question, with the fields ``names``."""
+def _records(path: Path, names: FieldNames, progress: Progress) -> Iterator[tuple[int, str, Any]]:
+    """The line, the place in the file and the object of each question, with the fields ``names``."""
     read: list[int] = []  # bytes that progress is not told of yet
     lines = enumerate(TextFile.of(existing(path)).lines(read.append), 1)
     for number, line in lines:
@@ -91,7 +90,7 @@ def _records(path: Path, names: FieldNames, progress: Progress) -> Iterator[tupl
                 progress(sum(read))
                 read.clear()
                 if text.strip():
-                    yield place, json_value(path, text, place)
+                    yield place, f"line {place}", json_value(path, text, place)
         else:
             whole = "\n".join([line, *(text for _, text in lines)])
             yield from spread(sum(read), list(_squad(path, whole, number, names)), progress)
@@ -106,40 +105,61 @@ def _is_record(line: str) -> bool:
     return not (isinstance(found, dict) and "data" in found)
 
 
-def _squad(path: Path, text: str, first: int, names: FieldNames) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The questions of a file in SQuAD's layout, as objects of JSON Lines."""
+def _squad(path: Path, text: str, first: int, names: FieldNames) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """The questions of a file in SQuAD's layout, as objects of JSON Lines, with their lines and places."""
     whole = json_value(path, text, first)
-    try:
-        found = [
-            (paragraph["context"], asked)
-            for article in whole["data"]
-            for paragraph in article["paragraphs"]
-            for asked in paragraph["qas"]
-        ]
-        records = [
-            {
-                "id": asked["id"],
-                names.question: asked["question"],
-                names.context: context,
-                **({names.answers: _columns(asked["answers"])} if "answers" in asked else {}),
-            }
-            for context, asked in found
-        ]
-    except KeyError as error:
-        raise FocusError(f"{path}: is not in SQuAD's layout; {error} is missing in an object.") from error
-    except (TypeError, AttributeError) as error:
-        raise FocusError(f"{path}: is neither JSON Lines nor in SQuAD's layout ({error}).") from error
+    if not isinstance(whole, dict):
+        raise FocusError(f"{path}: is neither JSON Lines nor in SQuAD's layout, which is an object.")
+    records = [
+        (place.removeprefix(f"{path}, "), _squad_record(place, paragraph, asked, names))
+        for within, article in _objects(str(path), whole, "data", "article")
+        for inside, paragraph in _objects(within, article, "paragraphs", "paragraph")
+        for place, asked in _objects(inside, paragraph, "qas", "question")
+    ]
     ends = [match.start() for match in _KEY_OF_ID.finditer(text)]
     line, before = first, 0
-    for place, record in enumerate(records):
+    for number, (place, record) in enumerate(records):
         if len(ends) == len(records):  # the id is the only way to find a question's line
-            line += text.count("\n", before, ends[place])
-            before = ends[place]
-        yield line, record
+            line += text.count("\n", before, ends[number])
+            before = ends[number]
+        yield line, f"{place} (line {line})", record
 
 
-def _columns(answers: Any) -> dict[str, list[Any]]:
-    return {name: [answer[name] for answer in answers] for name in ("text", "answer_start")}
+def _squad_record(place: str, paragraph: dict[str, Any], asked: dict[str, Any], names: FieldNames) -> dict[str, Any]:
+    """A question in SQuAD's layout as an object of JSON Lines."""
+    record = {
+        "id": _member(place, asked, "id"),
+        names.question: _member(place, asked, "question"),
+        names.context: _member(place, paragraph, "context"),
+    }
+    if "answers" in asked:
+        answers = list(_objects(place, asked, "answers", "answer"))
+        record[names.answers] = {
+            name: [_member(within, answer, name) for within, answer in answers] for name in ("text", "answer_start")
+        }
+    return record
+
+
+def _objects(place: str, found: dict[str, Any], name: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects in the list ``name`` of an object, each with its place, such as "q.json, article 2, paragraph 1".
+
+    Raises FocusError, with the place, if it is not a list of objects.
+    """
+    members = _member(place, found, name)
+    if not isinstance(members, list):
+        raise FocusError(f"{place}: is not in SQuAD's layout; {name!r} is not a list.")
+    for number, member in enumerate(members, 1):
+        within = f"{place}, {kind} {number}"
+        if not isinstance(member, dict):
+            raise FocusError(f"{within}: is not in SQuAD's layout; it is not an object.")
+        yield within, member
+
+
+def _member(place: str, found: dict[str, Any], name: str) -> Any:
+    """A member of an object. Raises FocusError, with the place, if it is missing."""
+    if name not in found:
+        raise FocusError(f"{place}: is not in SQuAD's layout; {name!r} is missing.")
+    return found[name]
 
 
 def _question(line: int, record: Any, names: FieldNames) -> GivenQuestion:

@@ -2,7 +2,10 @@
 
 import gzip
 import json
+from functools import reduce
+from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,7 +124,7 @@ def test_answers_fit_where_they_are(start: int | None, fits: bool) -> None:
         ({"answers": {"text": ["Kata"], "answer_start": [True]}}, "an 'answer_start' that is not a whole number"),
         ({"answers": {"text": ["Kata"], "answer_start": [0.0]}}, "an 'answer_start' that is not a whole number"),
         ({"answers": {"text": ["Kata"], "answer_start": [0, 1]}}, "1 texts, but 2 offsets"),
-        ({"id": "q1"}, r"a question of line 1 has the same id, 'q1'"),
+        ({"id": "q1"}, r"has the same id, 'q1', as line 1\."),
     ],
 )
 def test_wrong_fields_are_told_with_their_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -130,6 +133,60 @@ def test_wrong_fields_are_told_with_their_line(tmp_path: Path, changes: dict[str
 
 
 SQUAD = json.dumps(_squad("1.1"), indent=1)
+SECOND = ("data", 0, "paragraphs", 0, "qas", 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (("data",), None, ": is not in SQuAD's layout; 'data' is not a list."),
+        (("data", 1), "Mbili", ", article 2: is not in SQuAD's layout; it is not an object."),
+        (("data", 1, "paragraphs"), ..., ", article 2: is not in SQuAD's layout; 'paragraphs' is missing."),
+        (
+            ("data", 0, "paragraphs", 0, "qas"),
+            {},
+            ", article 1, paragraph 1: is not in SQuAD's layout; 'qas' is not a l",
+        ),
+        (
+            ("data", 0, "paragraphs", 0, "context"),
+            ...,
+            ", article 1, paragraph 1, question 1: is not .*'context' is mis",
+        ),
+        (
+            (*SECOND, "answers"),
+            None,
+            ", article 1, paragraph 1, question 2: is not in SQuAD's layout; 'answers' is not",
+        ),
+        (
+            (*SECOND, "answers", 0, "text"),
+            ...,
+            ", article 1, paragraph 1, question 2, answer 1: is not .*'text' is mis",
+        ),
+        ((*SECOND, "answers", 0, "text"), 3, r", article 1, paragraph 1, question 2 \(line 1\): .* a text that is not"),
+        (
+            (*SECOND, "question"),
+            " ",
+            r", article 1, paragraph 1, question 2 \(line 1\): the field 'question' is empty.",
+        ),
+        (
+            (*SECOND, "id"),
+            "a",
+            r", .*question 2 \(line 1\): has the same id, 'a', as article 1, paragraph 1, question 1 ",
+        ),
+    ],
+)
+def test_faults_in_squads_layout_are_told_with_their_place(
+    tmp_path: Path, path: tuple[str | int, ...], value: object, says: str
+) -> None:
+    """A line would not help: the file is usually a single one. ``...``: without the member."""
+    whole: Any = _squad("v2.0")
+    inside = reduce(getitem, path[:-1], whole)
+    inside[path[-1]] = value
+    if value is ...:
+        del inside[path[-1]]
+    (tmp_path / "q.json").write_text(json.dumps(whole), encoding="utf-8")
+    with pytest.raises(FocusError, match=rf"q\.json{says}"):
+        list(read_questions(tmp_path / "q.json", NAMES))
 
 
 @pytest.mark.parametrize(
@@ -144,10 +201,11 @@ SQUAD = json.dumps(_squad("1.1"), indent=1)
         (json.dumps([_record()]), "line 1: is not a JSON object"),
         (json.dumps({"sentence": "ka"}), "line 1: has no field 'question'; its fields are 'sentence'"),
         (SQUAD[: len(SQUAD) // 2], r"line \d\d: not valid JSON .* may be incomplete"),
-        (SQUAD.replace('"qas"', '"qs"'), "is not in SQuAD's layout; 'qas' is missing"),
-        (SQUAD.replace('"id": "b"', '"id": "a"'), r"line \d\d: a question of line \d\d has the same id, 'a'"),
-        (json.dumps({"data": [1]}), "is neither JSON Lines nor in SQuAD's layout"),
-        (json.dumps({"data": {"paragraphs": []}}), "is neither JSON Lines nor in SQuAD's layout"),
+        (
+            SQUAD.replace('"id": "b"', '"id": "a"'),
+            r"question 2 \(line \d\d\): has the same id, 'a', as .* \(line \d\d\)",
+        ),
+        (json.dumps([_record()], indent=1), "is neither JSON Lines nor in SQuAD's layout, which is an object"),
         ("[" * 100_000, "line 1: not valid JSON"),
         ('{"question": "\\udc00", "context": ""}', "line 1: has a lone surrogate"),
         ('{"question": ' + "9" * 5000 + "}", "line 1: not valid JSON"),
