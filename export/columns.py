@@ -20,17 +20,18 @@ def with_columns(table: Any, columns: Sequence[str], predict: ComputeColumns) ->
     ``table`` is anything else, if one of ``columns`` is missing or occurs twice, or if the table already has a column
     with the name of a new one.
     """
-    if isinstance(table, Iterable) and not _is_table(table) and not isinstance(table, str | bytes):
+    if isinstance(table, Iterable) and not is_table(table) and not isinstance(table, str | bytes):
         return (_one_with_columns(part, columns, predict) for part in table)
     return _one_with_columns(table, columns, predict)
 
 
-def _is_table(table: Any) -> bool:
+def is_table(table: Any) -> bool:
+    """Whether an object is a dictionary or a DataFrame."""
     return isinstance(table, Mapping) or hasattr(table, "assign")
 
 
 def _one_with_columns(table: Any, columns: Sequence[str], predict: ComputeColumns) -> Any:
-    if not _is_table(table):
+    if not is_table(table):
         kind = f"{type(table).__module__}.{type(table).__qualname__}"
         raise FocusError(f"Expected a dictionary of arrays or a pandas DataFrame, but a {kind} was given.")
     names = list(table)

@@ -13,6 +13,7 @@ from focus_plugin.errors import FocusError
 
 from .ahead import ahead
 from .batching import batches_by_length, padded
+from .columns import is_table
 from .head import Encoded, Output, RowHead, ServingHead, encoded_sample
 from .tokenizer import TextTokenizer
 
@@ -60,10 +61,12 @@ class Pipeline:
         A window is a number of consecutive samples that fill several batches of similar length. While the model runs,
         the next window is encoded. The memory needed does not depend on the number of samples, and where a window ends
         depends only on the samples in it. Raises FocusError, with the ``name`` of the sample, if the head cannot encode
-        a sample or an output is not finite; and if ``samples`` is a string.
+        a sample or an output is not finite; and if ``samples`` is a string or a table, whose names are no texts.
         """
-        if isinstance(samples, str | bytes):
-            raise FocusError("Expected several texts, but a string was given; put it in a list.")
+        if not isinstance(samples, Iterable) or isinstance(samples, str | bytes):
+            raise FocusError(f"Expected several texts, but a {type(samples).__name__} was given; put it in a list.")
+        if is_table(samples):
+            raise FocusError("Expected several texts, but a table was given; call the predictor: predictor(table).")
         before = 0
         with ThreadPoolExecutor(self.workers) as pool, closing(self._read(samples, name, pool)) as windows:
             try:

@@ -157,7 +157,7 @@ print(pipeline('token-classification', '.', aggregation_strategy='simple')('This
         """The text of a sample, and the spans of its words."""
         from focus_export.tokenizer import require_text
 
-        if not isinstance(sample, str) and isinstance(sample, Iterable):
+        if isinstance(sample, Iterable) and not isinstance(sample, str | bytes | Mapping):
             words = list(sample)
             for word in words:
                 require_text(word)

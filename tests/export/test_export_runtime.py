@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import onnxruntime
+import pandas
 import pytest
 from export_models import (
     ENCODER,
@@ -507,11 +508,18 @@ def test_what_is_no_text_is_told(embedder):
 
 
 def test_a_text_in_the_place_of_texts_is_told(embedder):
-    for text in ("kata", b"kata"):
+    for text in ("kata", b"kata", None):
         with pytest.raises(FocusError, match="put it in a list"):
             embedder.rows(text)
         with pytest.raises(FocusError, match="put it in a list"):
             list(embedder.predict(text))
+
+
+def test_a_table_in_the_place_of_texts_is_told(embedder):
+    """It would be taken for the names of its columns."""
+    for table in ({"text": ["ka"]}, pandas.DataFrame({"text": ["ka"]})):
+        with pytest.raises(FocusError, match=r"a table was given; call the predictor: predictor\(table\)"):
+            list(embedder.predict(table))
 
 
 def test_serving_imports_no_training_library(exports):

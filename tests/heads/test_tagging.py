@@ -221,7 +221,8 @@ def test_given_words_and_words_between_spaces(tagged: Tagged, tmp_path: Path) ->
     focus("export", "--onnx", "--model", tagged.model, "--output", tmp_path / "spaces", "--words", "spaces")
     [spaced] = Predictor(tmp_path / "spaces").predict(["Badi, gofe\u00a0la"])
     assert [token.text for token in spaced.tokens] == ["Badi,", "gofe", "la"]
-    for wrong, message in ((["ba", 3], "is a int, not text"), (None, "is a NoneType"), ("\ud800", "lone surrogate")):
+    wrongs = (["ba", 3], "is a int, not text"), (None, "is a NoneType"), ("\ud800", "lone surrogate")
+    for wrong, message in (*wrongs, (b"ba", "is a bytes"), ({"text": "ba"}, "is a dict")):
         with pytest.raises(FocusError, match=f"Text 1: {message}|Text 1: .*{message}"):
             list(predictor.predict([wrong]))
 
