@@ -1,5 +1,6 @@
 """Labels in the tables of tasks that choose one or several of them: what tasks share of reading, loss and metrics."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,13 +89,14 @@ def cell_fault(cell: str, separator: str) -> str | None:
 def count_labels(given: Preparation, separator: str = "") -> dict[str, int]:
     """How many training examples have each label, sorted by label.
 
-    Raises FocusError, with file and line, for a label that is wrong (see :func:`cell_fault`) or that the training table
-    does not have; and if all training examples have the same label, or none has one.
+    Raises FocusError, with file and line, for a label that is wrong (see :func:`cell_fault`), that looks like another
+    one, or that the training table does not have; and if all training examples have the same label, or none has one.
     """
-    train, counts = given.tables["train"], Counter[str]()
+    train, counts, written = given.tables["train"], Counter[str](), dict[str, str]()
     for split, table in given.tables.items():
         for example in given.examples(table):
-            fault, labels = cell_fault(example.expected, separator), split_labels(example.expected, separator)
+            labels = split_labels(example.expected, separator)
+            fault = cell_fault(example.expected, separator) or _twin_fault(labels, written)
             if not fault and split == "train":
                 counts.update(labels)
             elif not fault and (strange := [label for label in labels if label not in counts]):
@@ -106,6 +108,21 @@ def count_labels(given: Preparation, separator: str = "") -> dict[str, int]:
         if len(counts) == 1 and not separator:
             raise FocusError(f"{train}: every row has the label {next(iter(counts))!r}; at least two are needed.")
     return {label: counts[label] for label in sorted(counts)}
+
+
+def _twin_fault(labels: Sequence[str], written: dict[str, str]) -> str | None:
+    """A sentence if a label looks like another one that was found before.
+
+    ``written``: the labels found before, by their text in composed characters and with single spaces; it is extended.
+    """
+    for label in labels:
+        before = written.setdefault(" ".join(unicodedata.normalize("NFC", label).split()), label)
+        if label != before:
+            return (
+                f"the label {label!r} looks like {before!r} of an earlier row, but differs in white space or in "
+                "how its accents are encoded; write both alike"
+            )
+    return None
 
 
 def label_fault(labels: Sequence[str], cell: str, separator: str = "") -> str | None:
