@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 PLACES = ("start", "inside", "digits", "end")
 _CHUNKS = 1 << 16  # the number of different chunks of text whose words are kept in memory
 _JOINERS = "\u200d\u17d2\u1039"  # make one character of those beside them: of two emoji, Khmer or Burmese letters
+_FLAG_HALVES = re.compile("[\U0001f1e6-\U0001f1ff]+$")  # two of them are a flag
 # Thai and Lao, Burmese, Khmer, Japanese kana, and Chinese characters.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f"
@@ -123,14 +124,17 @@ def sign_places(text: str) -> list[str | None]:
 
 
 def _continues(character: str) -> bool:
-    """Whether a character, such as a combining mark, changes the one before it, and is never cut off from it."""
+    """Whether a character, such as a combining mark or a skin tone, changes the one before it and is never cut off."""
     category = unicodedata.category(character)
-    return category[0] == "M" or category == "Cf"
+    return category[0] == "M" or category == "Cf" or "\U0001f3fb" <= character <= "\U0001f3ff"
 
 
 def _is_attached(text: str, place: int) -> bool:
     """Whether the character at ``place``, which is not the first one, belongs to the one before it."""
-    return _continues(text[place]) or text[place - 1] in _JOINERS
+    if _continues(text[place]) or text[place - 1] in _JOINERS:
+        return True
+    halves = _FLAG_HALVES.search(text, 0, place) if _FLAG_HALVES.match(text[place]) else None
+    return halves is not None and len(halves[0]) % 2 == 1
 
 
 def _may_cut(text: str, place: int) -> bool:
