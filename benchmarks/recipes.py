@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -30,9 +31,41 @@ def run(*command: object) -> None:
     subprocess.run([f"{sysconfig.get_path('scripts')}/{words[0]}", *words[1:]], stdout=sys.stderr, check=True)
 
 
-def finished(comparison: Path) -> list[dict]:
-    """The rows of a comparison."""
-    return [json.loads(line) for line in (comparison / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+@dataclass(frozen=True)
+class Trainings:
+    """Trainings that are compared with each other.
+
+    text, valid: files of the target language. source: an encoder. work: directory of the language. batch: tokens of an
+    update.
+    """
+
+    text: Path
+    valid: Path
+    source: Path
+    work: Path
+    updates: int
+    batch: int = BATCH
+
+    def run(self, starts: dict[str, str], recipes: dict[str, str], seeds: list[int]) -> list[dict]:
+        """Run what has not been run yet; the rows of everything. ``starts``, ``recipes``: their options by name."""
+        data, output = self.work / "data", self.work / f"compare.{self.updates}"
+        if not data.exists():
+            run("focus", "vocab", "--input", self.text, "--size", VOCABULARY, "--output", self.work / "vocab")
+            texts = ("--train", self.text, "--valid", self.valid)
+            run("focus", "prepare", "--vocab", self.work / "vocab", *texts, "--output", data)
+        batch = f"--batch-tokens {self.batch} --device-tokens {self.batch}"
+        pairs = [part for name, how in starts.items() for part in ("--start", name, f"--corpus {self.text} {how}")]
+        pairs += [part for name, how in recipes.items() for part in ("--recipe", name, f"{batch} {how}")]
+        given = ("--source", self.source, "--updates", self.updates, "--tokens-per-sample", LENGTH)
+        seeded = ("--seeds", ",".join(map(str, seeds)), "--cpu", "--output", output)
+        run("focus", "compare", data, *given, *pairs, *seeded)
+        return [json.loads(line) for line in (output / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def trainings(arguments: argparse.Namespace, language: str, updates: int, batch: int = BATCH) -> Trainings:
+    """Those of one language and one number of updates."""
+    text, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
+    return Trainings(text, valid, arguments.source, arguments.work / language, updates, batch)
 
 
 def losses(rows: list[dict], start: str, recipe: str) -> list[float]:
@@ -42,28 +75,13 @@ def losses(rows: list[dict], start: str, recipe: str) -> list[float]:
 
 def compared(arguments: argparse.Namespace, language: str, updates: int) -> list[dict]:
     """All runs of one language and one number of updates."""
-    work = arguments.work / language
-    train, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
-    if not (work / "data").exists():
-        run("focus", "vocab", "--input", train, "--size", VOCABULARY, "--output", work / "vocab")
-        texts = ("--train", train, "--valid", valid)
-        run("focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
-    output = work / f"compare.{updates}"
-    given = ("--source", arguments.source, "--updates", updates, "--tokens-per-sample", LENGTH, "--output", output)
-    batch = f"--batch-tokens {BATCH} --device-tokens {BATCH}"
-
-    def compare(starts: dict[str, str], recipes: dict[str, str], seeds: list[int]) -> None:
-        pairs = [word for name, options in starts.items() for word in ("--start", name, f"--corpus {train} {options}")]
-        pairs += [word for name, options in recipes.items() for word in ("--recipe", name, f"{options} {batch}")]
-        run("focus", "compare", work / "data", *given, *pairs, "--seeds", ",".join(map(str, seeds)), "--cpu")
-
+    compare = trainings(arguments, language, updates).run
     paper = {"paper": STARTS["paper"]}
     plain = {f"plain-{rate}": f"--recipe plain --lr {rate}" for rate in arguments.rates}
-    compare(paper, plain, arguments.seeds[:1])
-    best = min(plain, key=lambda name: losses(finished(output), "paper", name)[0])
+    rows = compare(paper, plain, arguments.seeds[:1])
+    best = min(plain, key=lambda name: losses(rows, "paper", name)[0])
     compare(paper, {best: plain[best]}, arguments.seeds)
-    compare({name: STARTS[name] for name in arguments.starts}, {"adapt": ""}, arguments.seeds)
-    return finished(output)
+    return compare({name: STARTS[name] for name in arguments.starts}, {"adapt": ""}, arguments.seeds)
 
 
 def main() -> None:
