@@ -128,7 +128,8 @@ def transformers(run: Run, autocast: bool) -> float:
     from focus_plugin.vocabulary.readers import read_dictionary
 
     torch.set_float32_matmul_precision("highest" if autocast else "medium")
-    tokens, rows = read_dataset(run.data / "train"), len(read_dictionary(run.data / "dict.txt"))
+    rows = len(read_dictionary(run.data / "dict.txt"))
+    tokens = read_dataset(run.data / "train", rows)
     samples = [
         torch.from_numpy(part.astype(np.int64)) for part in np.split(tokens, range(run.length, len(tokens), run.length))
     ]

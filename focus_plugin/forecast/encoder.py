@@ -90,7 +90,7 @@ def _layer_seconds(config: EncoderConfig, batch: Batch, train: bool) -> float:
     states = torch.randn(texts, min(batch.length, batch.tokens), config.width, requires_grad=train)
 
     def work() -> None:
-        """What an optimizer computes in a step, on a part of the numbers."""
+        """A pass through the layer."""
         result = layer(states)
         if train:
             torch.autograd.backward(result.sum())
@@ -107,6 +107,7 @@ def _head_seconds(config: EncoderConfig, batch: Batch, train: bool) -> float:
     output = torch.randn(batch.rows, config.width, requires_grad=train)
 
     def work() -> None:
+        """The predictions and their loss."""
         loss = torch.nn.functional.cross_entropy(states @ output.T, torch.zeros(count, dtype=torch.long))
         if train:
             torch.autograd.backward(loss)
