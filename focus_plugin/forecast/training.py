@@ -29,8 +29,8 @@ class TrainingWork:
     rows: of the embedding. batch: what one device reads at once, on average; largest: at most. accumulate: batches of
     an update. updates: in all; done: those of an interrupted run. validations: how many; validated: tokens of each.
     beside: bytes of the files beside the released model. head: numbers of the task's head. on_gpu: whether a GPU
-    trains, whose time is unknown. less: how the user can reduce the memory. before, after: steps of the job before and
-    after the training.
+    trains, whose time is unknown. less: how the user can reduce the memory. validating: bytes that a validation adds to
+    what the training holds. before, after: steps of the job before and after the training.
     """
 
     config: EncoderConfig
@@ -46,6 +46,7 @@ class TrainingWork:
     head: int = 0
     on_gpu: bool = False
     less: str = "a smaller --device-tokens needs less"
+    validating: int = 0
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
 
@@ -69,6 +70,8 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
     copies = min(work.validations, 2) + 2  # the best, the last, the one being written and the one before it
     held = torch_process() + FLOAT * work.numbers
     training = held + _FAIRSEQ_TRAIN + cuda_libraries() // 4 + _IN_TRAINING * work.numbers
+    if not work.on_gpu:
+        training += training_memory(work.config, work.largest)
 
     def update(rates: Rates) -> float:  # fairseq-train starts and reads the model as this command has done
         once = work.accumulate * training_seconds(work.config, work.batch) + update_seconds(work.numbers)
@@ -90,14 +93,14 @@ def training_steps(work: TrainingWork) -> Iterator[Step]:
     yield Step(
         name=f"Training: {left:,} updates",
         seconds=None if work.on_gpu else update,
-        memory=training + (0 if work.on_gpu else training_memory(work.config, work.largest)),
+        memory=training,
         disk=copies * checkpoint,
         less=work.less,
     )
     yield Step(
         name=f"Validation: {round(share * work.validations):,} in all",
         seconds=None if work.on_gpu else validate,
-        memory=training,
+        memory=training + work.validating,
         disk=copies * checkpoint,
     )
     yield Step(
