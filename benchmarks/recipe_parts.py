@@ -28,6 +28,7 @@ PARTS = {
     "ratio-1": "--embedding-lr-ratio 1",
     "ratio-1-lr-2e-3": "--embedding-lr-ratio 1 --lr 2e-3",
     "ratio-5-lr-1e-3": "--embedding-lr-ratio 5 --lr 1e-3",
+    "ratio-3": "--embedding-lr-ratio 3",
     "ratio-30": "--embedding-lr-ratio 30",
     "layer-decay-80": "-- --layer-lr-decay 0.8",
     "warm-up-20": "-- --warmup-updates {fifth}",
