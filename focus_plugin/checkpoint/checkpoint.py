@@ -59,8 +59,8 @@ def assemble(
     missing = [name for name in names if name not in tensors]
     if missing or not layers:
         raise FocusError(
-            f"{path}: is not a complete RoBERTa encoder with a masked-LM head; it lacks {len(missing)} tensors"
-            f"{f', the first of them {missing[0]}' if missing else ''}."
+            f"{path}: is not a complete RoBERTa encoder with a masked-LM head; it lacks "
+            f"{f'{len(missing)} of its tensors, the first of them {missing[0]}' if missing else 'layers'}."
         )
     rows, length = len(tensors[EMBEDDING]), tensors[EMBEDDING].shape[-1]
     width = len(tensors[PROJECTION]) if factorized else length

@@ -39,6 +39,8 @@ _NOT_WITH_ADAPT = dict.fromkeys(
     ("--memory-efficient-fp16", "--memory-efficient-bf16"), "its optimizer needs --recipe plain"
 )
 _PLAIN_RATE = 5e-5
+_FEW_PASSES = 2  # through the training text; what is read so rarely is not memorized
+_DROPOUT = 0.1  # with more passes
 
 
 def pretrain(
@@ -150,7 +152,7 @@ def training_work(job: Pretraining, source: Checkpoint, rank: Rank | None = None
 def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...], rank: Rank | None) -> Training:
     schedule = Schedule(
         updates=job.updates,
-        recipe=_recipe(job, config.width),
+        recipe=_recipe(job, config.width, expect_kind(job.data, DATA_KIND).counts["train"]["tokens"]),
         validate_every=job.updates_between_validations,
         accumulate=max(1, round(job.batch_tokens / (job.device_tokens * devices(job.cpu, rank)))),
         seed=job.seed,
@@ -171,7 +173,8 @@ def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...
     )
 
 
-def _recipe(job: Pretraining, width: int) -> Recipe:
+def _recipe(job: Pretraining, width: int, tokens: int) -> Recipe:
+    """The recipe for an encoder of this width and a training text of so many tokens."""
     plain = job.recipe == "plain"
     usual = _PLAIN_RATE if plain else _RATE_TIMES_WIDTH / width
     rate = usual if job.learning_rate is None else job.learning_rate
@@ -180,6 +183,6 @@ def _recipe(job: Pretraining, width: int) -> Recipe:
     return Recipe(
         learning_rate=rate,
         embedding_ratio=job.embedding_lr_ratio,
-        dropout=0.0,
+        dropout=_DROPOUT if job.updates * job.batch_tokens > _FEW_PASSES * tokens else 0.0,
         optimizer="focus_adam",
     )

@@ -1,8 +1,8 @@
 """How a training changes the weights: optimizer, learning rates, dropout, schedule.
 
 The recipe ``adapt`` is for an encoder with a new vocabulary. Its embeddings and its output bias must change much more
-than its other weights, so they have a learning rate of their own. There is no dropout, because a text that is read only
-a few times is not memorized. docs/results.md shows what each part contributes. The recipe ``plain`` is the usual one for
+than its other weights, so they have a learning rate of their own. There is no dropout unless the text is read often
+enough to be memorized. docs/results.md shows what each part contributes. The recipe ``plain`` is the usual one for
 RoBERTa: one learning rate for all weights, and a dropout of 0.1.
 """
 

@@ -176,6 +176,15 @@ def shape():
     )
 
 
+@pytest.mark.parametrize(("passes", "dropout"), [(2, "0.0"), (2.1, "0.1")])
+def test_a_text_that_is_read_more_than_twice_has_dropout(world, data, tmp_path, passes, dropout):
+    tokens = json.loads((data / "focus.json").read_text())["counts"]["train"]["tokens"]
+    schedule = ("--updates", 1, "--batch-tokens", int(passes * tokens), "--device-tokens", 500)
+    done = run("focus", "train", data, "--init", world.source, *schedule, "--output", tmp_path / "out", "--cpu")
+    given = dict(re.findall(r"--(\S+) ([^\s-]\S*)", done.stdout + done.stderr))
+    assert (given["dropout"], given["attention-dropout"]) == (dropout, dropout)
+
+
 def test_focus_train_has_a_recipe(world, data, tmp_path):
     train = ("focus", "train", data, "--init", world.source, "--updates", 4, "--batch-tokens", 500)
     given = {}
