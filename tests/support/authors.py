@@ -39,7 +39,7 @@ def make_pair(release: Path, source_text: Path, work: Path) -> Pair:
     for side, size in (("source", 400), ("target", 900)):
         lines = [" ".join(line.split()) for line in odd_lines(draw.sample(words, len(words) // 2), draw)]
         (work / f"{side}.txt").write_text("\n".join(lines))
-        library[side] = unigram(lines, size)
+        library[side] = unigram(lines, size, release / "sentencepiece.bpe.model")
         library[side].save(str(work / f"{side}.json"))
         files = ("--tokenizer", work / f"{side}.json", "--input", work / f"{side}.txt", "--output", work / side)
         run("focus", "vocab", *files)
