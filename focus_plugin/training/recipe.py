@@ -2,8 +2,8 @@
 
 The recipe ``adapt`` is for an encoder with a new vocabulary. Its embeddings and its output bias must change much more
 than its other weights, so they have a learning rate of their own. There is no dropout unless the text is read often
-enough to be memorized. docs/results.md shows what each part contributes. The recipe ``plain`` is the usual one for
-RoBERTa: one learning rate for all weights, and a dropout of 0.1.
+enough to be memorized. docs/results.md shows what most of its parts contribute. The recipe ``plain`` is the usual one
+for RoBERTa: one learning rate for all weights, and a dropout of 0.1.
 """
 
 import math

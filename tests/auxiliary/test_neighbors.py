@@ -174,6 +174,7 @@ def test_a_corpus_without_text_is_told(vocabulary, tmp_path):
     base = ("focus", "auxiliary", "--corpus", tmp_path / "empty.txt", "--vocab", vocabulary)
     for trainer in ("neighbors", "fasttext"):
         refuse(*base, "--trainer", trainer, "--output", tmp_path / "x.safetensors", says="the corpus is empty")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"]
 
 
 def test_temporary_files_are_beside_the_output_and_gone_after_a_kill(vocabulary, tmp_path):

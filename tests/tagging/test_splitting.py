@@ -42,6 +42,11 @@ TABLE = [
 ]
 
 
+def cut(splitter: WordSplitter, text: str) -> list[str]:
+    """The words of a text."""
+    return [text[start:end] for start, end in splitter.spans(text)]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -59,8 +64,7 @@ TABLE = [
 )
 def test_a_fitted_splitter(text: str, words: str) -> None:
     """Between words a hyphen is mostly a word of its own; so is the point after Kenya, once forgotten."""
-    splitter = fitted_splitter(TABLE)
-    assert [text[start:end] for start, end in splitter.spans(text)] == [word for word in words.split("|") if word]
+    assert cut(fitted_splitter(TABLE), text) == [word for word in words.split("|") if word]
 
 
 UNSPACED = [
@@ -84,15 +88,14 @@ UNSPACED = [
 )
 def test_scripts_without_spaces(text: str, words: str) -> None:
     """A character is a word, unless the table has it in a longer word more than once; marks stay at their letter."""
-    splitter = fitted_splitter(UNSPACED)
-    assert [text[start:end] for start, end in splitter.spans(text)] == words.split("|")
+    assert cut(fitted_splitter(UNSPACED), text) == words.split("|")
 
 
 def test_a_word_is_whole_only_where_its_letters_end() -> None:
     """A vowel sign of Hindi is part of the word before it, so डॉ. does not begin behind it."""
     splitter = WordSplitter(("",) * len(PLACES), ("डॉ.",))
-    cut = [[text[start:end] for start, end in splitter.spans(text)] for text in ("डॉ. सीता", "सीडॉ.")]
-    assert cut == [["डॉ.", "सीता"], ["सीडॉ", "."]]
+    assert cut(splitter, "डॉ. सीता") == ["डॉ.", "सीता"]
+    assert cut(splitter, "सीडॉ.") == ["सीडॉ", "."]
 
 
 def test_known_gaps_count_alone() -> None:
