@@ -19,6 +19,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from arguments import program_parser
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
@@ -29,7 +30,8 @@ CHANGES = ("transliteration", "inversion", "permutation")
 FINAL = (".", "?", "!")
 SPACE = "▁"
 _PLANES = {0x0: 0xF0000, 0x1: 0x100000}  # to the planes for private use, which no text has
-_Piece = sentencepiece_model_pb2.ModelProto.SentencePiece
+_protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
+_Piece = _protobuf.ModelProto.SentencePiece
 
 Order = Callable[[Sequence[str]], list[int]]
 
@@ -149,7 +151,7 @@ def normalizer(vocabulary: Path) -> Callable[[str], str]:
 
 def double_vocabulary(vocabulary: Path, output: Path) -> None:
     """Write a vocabulary that also has the twin of each token, after all tokens and in their order."""
-    model = sentencepiece_model_pb2.ModelProto.FromString((vocabulary / SENTENCEPIECE).read_bytes())
+    model = _protobuf.ModelProto.FromString((vocabulary / SENTENCEPIECE).read_bytes())
     lines = [line.rsplit(" ", 1) for line in (vocabulary / DICTIONARY).read_text(encoding="utf-8").splitlines()]
     twins = {token: twin for token, _ in lines if (twin := transliterated(token)) != token}
     pieces = {piece.piece: piece for piece in model.pieces if piece.type in (_Piece.NORMAL, _Piece.USER_DEFINED)}

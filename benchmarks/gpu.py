@@ -59,7 +59,7 @@ def run(job: Job, place: Place, seconds: float) -> bool:
     process.start()
     process.join(seconds)
     late = process.is_alive()
-    if late:
+    if late and process.pid is not None:
         os.killpg(process.pid, signal.SIGKILL)
         process.join()
     took = time.monotonic() - start

@@ -46,7 +46,7 @@ def sample(place: Place) -> Path:
         with whole_directory(directory) as new:
             lines, labelled, size = (300, 200, 600) if place.small else (10_000, 2_000, 2_500)
             sizes = ("--seed", "1", "--lines", f"swa={lines}", "--topic-lines", str(labelled))
-            program = [sys.executable, ROOT / "sample" / "generate.py", "--output", new / "text"]
+            program: list[str | Path] = [sys.executable, ROOT / "sample" / "generate.py", "--output", new / "text"]
             subprocess.run([*program, *sizes], check=True)
             train, valid = new / "text" / "swa.train.txt", new / "text" / "swa.valid.txt"
             command("vocab", "--input", train, "--size", size, "--output", new / "vocab")
@@ -76,7 +76,7 @@ def conversions(place: Place) -> Iterator[Row]:
     """Every tensor of a conversion on the GPU against that on the CPU."""
     directory = sample(place)
     for method in METHODS[:1] if place.small else METHODS:
-        states = []
+        states: list[dict[str, torch.Tensor]] = []
         for device in ("cpu", place.device):
             output = place.work / "conversions" / f"{method}.{device}.{len(states)}"
             command("convert", *conversion(directory), "--method", method, "--device", device, "--output", output)
@@ -148,7 +148,7 @@ def finetunings(place: Place) -> Iterator[Row]:
         yield row("classifier: accuracy lost by training on the GPU", accuracy["cpu"] - accuracy["cuda"], 0.03)
     exported, text = place.work / "classifiers" / "onnx", directory / "text" / "swa.valid.txt"
     command("export", "--onnx", "--model", output, "--output", exported)
-    labels = []
+    labels: list[list[str]] = []
     for provider in ("cpu", place.device):
         predicted = place.work / "classifiers" / f"{provider}.{len(labels)}.txt"
         predicted.unlink(missing_ok=True)

@@ -180,7 +180,14 @@ def install(directory: Path) -> None:
     for name, steps in {"peers": (packages, peers), "venv": (packages, sources, [ROOT])}.items():
         say(f"the environment {name}")
         own = environment(HERE / name, *above)
-        pip = [HERE / name / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+        pip: list[str | Path] = [
+            HERE / name / "bin" / "python",
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "-q",
+        ]
         for wanted in filter(None, steps):
             subprocess.run([*pip, *options, *wanted], check=True, env=without_cuda)
     for package, folder in FOLDERS.items():  # so that a later change in the working tree needs no installation

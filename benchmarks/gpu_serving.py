@@ -175,8 +175,10 @@ def full(rows: int, length: int) -> Batch:
 def grid(place: Place, system: str) -> Iterator[Row]:
     """Tokens a second, and the share of the peak, by number and length of the texts of a batch."""
     encode, best = SYSTEMS[system](place), peak_found(place)
+    if encode is None:
+        return
     shapes = [(1, 8), (4, 16)] if place.small else [(rows, length) for rows in ROWS for length in LENGTHS]
-    for rows, length in shapes if encode else ():
+    for rows, length in shapes:
         took = seconds(partial(encode, *full(rows, length)))
         cell = f"{rows * length / took:,.0f}, {operations(rows, length) / took / best:.0%}"
         yield {"rows x length": f"{rows} x {length}", "system": system, "result": cell}
@@ -206,7 +208,9 @@ def batches_of(lengths: np.ndarray, token_budget: int = GPU_TOKEN_BUDGET) -> lis
     """Random tokens of ``lengths`` as the batches of our runtime."""
     draw = np.random.default_rng(2)
     texts = [draw.integers(4, 500, length, np.int32) for length in lengths.tolist()]
-    return [padded([texts[index] for index in chosen], 1) for chosen in batches_by_length(lengths, token_budget)]
+    return [
+        padded([texts[index] for index in chosen], 1) for chosen in batches_by_length(lengths.tolist(), token_budget)
+    ]
 
 
 def in_batches(encode: Encode, batches: list[Batch]) -> Callable[[], object]:

@@ -9,7 +9,7 @@ Jobs of `scripts/gpu measure`. "relative" is the speed divided by that of the fi
 - Packed attention: today's padding, against batches of the same tokens without padding. Packing cannot gain more.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
@@ -26,7 +26,7 @@ BUDGETS, COSTS = (8_192, 4_096, 16_384, 32_768, 65_536), (256, 64, 1_024)  # tok
 TODAY = batching.COSTS_PER_BUDGET
 
 
-def compared(setting: str, tokens: int, ways: dict[str, Callable[[], object]]) -> Iterator[Row]:
+def compared(setting: str, tokens: int, ways: Mapping[str, Callable[[], object]]) -> Iterator[Row]:
     """A row for each way to encode ``tokens`` tokens."""
     first = 0.0
     for value, way in ways.items():

@@ -9,13 +9,13 @@ else the machine did. Auxiliary embeddings are in the cache after the first star
 
 import argparse
 import json
-import re
 import resource
 import subprocess
 import sys
 import sysconfig
 
 from arguments import program_parser
+from printed import LOSS, figure
 
 VOCABULARY, LENGTH, BATCH = 16_000, 128, 4096
 BUDGET = 10 * BATCH  # tokens of ten updates
@@ -56,7 +56,7 @@ def measured(arguments: argparse.Namespace, language: str, name: str) -> tuple[f
         start = kept.with_suffix("")
         _, seconds = run("focus", "convert", *given, *STARTS[name], *seed, "--output", start)
         said, _ = run("focus", "evaluate", work / "data", "--model", start, "--tokens-per-sample", LENGTH)
-        kept.write_text(json.dumps([float(re.search(r"loss ([\d.]+) nats", said)[1]), seconds]))
+        kept.write_text(json.dumps([float(figure(LOSS, said)), seconds]))
     loss, seconds = json.loads(kept.read_text())
     return loss, seconds
 

@@ -98,7 +98,9 @@ def write_batch(work: Path, tokenizer: Path) -> None:
     processor = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer))
     pieces = map(processor.id_to_piece, range(len(processor)))
     words = [i for i, piece in enumerate(pieces) if piece[:1] == "▁" and len(piece) > 4]
-    draw, texts, rows = np.random.default_rng(1), [], []
+    draw = np.random.default_rng(1)
+    texts: list[str] = []
+    rows: list[list[int]] = []
     while len(rows) < ROWS:
         chosen = draw.choice(words, LENGTH - 2).tolist()
         if processor.encode(text := processor.decode(chosen)) == chosen:

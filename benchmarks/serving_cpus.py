@@ -91,7 +91,7 @@ class Worker:
     """A process that keeps its models; one for each engine, so that their threads do not disturb each other."""
 
     def __init__(self, python: str, work: Path) -> None:
-        words = [python, HERE / "serving_engines.py", work]
+        words: list[str | Path] = [python, HERE / "serving_engines.py", work]
         self._process = subprocess.Popen(words, stdin=-1, stdout=-1, text=True, bufsize=1)
 
     def answer(self, *job: str) -> Figures:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -150,10 +150,10 @@ def steps(work: Path, engine: str, precision: str, texts: Texts, way: str) -> li
         predictor = ours(work, precision, at_once)
         if way == "sorted":
             return [lambda: predictor.rows(texts.texts)]
-        return [lambda text=text: predictor.rows([text]) for text in texts.texts]
+        return [partial(predictor.rows, [text]) for text in texts.texts]
     run = ENGINES[engine](work, precision, at_once)
     parts = texts.batches() if way == "sorted" else texts.single()
-    return [lambda part=part: run(*part) for part in parts]
+    return [partial(run, *part) for part in parts]
 
 
 def measured(parts: Sequence[Callable[[], np.ndarray]], way: str, threads: int) -> dict[str, float]:

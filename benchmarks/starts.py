@@ -8,11 +8,11 @@ authors' and the default are trained. What is in `--work` already is used again.
 """
 
 import argparse
-import re
 from pathlib import Path
 from statistics import mean
 
 from arguments import program_parser
+from printed import LOSS, figure
 from targets import LENGTH, RECIPE, prepared, run
 
 PLAIN = ("--rare", "fill", "--calibrate", 0)
@@ -58,7 +58,7 @@ def losses(arguments: argparse.Namespace, language: str, seed: int, commands: li
 def loss(commands: list[str], data: Path, model: Path) -> float:
     """What ``focus evaluate`` says, in nats."""
     told = run(commands, "focus", "evaluate", data, "--model", model, "--tokens-per-sample", LENGTH)
-    return float(re.search(r"loss ([\d.]+) nats", told)[1])
+    return float(figure(LOSS, told))
 
 
 def trained(data: Path, start: Path, output: Path, updates: int) -> Path:

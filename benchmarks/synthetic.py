@@ -278,7 +278,8 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    path, commands = arguments.work / "rows.jsonl", []
+    path = arguments.work / "rows.jsonl"
+    commands: list[str] = []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
     for setting in settings(arguments.seeds):
         known = json.loads(json.dumps(asdict(setting)))

@@ -8,7 +8,6 @@ with the columns label and headline. What is in `--work` already is used again. 
 
 import argparse
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import sysconfig
 from pathlib import Path
 
 from arguments import program_parser
+from printed import LOSS, figure
 
 LENGTH = 128
 RECIPE = ("--batch-tokens", 4096, "--device-tokens", 4096)  # the default recipe, with batches for a small machine
@@ -59,32 +59,24 @@ def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> d
         run(commands, "focus", "convert", *source, "--method", method, "--output", work / method)
         base = ("focus", "train", work / "data", "--init", work / method, "--output", work / f"{method}.lapt")
         schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
-        run(
-            commands,
-            *base,
-            *schedule,
-            "--validate-every",
-            -(-arguments.updates // 6),
-            "--",
-            "--tokens-per-sample",
-            LENGTH,
-        )
+        validated = ("--validate-every", -(-arguments.updates // 6))
+        run(commands, *base, *schedule, *validated, "--", "--tokens-per-sample", LENGTH)
         for stage in (method, f"{method}.lapt"):
             model = ("--model", work / stage, "--tokens-per-sample", LENGTH)
             told = run(commands, "focus", "evaluate", work / "data", *model)
-            found[f"loss.{stage}"] = float(re.search(r"loss ([\d.]+) nats", told)[1])
+            found[f"loss.{stage}"] = float(figure(LOSS, told))
         found[f"{method}.curve"] = counts(work / f"{method}.lapt")["valid_loss_nats"]
     news = arguments.news / name
     table = news / "train.tsv" if (news / "train.tsv").exists() else news / "dev.tsv"
     for method in ("random", "focus"):
         tables = ("--train", table, "--valid", news / "test.tsv", "--text-column", "headline")
-        base = ("focus", "finetune", "classification", "--model", work / f"{method}.lapt", *tables)
-        run(commands, *base, "--epochs", arguments.epochs, "--lr", "3e-4", "--output", work / f"{method}.topic")
+        tuned = ("focus", "finetune", "classification", "--model", work / f"{method}.lapt", *tables)
+        run(commands, *tuned, "--epochs", arguments.epochs, "--lr", "3e-4", "--output", work / f"{method}.topic")
         found[f"{method}.topic"] = counts(work / f"{method}.topic")
     run(commands, "focus", "export", "--onnx", "--model", work / "focus.topic", "--output", work / "onnx")
     (work / "out.jsonl").unlink(missing_ok=True)
     told = run(commands, "focus", "predict", "--model", work / "onnx", "--input", valid, "--output", work / "out.jsonl")
-    found["rate"] = re.search(r"(\d+) texts a second", told)[1]
+    found["rate"] = figure(r"(\d+) texts a second", told)
     return found | counts(work / "focus") | counts(work / "onnx")
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,6 +136,7 @@ def transformers(run: Run, autocast: bool) -> float:
     ]
     samples = [sample for sample in samples if len(sample) == run.length]
     layers, width, inner, heads = run.shape
+    fused: dict[str, Any] = {"attn_implementation": "sdpa"}  # an option of all of its models
     config = XLMRobertaConfig(
         vocab_size=rows,
         num_hidden_layers=layers,
@@ -144,7 +146,7 @@ def transformers(run: Run, autocast: bool) -> float:
         max_position_embeddings=514,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        attn_implementation="sdpa",
+        **fused,
     )
 
     def collate(chosen: list[torch.Tensor]) -> dict[str, torch.Tensor]:

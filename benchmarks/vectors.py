@@ -15,15 +15,16 @@ import json
 import multiprocessing
 import os
 import random
-import re
 import resource
 import shutil
 import time
 from collections.abc import Callable
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from arguments import program_parser
 from measure import run as measured
+from printed import LOSS, figure
 from targets import LENGTH, run
 
 VOCABULARY = 16_000
@@ -94,7 +95,7 @@ def in_a_process(work: Callable[..., None], *arguments: object) -> tuple[float, 
     return time.perf_counter() - start, peak.value
 
 
-def _noting_peak(work: Callable[..., None], peak: object, *arguments: object) -> None:
+def _noting_peak(work: Callable[..., None], peak: Synchronized, *arguments: object) -> None:
     work(*arguments)
     peak.value = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -102,7 +103,7 @@ def _noting_peak(work: Callable[..., None], peak: object, *arguments: object) ->
 def loss(data: Path, model: Path) -> float:
     """What ``focus evaluate`` says, in nats."""
     told = run([], "focus", "evaluate", data, "--model", model, "--tokens-per-sample", LENGTH)
-    return float(re.search(r"loss ([\d.]+) nats", told)[1])
+    return float(figure(LOSS, told))
 
 
 def rows(arguments: argparse.Namespace, language: str) -> None:
