@@ -97,4 +97,4 @@ def shape_of(source: Path, phase: Phase = no_phase) -> ModelShape:
 
 def _found(counts: CorpusCounts) -> dict[str, object]:
     found = {"pieces": len(counts.pieces), "words": counts.words, "lines": counts.lines}
-    return {**found, "tokens_per_word": counts.tokens_per_word}
+    return {**found, "tokens_per_word": counts.tokens_per_word, "unknown": counts.unknown / int(counts.pieces.sum())}

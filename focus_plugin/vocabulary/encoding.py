@@ -14,6 +14,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, silent
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.tokenizers import Tokenizer
+from focus_plugin.vocabulary.vocabulary import UNKNOWN
 
 BATCH_LINES = 20_000
 BATCH_CHARACTERS = 1 << 24
@@ -47,11 +48,12 @@ def batches(
 class CorpusCounts:
     """Counts of a text.
 
-    pieces: shape (ids of the tokenizer,), how often each piece occurs. words: the number of words, separated by white
-    space. lines: the number of lines that are not empty.
+    pieces: shape (ids of the tokenizer,), how often each piece occurs. unknown: how many of the pieces are ``<unk>``.
+    words: the number of words, separated by white space. lines: the number of lines that are not empty.
     """
 
     pieces: np.ndarray
+    unknown: int
     words: int
     lines: int
 
@@ -85,7 +87,8 @@ def count_pieces(text: Text, tokenizer: Tokenizer, progress: Progress = silent) 
         lines += sum(1 for line in batch if line.strip())
     if not words:
         raise FocusError(f"{text}: is empty; at least one line of text is needed.")
-    return CorpusCounts(pieces, words, lines)
+    unknown = sum(int(pieces[i]) for i, token in enumerate(tokenizer.tokens) if token == UNKNOWN)
+    return CorpusCounts(pieces, unknown, words, lines)
 
 
 def tokens_per_word(lines: Iterable[str], tokenizer: Tokenizer) -> float:

@@ -57,7 +57,7 @@ def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Toke
         return [sentencepiece_pieces(processor, line) for line in found]
 
     return Tokenizer(
-        tuple(processor.id_to_piece(i) for i in range(processor.get_piece_size())),
+        tuple(UNKNOWN if processor.is_unknown(i) else processor.id_to_piece(i) for i in range(len(processor))),
         lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
         lambda lines: processor.encode(lines, num_threads=threads),
         located,

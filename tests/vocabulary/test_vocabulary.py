@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import sentencepiece
 from fairseq.data import Dictionary
+from invoked import run
 from tokenizer_kinds import KINDS, unigram, wordpiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from vocabularies import train_on
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import read_lines
+from focus_plugin.manifest import read_manifest
 from focus_plugin.text import Text
 from focus_plugin.vocabulary import encoding, training
 from focus_plugin.vocabulary.files import vocabulary_files
@@ -161,6 +163,21 @@ def test_faults_of_the_corpus_are_told(tmp_path):
             train_on(corpus, 1000, tmp_path)
 
 
+def test_text_that_a_published_tokenizer_lacks_is_told(tmp_path, target_text):
+    """Also if the tokenizer has another name for the unknown piece."""
+    model, text = tmp_path / "m.model", tmp_path / "text.txt"
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(target_text), model_prefix=str(tmp_path / "m"), vocab_size=200, unk_piece="[UNK]", minloglevel=2
+    )
+    found = sentencepiece.SentencePieceProcessor(model_file=str(model)).encode("ba ኢትዮጵያ", out_type=str)
+    text.write_text("ba ኢትዮጵያ\n", encoding="utf-8")
+    made = run("focus", "vocab", "--tokenizer", model, "--input", text, "--output", tmp_path / "vocab").stdout
+    assert f"{100 / len(found):.2g} % of the tokens are <unk>" in made
+    assert read_manifest(tmp_path / "vocab").counts["unknown"] == 1 / len(found)
+    known = run("focus", "vocab", "--tokenizer", model, "--input", target_text, "--output", tmp_path / "known").stdout
+    assert "<unk>" not in known
+
+
 def test_a_model_without_control_symbols_is_mapped_by_its_pieces(tmp_path, target_text):
     sentencepiece.SentencePieceTrainer.train(
         input=str(target_text), model_prefix=str(tmp_path / "m"), vocab_size=200, bos_id=-1, eos_id=-1, minloglevel=2
@@ -254,6 +271,7 @@ def test_a_published_tokenizer_becomes_a_vocabulary(kinds, kind, target_text, tm
     encoded = library.encode_batch(list(read_lines(target_text)), add_special_tokens=False)
     seen = Counter(token for found in encoded for token in found.tokens)
     assert counts.pieces.sum() == seen.total()
+    assert counts.unknown == seen["<unk>"] + seen["[UNK]"]
     assert [reference.count[target.ids[token]] for token in target.tokens[4:-1]] == [
         seen[token] for token in target.tokens[4:-1]
     ]
