@@ -74,7 +74,8 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch:
         return {**splits, **translations, **parallel, LEAKAGE: as_counts(seen.leakage()), **read}
 
     def forecast() -> Forecast:
-        repeats = sum(times[name] * text.content().bytes for name, text in languages.items()) / train.content().bytes
+        read = sum(times[name] * text.content().bytes for name, text in languages.items())
+        repeats = read / max(1, train.content().bytes)
         return preparation_forecast(job.vocabulary, {**texts, **beside}, output, repeats)
 
     return make_directory(output, manifest, build, forecast, launch)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 from fairseq_models import World, run, script
+from invoked import refuse
 
 from focus_plugin.errors import FocusError
 from focus_plugin.masked_lm.data import prepare_masked_lm
@@ -44,3 +45,7 @@ def test_empty_text(world: World, tmp_path: Path) -> None:
     empty.write_text("\n \n")
     with pytest.raises(FocusError, match=r"empty\.txt: the text is empty"):
         prepare_masked_lm(world.source, {"valid": Text.of(empty)}, tmp_path)
+    empty.write_text("")
+    command = ("focus", "prepare", "--vocab", world.source, "--output", tmp_path / "data")
+    for train, valid in ((empty, world.valid), (world.train, empty)):
+        refuse(*command, "--train", train, "--valid", valid, says="empty.txt: the text is empty")
