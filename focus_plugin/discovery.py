@@ -7,7 +7,8 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -52,7 +53,7 @@ class Registry(Generic[Declaration]):
 
     def installed_names(self) -> tuple[str, ...]:
         """The names of the declarations of other installed packages. The packages are not imported."""
-        return tuple(sorted({entry.name for entry in entry_points(group=self.group)}))
+        return tuple(sorted({entry.name for entry in self._entry_points()}))
 
     def names(self) -> tuple[str, ...]:
         """The names of all declarations, sorted."""
@@ -68,7 +69,7 @@ class Registry(Generic[Declaration]):
         Raises FocusError if there is none (``advice`` is appended to the message), if two have this name, and if it
         cannot be imported.
         """
-        shipped, installed = name in self.shipped_names(), list(entry_points(group=self.group, name=name))
+        shipped, installed = name in self.shipped_names(), list(self._entry_points().select(name=name))
         if not shipped and not installed:
             raise FocusError(f"There is no {self.what} {name!r}; give one of {', '.join(self.names())}{advice}.")
         if len(installed) + shipped > 1:
@@ -92,6 +93,9 @@ class Registry(Generic[Declaration]):
                 f"{path}: its {self.attribute} is called {name!r}, as an installed {self.what} is; rename it."
             )
         return Found(declaration=found, file=path)
+
+    def _entry_points(self) -> EntryPoints:
+        return _entry_points(self.group, tuple(sys.path))
 
     @property
     def _folder(self) -> Path:
@@ -132,6 +136,12 @@ class Registry(Generic[Declaration]):
             )
         declaration: Declaration = found
         return declaration
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """Those of all packages on Python's path ``path``. A search reads a file of each installed package."""
+    return entry_points(group=group)
 
 
 def _load(path: Path) -> ModuleType:

@@ -8,12 +8,15 @@ from focus_cli.main import COMMANDS, main
 HEAVY = {"fairseq", "fasttext", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "scipy", "sentencepiece"}
 HEAVY |= {"sklearn", "tokenizers", "torch", "transformers"}
 SHOW = """
-import sys
+import importlib.metadata, sys
+searches, search = [], importlib.metadata.distributions
+importlib.metadata.distributions = lambda **how: searches.append(how) or search(**how)
 from focus_cli.main import main
 try:
     main({arguments})
 finally:
     print(*sorted({heavy} & set(sys.modules)), sep=",")
+    print(len(searches))
 """
 
 
@@ -28,10 +31,11 @@ def _subcommands() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("command", _subcommands(), ids=" ".join)
-def test_help_imports_nothing_heavy(command):
-    *told, imported = run_python(SHOW.format(arguments=[*command, "--help"], heavy=HEAVY)).splitlines()
+def test_help_imports_nothing_heavy_and_seldom_looks_for_installed_packages(command):
+    *told, imported, searches = run_python(SHOW.format(arguments=[*command, "--help"], heavy=HEAVY)).splitlines()
     assert told[0].startswith(" ".join(("Usage: -c", *command)))
     assert imported == ""
+    assert int(searches) <= 2  # of tasks, and of their heads
 
 
 def test_every_task_of_finetune_is_among_them():
