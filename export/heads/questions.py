@@ -227,7 +227,7 @@ print(tokenizer.decode(row.input_ids[0, start : end + 1]) or 'no answer')""",
             first, more = divmod(place, self.longest_answer)
             if len(best) == self.n_best or scores[first, more] == -np.inf:
                 break
-            start, end = int(read.starts[first]), int(read.ends[first + more])
+            start, end = with_marks(read.context, int(read.starts[first]), int(read.ends[first + more]))
             if (start, end) not in best:
                 text, probability = read.context[start:end], float(probabilities[first, more])
                 best[start, end] = FoundAnswer(text, start, end, probability)
@@ -283,6 +283,22 @@ def _identity(result: AnsweredQuestion) -> str:
 
 def _answer_record(answer: FoundAnswer) -> dict[str, Any]:
     return {"answer": answer.text, "start": answer.start, "end": answer.end, "score": answer.score}
+
+
+def with_marks(text: str, start: int, end: int) -> tuple[int, int]:
+    """``start`` and ``end``, moved so that no character is separated from its combining marks.
+
+    Pieces can be: in Thai or Hindi, a vowel or a tone is a mark that may be a piece of its own.
+    """
+    while start and _is_mark(text[start]) and unicodedata.category(text[start - 1]) not in _INVISIBLE:
+        start -= 1
+    while end < len(text) and _is_mark(text[end]):
+        end += 1
+    return start, end
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M"
 
 
 def visible_part(text: str, start: int, end: int) -> tuple[int, int]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import regex
 import transformers
 from export_models import random_words
 from focus_export.head import Encoded
-from focus_export.heads.questions import AnsweredQuestion, QuestionsHead, visible_part
+from focus_export.heads.questions import AnsweredQuestion, QuestionsHead, visible_part, with_marks
 from focus_export.tokenizer import TextTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,8 @@ from focus_plugin.vocabulary.importing import import_vocabulary
 
 HEAD = QuestionsHead(window=24, stride=5, longest_answer=4, n_best=3)
 ODD = ["\t", "\r\n", "\u00a0", "\u3000", "\u200b", "\ufeff", "\0", "ﬁ", "①½", "㎏", "ﷺ", "漢字", "😀", "👩\u200d🚀"]
-MARKED = ["e\u0301", "x\u0323\u0300"]
+MARKS = ["\u0301", "\u0323", "\u0300", "\u0e35", "\u0e48", "\u0940"]
+MARKED = ["e\u0301", "x\u0323\u0300", "\u0e17\u0e35\u0e48", "\u0915\u0940"]
 CONTEXTS = st.lists(st.sampled_from([*"katamisuno.,    ", *ODD, *MARKED]), max_size=80).map("".join)
 
 
@@ -132,7 +134,7 @@ def _every_answer(encoded: Encoded, outputs: list[dict[str, np.ndarray]], text: 
     total = sum(weights.values()) + np.exp(nothing)
     found = {(0, 0): np.exp(nothing) / total}
     for (start, end), weight in weights.items():
-        place = (int(read.starts[start]), int(read.ends[end]))
+        place = with_marks(text, int(read.starts[start]), int(read.ends[end]))
         found[place] = max(found.get(place, 0.0), weight / total)
     return found
 
@@ -154,6 +156,8 @@ def test_answers_are_the_best_parts_of_the_context(
     for answer in result.n_best:
         assert 0 <= answer.start < answer.end
         assert answer.text == answer.text.strip()
+        assert context[answer.end : answer.end + 1] not in MARKS, "those of its last character are in it"
+        assert not regex.search(r"[^\p{Z}\p{Cc}\p{Cf}]\z", context[: answer.start]) or answer.text[0] not in MARKS
         assert answer.score == pytest.approx(every[answer.start, answer.end])
     best = sorted(every.values(), reverse=True)[: HEAD.n_best]
     assert [answer.score for answer in result.n_best] == pytest.approx(best)
