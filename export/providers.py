@@ -8,6 +8,7 @@ from pathlib import Path
 import onnxruntime
 
 from focus_plugin.errors import FocusError
+from focus_plugin.files import require_utf8_name
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 OPENVINO = "OpenVINOExecutionProvider"
@@ -39,7 +40,7 @@ def start_session(
     if PROVIDERS[name][0] not in available:
         install = "; install onnxruntime-openvino in place of onnxruntime" if name == "openvino" else ""
         raise FocusError(f"ONNX Runtime has no {PROVIDERS[name][0]} here; it has {', '.join(available)}{install}.")
-    session = _session(model, name, threads)
+    session = _session(require_utf8_name(model), name, threads)
     if PROVIDERS[name][0] in session.get_providers():
         return session
     advice = "" if name == "openvino" else "; are the GPU's driver, CUDA and cuDNN installed?"

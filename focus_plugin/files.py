@@ -32,6 +32,18 @@ def existing_file(path: str | Path) -> Path:
     return path
 
 
+def require_utf8_name(path: Path) -> Path:
+    """``path`` itself. Raises FocusError if its name is not UTF-8: PyTorch and ONNX Runtime open no such file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise FocusError(
+            f"{path}: PyTorch and ONNX Runtime open only files whose names are UTF-8; rename it, or set PYTHONUTF8=1 "
+            "if the name is UTF-8 and the locale is not."
+        ) from error
+    return path
+
+
 def read_lines(path: str | Path, progress: Progress = silent) -> Iterator[str]:
     """Yield the lines of a UTF-8 text without their line ends. Lines and file can have any size.
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from focus_plugin.errors import FocusError, first_line
+from focus_plugin.files import require_utf8_name
 from focus_plugin.trusted import trusted_globals
 
 
@@ -20,7 +21,7 @@ def load_pickled(path: Path) -> Any:
     Only tensors, plain values and the classes of fairseq's configurations are loaded. Raises FocusError for a missing
     or damaged file and for one that asks for anything else.
     """
-    if not path.is_file():
+    if not require_utf8_name(path).is_file():
         raise FocusError(f"{path}: no such file.")
     try:
         with trusted_globals():
@@ -57,6 +58,6 @@ def load_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return named_tensors(path, load_file(path))
+        return named_tensors(path, load_file(require_utf8_name(path)))
     except (SafetensorError, OSError) as error:
         raise FocusError(f"{path}: missing, damaged or not a safetensors file ({first_line(error)}).") from error

@@ -14,7 +14,7 @@ from focus_export.verify import random_batches, require_equal
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.errors import FocusError
-from focus_plugin.files import scratch_directory, sha256
+from focus_plugin.files import require_utf8_name, scratch_directory, sha256
 from focus_plugin.finetuning.declaration import TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.kept_head import KeptHead, head_files
@@ -47,6 +47,7 @@ def export_onnx(job: OnnxExport, output: Path, phase: Phase = no_phase, launch: 
     in ``valid``, with the float32 graph of all tokens. Raises FocusError, and writes nothing, if the difference is
     larger than the tolerance, or the loss larger than ``max_loss``.
     """
+    require_utf8_name(output)
 
     @cache
     def checkpoint() -> Checkpoint:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from focus_plugin.files import sha256
+from focus_plugin.files import require_utf8_name, sha256
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch, already_there, begin
 from focus_plugin.forecast.training import TrainingWork, training_steps
 from focus_plugin.manifest import Manifest, already_made, describe, manifest_of
@@ -76,7 +76,7 @@ def train_release(job: TrainingJob, output: Path, watcher: Watcher, launch: Laun
     process trains for the same output, or if ``output`` is anything else, and as ``begin`` does.
     """
     manifest = describe_training(job, watcher)
-    directory = unfinished_directory(output)
+    directory = unfinished_directory(require_utf8_name(output))
     if already_made(output, manifest):
         already_there(output, launch)
         remove_leftovers(directory, manifest)

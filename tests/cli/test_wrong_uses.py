@@ -1,13 +1,16 @@
 """Wrong uses are refused in one sentence before any work; unusual names of files are no wrong use."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from export_models import write_small_export
 from focus_cli.main import main
+from invoked import refuse
 
 
 @pytest.fixture
@@ -56,3 +59,21 @@ def test_names_can_have_spaces_and_bytes_that_are_not_utf_8(tmp_path: Path, targ
     refused = subprocess.run([focus, b"inspect", output + b"x"], capture_output=True, check=False)
     assert refused.returncode == 1
     assert b"Traceback" not in refused.stderr
+
+
+def test_names_that_pytorch_and_onnx_runtime_cannot_open_are_told(
+    tmp_path: Path, release: Path, hugging_face: Path
+) -> None:
+    """An output, too, before a training whose checkpoints could not be read."""
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9r"))
+    (table := tmp_path / "t.tsv").write_text("label\ttext\na\tka\nb\tmi\n")
+    for source in (release, hugging_face):
+        shutil.copytree(source, place / source.name)
+        refuse("focus", "inspect", place / source.name, says="only files whose names are UTF-8")
+    write_small_export(tmp_path / "export", "mean", release / "sentencepiece.bpe.model")
+    (tmp_path / "export").rename(place / "export")
+    predict = ("predict", "--model", place / "export", "--input", table, "--output", tmp_path / "p.jsonl")
+    export = ("export", "--onnx", "--model", release, "--output", place / "x")
+    finetune = ("finetune", "classification", "--model", release, "--train", table, "--valid", table)
+    for command in (predict, export, (*finetune, "--output", place / "m")):
+        refuse("focus", *command, says="only files whose names are UTF-8")
