@@ -39,6 +39,7 @@ from focus_plugin.finetuning.validation import validation_option
 from focus_plugin.forecast.finetuning import FinetuningSchedule, finetuning_work, table_amount
 from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork
+from focus_plugin.jobs.prepare import refuse_colon
 from focus_plugin.leakage import LEAKAGE, as_counts, leakage
 from focus_plugin.manifest import Manifest
 from focus_plugin.model_card.card import model_card
@@ -103,6 +104,7 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     def prepare(directory: Path) -> Training:
         """Write the data, unless an interrupted run did; the training."""
         data = directory / "data"
+        refuse_colon(data)
         if not data.exists():
             _write_data(task, finetuning, job, source.config, data, watcher.phase)
         return _training(finetuning, job, data, _init(options.model, source, directory), source.config)

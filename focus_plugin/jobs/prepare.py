@@ -32,7 +32,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch:
     from focus_plugin.masked_lm.data import prepare_masked_lm
     from focus_plugin.masked_lm.languages import Repeated, named_texts, times_read
 
-    _refuse_colon(output)
+    refuse_colon(output)
     dictionary, tokenizer = vocabulary_files(job.vocabulary)
     languages = named_texts(job.train)
     train = Text.of(*(file.path for text in languages.values() for file in text.files))
@@ -113,7 +113,7 @@ def _translations(text: Text, job: TextPreparation, directory: Path) -> dict[str
 def require_prepared(data: Path, *splits: str) -> None:
     """Raise FocusError unless ``data`` was made by ``prepare`` and each of ``splits`` has enough text."""
     counts = expect_kind(data, DATA_KIND).counts
-    _refuse_colon(data)
+    refuse_colon(data)
     for split in splits:
         if split not in counts:
             raise FocusError(f"{data}: holds no {split} text; give it to focus prepare with --{split}.")
@@ -125,8 +125,7 @@ def require_prepared(data: Path, *splits: str) -> None:
             raise FocusError(f"{data}: too little text in {split}: {tokens} tokens, and {FEWEST_TOKENS} are needed.")
 
 
-def _refuse_colon(data: Path) -> None:
+def refuse_colon(data: Path) -> None:
+    """Raise FocusError if fairseq would take a colon in the name of its data directory for the end of a path."""
     if ":" in str(data):
-        raise FocusError(
-            f"{data}: fairseq treats a colon as the end of a path; choose a data directory without a colon."
-        )
+        raise FocusError(f"{data}: fairseq treats a colon as the end of a path; choose a directory without a colon.")

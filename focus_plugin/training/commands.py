@@ -72,7 +72,7 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
     return [
         *(
             command_path("fairseq-train"),
-            ":".join(map(str, (training.data, *training.shards))),
+            ":".join(map(_argument, (training.data, *training.shards))),
             "--user-dir",
             USER_DIR,
             "--arch",
@@ -81,12 +81,17 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
         *_shape(training.config),
         *training.schedule.recipe.options(training.schedule.updates, training.extra),
         *_schedule(training.schedule, last_setting(training.extra, "--max-epoch", int)),
-        *("--finetune-from-model", str(training.init), "--save-dir", str(save_dir)),
+        *("--finetune-from-model", _argument(training.init), "--save-dir", _argument(save_dir)),
         *("--required-batch-size-multiple", "1"),  # by default fairseq leaves out the last samples if they are fewer
         *training.task,
         *_device(training),
         *training.extra,
     ]
+
+
+def _argument(path: Path) -> str:
+    """A path as a word of the command, where a dash at its beginning would make it an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def check_extra(extra: Sequence[str], cpu: bool, refused: Mapping[str, str] | None = None) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from fairseq_models import World, make_world
 from focus_cli.main import main
 from huggingface_hub import ModelCard
+from invoked import refuse
 
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.seeds import collapsed, mean_and_deviation, read_seeds
@@ -120,3 +121,5 @@ def test_one_seed_or_several(world: World, tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "--seeds 1: must be several" in done.stderr
     assert not list(tmp_path.iterdir())
+    for more in ((), ("--seeds", "1,2")):
+        refuse("focus", *_command(world, tmp_path / "a:b", *more), says="fairseq treats a colon as the end of a path")

@@ -124,6 +124,15 @@ def test_a_training_without_a_best_checkpoint_says_so(tmp_path: Path) -> None:
         run_training(["true", "--max-update", "2", "--save-dir", str(tmp_path)], tmp_path / "log", print)
 
 
+def test_names_can_begin_with_a_dash(world: World) -> None:
+    training = dataclasses.replace(
+        _training(world, Path("-data"), 10), init=Path("-model.pt"), shards=(Path("-shard"),)
+    )
+    parsed = options.parse_args_and_arch(options.get_training_parser(), train_command(training, Path("-out"))[1:])
+    assert parsed.data == "./-data:./-shard"
+    assert (parsed.finetune_from_model, parsed.save_dir) == ("./-model.pt", "./-out")
+
+
 @pytest.mark.parametrize(
     ("extra", "fp16", "bf16", "amp"),
     [
