@@ -4,6 +4,7 @@ import os
 import pickle
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,22 @@ def test_a_table_that_does_not_fit_is_told(classifier):
         classifier({"text": "ka"})
 
 
+def killed_once(killed):
+    """A class of predictors whose process is killed at its second batch, unless the file ``killed`` is there."""
+
+    class KilledOnce(Predictor):  # here, so that Ray sends the code itself: its workers do not find this module
+        batches = 0
+
+        def __call__(self, table):
+            self.batches += 1
+            if self.batches == 2 and not killed.exists():
+                killed.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().__call__(table)
+
+    return KilledOnce
+
+
 def test_ray_maps_the_predictor_and_its_class(exports, table, classifier, tmp_path, monkeypatch):
     """A real Ray on this machine; the class in the example, an instance here."""
     ray = pytest.importorskip("ray")
@@ -114,6 +131,15 @@ def test_ray_maps_the_predictor_and_its_class(exports, table, classifier, tmp_pa
         assert_predicted(pyarrow.parquet.read_table(tmp_path / "out").to_pylist(), classifier)
         rows = ray.data.read_parquet(str(table)).map_batches(classifier, batch_size=50).take_all()
         assert_predicted(rows, classifier)
+        killed = ray.data.read_parquet(str(table)).map_batches(
+            killed_once(tmp_path / "killed"),
+            fn_constructor_args=(exports["mood"][0],),
+            fn_constructor_kwargs={"truncate": True},
+            concurrency=1,
+            batch_size=20,
+        )
+        assert_predicted(killed.take_all(), classifier)
+        assert (tmp_path / "killed").exists()
     finally:
         ray.shutdown()
 
