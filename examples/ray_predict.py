@@ -19,7 +19,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--column", default="text")
     parser.add_argument(
-        "--workers", type=int, default=1, help="Number of processes, each with its own copy of the model."
+        "--workers", type=int, default=1, help="Largest number of processes, each with its own copy of the model."
     )
     parser.add_argument("--cores", type=int, default=1, help="CPU cores of each process.")
     arguments = parser.parse_args()
@@ -27,7 +27,7 @@ def main() -> None:
         Predictor,  # the class: each worker loads the model once
         fn_constructor_args=(Path(arguments.model).absolute(), arguments.column),
         fn_constructor_kwargs={"truncate": True, "threads": arguments.cores},
-        concurrency=arguments.workers,
+        concurrency=(1, arguments.workers),  # a fixed number that uses every core leaves none for reading the files
         num_cpus=arguments.cores,
         batch_size=4096,
     ).write_parquet(arguments.output)

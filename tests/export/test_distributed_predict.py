@@ -125,7 +125,7 @@ def test_ray_maps_the_predictor_and_its_class(exports, table, classifier, tmp_pa
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else the other tests leave the workers no time
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        files = ("--model", exports["mood"][0], "--input", table, "--output", tmp_path / "out")
+        files = ("--model", exports["mood"][0], "--input", table, "--output", tmp_path / "out", "--workers", "2")
         monkeypatch.setattr(sys, "argv", ["ray_predict.py", *map(str, files)])
         runpy.run_path(str(EXAMPLES / "ray_predict.py"), run_name="__main__")
         assert_predicted(pyarrow.parquet.read_table(tmp_path / "out").to_pylist(), classifier)
