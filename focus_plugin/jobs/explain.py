@@ -1,12 +1,13 @@
 """Describes which source tokens the row of a target token was made from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
 from focus_plugin.jobs.convert import MATRIX, REPORT
 from focus_plugin.manifest import read_manifest
 from focus_plugin.mixing.matrix import MixingMatrix, load_matrix, mixture
+from focus_plugin.vocabulary.forms import WORD_START, byte_characters
 
 
 def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
@@ -21,11 +22,24 @@ def explain(path: Path, tokens: Sequence[str]) -> Iterator[str]:
     matrix = load_matrix(path)
     ids = {token: i for i, token in enumerate(matrix.target)}
     for token in tokens:
-        if token not in ids:
-            marked = f"▁{token}"
-            hint = f" Words start with ▁: there is {marked!r}." if marked in ids else ""
-            raise FocusError(f"{path}: the target vocabulary has no token {token!r}.{hint}")
-        yield from _lines(matrix, ids[token])
+        yield from _lines(matrix, _row(token, ids, path))
+
+
+def _row(token: str, ids: Mapping[str, int], path: Path) -> int:
+    """The row of a token, written as its tokenizer writes it or with ``▁`` where a word begins.
+
+    Byte-level BPE writes bytes, and WordPiece marks the tokens that begin no word. Raises FocusError if there is none.
+    """
+    marked = f"{WORD_START}{token}"
+    spellings = [token, byte_characters(token)]
+    if not any(other.startswith(WORD_START) for other in ids):
+        spellings.append(token.removeprefix(WORD_START))
+    for spelling in spellings:
+        if spelling in ids:
+            return ids[spelling]
+    there = next((other for other in (marked, byte_characters(marked)) if other in ids), None)
+    hint = f" Words start with ▁: there is {marked!r}." if there else ""
+    raise FocusError(f"{path}: the target vocabulary has no token {token!r}.{hint}")
 
 
 def _require_kept(directory: Path) -> None:

@@ -12,6 +12,7 @@ from invoked import refuse, run
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sources import CONFIG
+from tokenizer_kinds import KINDS
 
 from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING
 from focus_plugin.checkpoint.read import read_checkpoint
@@ -173,3 +174,20 @@ def test_an_unknown_token_is_told_with_the_word_start_it_lacks(base):
     token = min(token for token in known if len(token) > 3 and token[0] == "▁" and token[1:] not in known)
     assert "there is" not in refuse("focus", "explain", base, token[1:] + "▁", says="has no token")
     refuse("focus", "explain", base, token[1:], says=f"there is {token!r}")
+
+
+@pytest.mark.parametrize("kind", ["byte-level", "wordpiece"])
+def test_tokens_of_every_tokenizer_can_be_written_with_word_starts(release, target_text, tmp_path, kind):
+    """In bytes, a word beyond ASCII cannot be read or typed."""
+    words = target_text.read_text(encoding="utf-8").split()
+    KINDS[kind]([" ".join(words), *["ка ка"] * 99], 700).save(str(tmp_path / "tokenizer.json"))
+    vocab = ("--tokenizer", tmp_path / "tokenizer.json", "--input", target_text)
+    run("focus", "vocab", *vocab, "--output", tmp_path / "vocab")
+    given = ("--source", release, "--vocab", tmp_path / "vocab", "--method", "pieces")
+    run("focus", "convert", *given, "--output", tmp_path / "out")
+    own = {"byte-level": "".join(map(chr, (0x120, 0xD0, 0xBA, 0xD0, 0xB0))), "wordpiece": "ка"}[kind]
+    said = run("focus", "explain", tmp_path / "out", own).stdout
+    assert said.startswith(f"{own}: ")
+    assert run("focus", "explain", tmp_path / "out", "▁ка").stdout == said
+    if kind == "byte-level":
+        refuse("focus", "explain", tmp_path / "out", "ка", says="Words start with ▁: there is '▁ка'")
