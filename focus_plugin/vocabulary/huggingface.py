@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _protobuf: Any = sentencepiece_model_pb2  # its classes are made at run time
 _Piece = _protobuf.ModelProto.SentencePiece
 _APART = "\ufdd0"  # a code point that is not a character, so it does not occur in text
+# What NFC composes or moves and SentencePiece does not: a Korean consonant after a syllable, a half-width voicing mark
+# after another mark.
+_KEPT = "(?<=[\uac00-\ud7a3])(?=[\u11a8-\u11c2])|(?<=\\p{M})(?=[\uff9e\uff9f])"
 _JOINING = "\u200c\u200d\U0001f3fb-\U0001f3ff"  # belong to the character before them, but are not marks
 
 
@@ -67,10 +70,9 @@ def renumbered(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
 def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary``; it puts a text in ``<s> </s>``.
 
-    It cuts text as SentencePiece does, with two exceptions. The library does not compose a letter that is written as
-    three characters (e, circumflex, acute), as two characters with six bytes together (kana, voicing mark), or with a
-    character that has a compatibility form (º, acute). And if scores are not multiples of SCORE_STEP, the two may
-    choose different cuts of a text that have (almost) the same score.
+    It cuts text as SentencePiece does, with two exceptions. The library does not compose a mark with a character that
+    has a compatibility form (º, acute). And if scores are not multiples of SCORE_STEP, the two may choose different
+    cuts of a text that have (almost) the same score.
 
     Raises FocusError for a model of another kind, and if the model's pieces are not the tokens of ``vocabulary``.
     """
@@ -89,8 +91,12 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
     spaces = [*(single if rules.remove_extra_whitespaces else ()), normalizers.Replace(" ", WORD_START)]
     characters = []
     if rules.precompiled_charsmap:
-        apart = normalizers.Replace(Regex(_loose_marks()), _APART)
-        characters = [apart, normalizers.Precompiled(rules.precompiled_charsmap), normalizers.Replace(_APART, "")]
+        composes = _composes(path)
+        apart = normalizers.Replace(Regex(_loose_marks(composes)), _APART)
+        # By the rules alone, the library composes nothing of six bytes or more, such as a syllable of Korean letters.
+        composing = [normalizers.NFC()] if composes else []
+        own = normalizers.Precompiled(rules.precompiled_charsmap)
+        characters = [apart, *composing, own, *composing, normalizers.Replace(_APART, "")]
     library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
     library.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=split)
     library.decoder = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
@@ -103,21 +109,34 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
     return library
 
 
-def _loose_marks() -> str:
-    """A regular expression for the places before marks that do not compose with the character before them.
+def _loose_marks(composes: bool) -> str:
+    """A regular expression for the places before marks that do not compose with the characters before them.
+
+    ``composes``: see ``_composes``; if not, no mark is assumed to compose with several characters.
 
     A separator is inserted there, because the library normalizes a character together with all its marks: it replaces
     the whole by the normal form of the shortest prefix in its table. Of ``o``, dot below and grave accent, the accent
     would be lost. The beginning of a text does not match: with a separator there, the library panics.
     """
     bases: dict[str, str] = {}
+    longer = []
     for composed in map(chr, range(sys.maxunicode + 1)):
-        parts = unicodedata.normalize("NFD", composed)
+        before, mark = (parts := unicodedata.normalize("NFD", composed))[:-1], parts[-1]
         kept = unicodedata.is_normalized("NFC", composed) and unicodedata.is_normalized("NFKC", parts[0])
-        if len(parts) == 2 and unicodedata.category(parts[1]) == "Mn" and kept:
-            bases[parts[1]] = bases.get(parts[1], "") + parts[0]
-    composing = "|".join(f"(?<=[{letters}]){mark}" for mark, letters in sorted(bases.items()))
-    return rf"(?!\A)(?=[\p{{M}}{_JOINING}])(?!{composing})"
+        if before and unicodedata.category(mark)[0] == "M" and kept:
+            if len(before) == 1:
+                bases[mark] = bases.get(mark, "") + before
+            elif composes:
+                longer.append(f"(?<={before}){mark}")
+    composing = "|".join([*(f"(?<=[{letters}]){mark}" for mark, letters in sorted(bases.items())), *longer])
+    marks = rf"(?!\A)(?=[\p{{M}}{_JOINING}])(?!{composing})"
+    return f"{marks}|{_KEPT}" if composes else marks
+
+
+def _composes(path: Path) -> bool:
+    """Whether a SentencePiece model composes characters, as its usual rules do."""
+    normalize = load_sentencepiece(path).normalize
+    return all(normalize(unicodedata.normalize("NFD", word)) == normalize(word) for word in ("\u00e9", "\ud55c"))
 
 
 def _check_tokens(path: Path, vocabulary: Vocabulary) -> None:

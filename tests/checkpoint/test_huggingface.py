@@ -195,9 +195,11 @@ def extension(directory, release, vocabulary):
 
 
 # Without what else joins the character before it than marks, names of specials, and what is no character.
-CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="ﾞﾟำຳ<\r\ufdd0")
-PLAIN = CHARACTERS.filter(lambda c: unicodedata.category(c)[0] != "M" and not 0x1100 <= ord(c) <= 0x11FF)
-WORDS = st.sampled_from([" ", "  ", "▁", "bata", "Chapa", "ga", "da.", "\t", "😀", "①", "ﬁ", "\xa0", "…", "\u200d"])
+CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="ำຳ<\r\ufdd0")
+PLAIN = CHARACTERS.filter(lambda c: unicodedata.category(c)[0] != "M")
+WORDS = st.sampled_from(
+    [" ", "  ", "▁", "bata", "Chapa", "ga", "da.", "\t", "😀", "①", "ﬁ", "\xa0", "…", "\u200d", "가\u11a8", "ﾊﾞ"]
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -228,12 +230,26 @@ def test_a_mark_after_a_mask_is_a_text_s_first(exported):
     assert tokenizer("<mask>\u0301 bata…")["input_ids"] == [0, tokenizer.mask_token_id, *after[1:]]
 
 
-@given(st.lists(MARKED.filter(lambda letter: len(unicodedata.normalize("NFC", letter[:3])) > 1), max_size=4))
+@given(st.lists(MARKED, max_size=4))
 def test_marks_are_composed_as_sentencepiece_composes_them(extension, letters):
     library, directory = extension
     processor = sentencepiece.SentencePieceProcessor(model_file=str(directory / MODEL))
     text = " ".join(letters)
     assert library.normalizer.normalize_str(text) == processor.normalize(text)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKD"])
+def test_decomposed_text_is_composed(extension, form):
+    """Every composed character, and words of several scripts, also with half-width letters."""
+    library, directory = extension
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(directory / MODEL))
+    composed = [c for c in map(chr, range(0x11000)) if unicodedata.category(c) != "Cs" and unicodedata.decomposition(c)]
+    canonical = [c for c in composed if unicodedata.is_normalized("NFKC", c)]
+    assert len(canonical) > 900
+    words = ["한국어 경기를", *map(chr, range(0xAC00, 0xD7A4, 7)), "người đường", "ギター ﾊﾞｽ ｱﾞ", "কো கொ കൊ", "ᾧ ΐ"]
+    for text in (*canonical, *words):
+        written = unicodedata.normalize(form, text)
+        assert library.normalizer.normalize_str(written) == processor.normalize(written), text
 
 
 def test_pieces_that_cross_spaces_are_used(tmp_path):
