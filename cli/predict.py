@@ -26,9 +26,13 @@ from focus_plugin.options import declared
     required=True,
     multiple=True,
     help="Texts in UTF-8, one per line, possibly compressed as .gz, .xz, .zst or .bz2; a quoted pattern or several "
-    "--input for several files, - for standard input.",
+    "--input for several files, - for standard input. An address such as s3://bucket/texts.txt is read by fsspec.",
 )
-@click.option("--output", required=True, help="File to write, such as out.jsonl or out.parquet; - for standard output.")
+@click.option(
+    "--output",
+    required=True,
+    help="File to write, such as out.jsonl or s3://bucket/out.parquet; - for standard output.",
+)
 @click.option(
     "--format",
     "form",
@@ -38,7 +42,8 @@ from focus_plugin.options import declared
 @quiet_option
 def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, quiet: bool, **options: Any) -> None:
     """Run an exported model on a file of texts. A run that was killed continues when the same command is repeated."""
-    from focus_export.predict_file import forecast_file, predict_file
+    from focus_export.growing_file import unfinished_path
+    from focus_export.predict_file import forecast_file, output_of, predict_file
     from focus_export.runtime import Predictor
 
     run = {entry.name: options[entry.name] for entry in declared(RunOptions)}
@@ -69,12 +74,8 @@ def command(model: Path, texts: tuple[str, ...], output: str, form: str | None, 
     try:
         total = predict_file(predictor, texts, output, form, phase)
     except BaseException:
-        if count and Path(f"{output}.unfinished").exists():
-            tell(
-                quiet,
-                f"The results so far are in {output}.unfinished; the same command continues from there.",
-                err=True,
-            )
+        if count and (unfinished := unfinished_path(output_of(output))).exists():
+            tell(quiet, f"The results so far are in {unfinished}; the same command continues from there.", err=True)
         raise
     where = predictor.model.provider.removesuffix("ExecutionProvider")
     tell(quiet, f"{output}: {total} predictions, {rate()} a second on {where}.", err=output == "-")

@@ -17,11 +17,12 @@ from focus_plugin.forecast.machine import PLAIN_PROCESS, Rates, seconds_of
 
 from .directory import ExportDirectory
 from .formats import Format
-from .growing_file import texts_done
+from .growing_file import Output, texts_done
 from .head import LENGTH, Encoded, RowHead, ServingHead, encoded_sample
 from .pipeline import WINDOW_BATCHES
 from .run_options import RunOptions
 from .runtime import CPU_TOKEN_BUDGET, Predictor
+from .stored_files import StoredFile
 from .text_input import TextInput
 from .tokenizer import export_tokenizer
 
@@ -38,8 +39,8 @@ class PredictionWork:
 
     export: ExportDirectory
     options: RunOptions
-    inputs: list[Path]
-    output: Path | None
+    inputs: Sequence[Path | StoredFile]
+    output: Output | None
     form: Format
     parquet: bool
 
@@ -89,7 +90,7 @@ def prediction_forecast(work: PredictionWork, load: Callable[[], Predictor]) -> 
                 disk=2 * (size or 0),
             ),
         )
-    return Forecast(output=work.output, steps=steps, size=size)
+    return Forecast(output=work.output.place if work.output else None, steps=steps, size=size)
 
 
 def _first_lines(texts: TextInput, size: int) -> tuple[list[str], int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import parse_json
@@ -29,14 +30,41 @@ class Done:
     ended: bool = False
 
 
+class Output(Protocol):
+    """Where a file goes when it is complete. place: the path beside which it is before."""
+
+    @property
+    def place(self) -> Path: ...
+    def exists(self) -> bool: ...
+    def receive(self, whole: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """An output that is a file of this machine."""
+
+    place: Path
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+    def exists(self) -> bool:
+        """Whether there is such a file or directory."""
+        return self.place.exists()
+
+    def receive(self, whole: Path) -> None:
+        """Rename the file ``whole``."""
+        whole.replace(self.place)
+
+
 class GrowingFile:
     """``OUTPUT.unfinished``, and beside it ``OUTPUT.unfinished.json``, which says how many of its bytes are valid.
 
     Appended bytes are valid when the second file has been replaced, which is an atomic operation.
     """
 
-    def __init__(self, output: Path, descriptor: int, job: Job, done: Done) -> None:
-        self.path = _unfinished_path(output)
+    def __init__(self, output: Output, descriptor: int, job: Job, done: Done) -> None:
+        self.path = unfinished_path(output)
         self.done = done
         self._output = output
         self._descriptor = descriptor
@@ -59,21 +87,21 @@ class GrowingFile:
         self.done = done
 
     def publish(self, whole: Path) -> None:
-        """Rename ``whole``, which is this file or was made from it, to the output, and remove all other files."""
+        """Move ``whole``, which is this file or was made from it, to the output, and remove all other files."""
         _write_state(self.path, self._job, replace(self.done, ended=True))
-        whole.replace(self._output)
+        self._output.receive(whole)
         _remove(self.path)
 
 
 @contextmanager
-def growing_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[GrowingFile]:
+def growing_file(output: Output, jobs: Sequence[Job], start: bytes) -> Iterator[GrowingFile]:
     """The unfinished file of ``output``: that of an earlier run, or a new one with the bytes ``start``.
 
     The first of ``jobs`` is that of this run; a file of an earlier run with any of ``jobs`` is continued. The file is
     locked during the block, and removed afterwards if it has no results. Raises FocusError if another run is using the
     file, if it is from a run with another job, or if ``output`` exists.
     """
-    path = _unfinished_path(output)
+    path = unfinished_path(output)
     if not path.exists() and not _state_path(path).exists():
         _refuse_existing(output)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,25 +130,26 @@ def growing_file(output: Path, jobs: Sequence[Job], start: bytes) -> Iterator[Gr
         os.close(descriptor)
 
 
-def texts_done(output: Path) -> int:
+def texts_done(output: Output) -> int:
     """The number of texts that an unfinished run of ``output`` has done, 0 without one.
 
     Raises FocusError if ``output`` exists already.
     """
-    path = _unfinished_path(output)
+    path = unfinished_path(output)
     if not path.exists() and not _state_path(path).exists():
         _refuse_existing(output)
         return 0
     return _read_state(path)[1].texts
 
 
-def _refuse_existing(output: Path) -> None:
+def _refuse_existing(output: Output) -> None:
     if output.exists():
         raise FocusError(f"{output}: already exists; choose another --output or remove it.")
 
 
-def _unfinished_path(output: Path) -> Path:
-    return output.with_name(f"{output.name}.unfinished")
+def unfinished_path(output: Output) -> Path:
+    """Where the results are that an unfinished run has so far."""
+    return output.place.with_name(f"{output.place.name}.unfinished")
 
 
 def _state_path(path: Path) -> Path:

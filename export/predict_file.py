@@ -11,16 +11,17 @@ from focus_plugin import __version__
 from focus_plugin.errors import FocusError
 from focus_plugin.files import sha256
 from focus_plugin.forecast.forecast import Forecast
-from focus_plugin.text import STANDARD, named_files
+from focus_plugin.text import STANDARD
 
 from .directory import EXPORT_CONFIG, ExportConfig, read_export
 from .forecast import PredictionWork, prediction_forecast
 from .formats import Format, format_name, make_format
-from .growing_file import Job, growing_file
+from .growing_file import Job, LocalFile, Output, growing_file
 from .pipeline import Results
 from .run_options import RunOptions
 from .runtime import Predictor
-from .text_input import TextInput
+from .stored_files import StoredOutput, is_address
+from .text_input import TextInput, input_files
 from .text_progress import TextPhase, TextProgress, no_text_phase
 
 
@@ -33,18 +34,19 @@ def predict_file(
 ) -> int:
     """Write a prediction for every line of ``inputs``, in order; return their number.
 
-    ``inputs``: one or several names, see :func:`focus_plugin.text.named_files`. ``-`` is standard input or output. The
-    format is ``given_format`` or that of the file name, see :mod:`formats`. Results are appended to
-    ``output_path.unfinished``, which is renamed to ``output_path`` at the end; after an interruption the same call
-    continues. ``phase`` is called with the number of texts that are done and of their bytes in the input. Raises
-    FocusError, naming file and line, if a line is not UTF-8 or is too long for the model; if ``output_path`` exists;
-    and if the unfinished file is from another input, model or other options.
+    ``inputs``: one or several names, see :func:`~focus_export.text_input.input_files`. ``output_path`` can be an
+    address in an object store, too, and ``-`` is standard input or output. The format is ``given_format`` or that of
+    the file name, see :mod:`formats`. Results are appended to ``output_path.unfinished``, which is renamed to
+    ``output_path`` at the end; after an interruption the same call continues. ``phase`` is called with the number of
+    texts that are done and of their bytes in the input. Raises FocusError, naming file and line, if a line is not
+    UTF-8 or is too long for the model; if ``output_path`` exists; if the unfinished file is from another input, model
+    or other options; and if a store cannot be read or written.
     """
     name, form = _format(predictor.model.config, output_path, given_format)
-    texts = TextInput(named_files(*([inputs] if isinstance(inputs, str | Path) else inputs)))
+    texts = TextInput(input_files(*([inputs] if isinstance(inputs, str | Path) else inputs)))
     if str(output_path) == STANDARD:
         return _predict_to_stdout(predictor, texts, form, phase)
-    return _predict_to_file(predictor, texts, Path(output_path), name, form, phase)
+    return _predict_to_file(predictor, texts, output_of(output_path), name, form, phase)
 
 
 def forecast_file(
@@ -63,12 +65,17 @@ def forecast_file(
     work = PredictionWork(
         export=export,
         options=options,
-        inputs=named_files(*inputs),
-        output=None if str(output_path) == STANDARD else Path(output_path),
+        inputs=input_files(*inputs),
+        output=None if str(output_path) == STANDARD else output_of(output_path),
         form=form,
         parquet=name == "parquet",
     )
     return prediction_forecast(work, load)
+
+
+def output_of(name: str | Path) -> Output:
+    """The output with this name, which is a path or an address in an object store."""
+    return StoredOutput(str(name)) if is_address(name) else LocalFile(Path(name))
 
 
 def _format(config: ExportConfig, output_path: str | Path, given_format: str | None) -> tuple[str, Format]:
@@ -94,9 +101,9 @@ def _predict_to_stdout(predictor: Predictor, texts: TextInput, form: Format, pha
 
 
 def _predict_to_file(
-    predictor: Predictor, texts: TextInput, output: Path, name: str, form: Format, phase: TextPhase
+    predictor: Predictor, texts: TextInput, output: Output, name: str, form: Format, phase: TextPhase
 ) -> int:
-    job = _job(predictor, name, output.suffix == ".gz")
+    job = _job(predictor, name, output.place.suffix == ".gz")
     # A run without --truncate can be continued with it: no text so far was too long.
     with growing_file(output, [job, {**job, "truncate": False}], form.start) as grown:
         former = grown.done

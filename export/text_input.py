@@ -4,14 +4,16 @@ import hashlib
 import io
 import sys
 from bisect import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from focus_plugin.decompression import CHUNK, Decompressed
 from focus_plugin.errors import FocusError
 from focus_plugin.files import decode_line
-from focus_plugin.text import STANDARD, raw_lines, shortened
+from focus_plugin.text import STANDARD, named_files, raw_lines, shortened
+
+from .stored_files import StoredFile, is_address, stored_files
 
 
 class TextInput:
@@ -22,11 +24,11 @@ class TextInput:
     bytes: the size of all files, None if one is a pipe. One thread may iterate while another one calls ``finish``.
     """
 
-    def __init__(self, paths: list[Path]) -> None:
-        """``paths``: see :func:`focus_plugin.text.named_files`."""
-        regular = all(path.is_file() for path in paths)
-        self.name = shortened(*map(_name, paths))
-        self.bytes = sum(path.stat().st_size for path in paths) if regular else None
+    def __init__(self, files: Sequence[Path | StoredFile]) -> None:
+        """``files``: see :func:`input_files`."""
+        sizes = [_size(file) for file in files]
+        self.name = shortened(*map(_name, files))
+        self.bytes = None if None in sizes else sum(size for size in sizes if size is not None)
         self.done = 0
         self._digest = hashlib.sha256()
         self._names: list[str] = []  # of the files opened so far
@@ -34,7 +36,7 @@ class TextInput:
         self._read = 0  # lines
         self._taken = 0  # bytes
         self._pending: list[tuple[bytes, int]] = []  # lines, and the number of bytes of each in its file
-        self._lines = self._raw_lines(paths)
+        self._lines = self._raw_lines(files)
 
     @property
     def digest(self) -> str:
@@ -71,13 +73,13 @@ class TextInput:
         self.done += count
         return size
 
-    def _raw_lines(self, paths: list[Path]) -> Iterator[bytes]:
-        for path in paths:
-            self._names.append(_name(path))
+    def _raw_lines(self, files: Sequence[Path | StoredFile]) -> Iterator[bytes]:
+        for file in files:
+            self._names.append(_name(file))
             self._starts.append(self._read)
-            with _open(path) as file:
+            with _open(file) as stream:
                 before = self._taken
-                source = Decompressed(file, self._count_bytes)
+                source = Decompressed(stream, self._count_bytes)
                 for raw in raw_lines(io.BufferedReader(source, CHUNK), self._names[-1]):
                     size, before = (self._taken - before if source.format else len(raw)), self._taken
                     self._pending.append((raw, size))
@@ -88,13 +90,38 @@ class TextInput:
         self._taken += size
 
 
-def _name(path: Path) -> str:
-    return "standard input" if str(path) == STANDARD else str(path)
+def input_files(*names: str | Path) -> Sequence[Path | StoredFile]:
+    """The files ``names``, in this order: paths, patterns, ``-``, or addresses in object stores.
+
+    Raises FocusError as :func:`focus_plugin.text.named_files` and :func:`stored_files` do.
+    """
+    if not any(map(is_address, names)):
+        return named_files(*names)
+    files: list[Path | StoredFile] = []
+    for name in names:
+        files += stored_files(str(name)) if is_address(name) else named_files(name)
+    twice = next((file for file in files if files.count(file) > 1), None)
+    if twice:
+        raise FocusError(f"{twice}: is named twice; name each file of a text once.")
+    return files
 
 
-def _open(path: Path) -> io.FileIO:
-    if str(path) != STANDARD:
-        return io.FileIO(path)
+def _size(file: Path | StoredFile) -> int | None:
+    """The number of bytes of a file; None if it is a pipe."""
+    if isinstance(file, StoredFile):
+        return file.bytes
+    return file.stat().st_size if file.is_file() else None
+
+
+def _name(file: Path | StoredFile) -> str:
+    return "standard input" if str(file) == STANDARD else str(file)
+
+
+def _open(file: Path | StoredFile) -> io.RawIOBase:
+    if isinstance(file, StoredFile):
+        return file.open()
+    if str(file) != STANDARD:
+        return io.FileIO(file)
     if sys.stdin is None:
         raise FocusError("Standard input is closed; give a file.")
     # Not sys.stdin, and the descriptor is not closed: either would wait for the thread that is reading a line.

@@ -22,6 +22,13 @@ def silent(_: int) -> None:
     """A progress callback that does nothing, the default."""
 
 
+def cache_directory() -> Path:
+    """``$FOCUS_CACHE``, or ``focus-fairseq`` in the user's cache directory."""
+    if configured := os.environ.get("FOCUS_CACHE"):
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "focus-fairseq"
+
+
 def existing_file(path: str | Path) -> Path:
     """``path`` itself. Raises FocusError if there is no such file."""
     path = Path(path)

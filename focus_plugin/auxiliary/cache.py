@@ -13,20 +13,13 @@ from focus_plugin.auxiliary.trainers import train_vectors
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.errors import FocusError
-from focus_plugin.files import scratch_directory, sha256
+from focus_plugin.files import cache_directory, scratch_directory, sha256
 from focus_plugin.manifest import installed_version
 from focus_plugin.progress import Phase
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
-
-
-def cache_directory() -> Path:
-    """``$FOCUS_CACHE``, or ``focus-fairseq`` in the user's cache directory."""
-    if configured := os.environ.get("FOCUS_CACHE"):
-        return Path(configured)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "focus-fairseq"
 
 
 def cached_vectors(

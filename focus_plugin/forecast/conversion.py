@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from focus_plugin.auxiliary.cache import cache_directory, cached_file
+from focus_plugin.auxiliary.cache import cached_file
 from focus_plugin.auxiliary.options import VectorInput
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.files import cache_directory
 from focus_plugin.forecast.encoder import (
     FLOAT,
     Batch,

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from focus_plugin.auxiliary.alignment import TokenVectors
-from focus_plugin.auxiliary.cache import cache_directory, cached_file, cached_vectors
+from focus_plugin.auxiliary.cache import cached_file, cached_vectors
 from focus_plugin.auxiliary.matrices import save_vectors
 from focus_plugin.auxiliary.options import FASTTEXT, VectorInput, VectorOptions
 from focus_plugin.auxiliary.trainers import train_vectors
 from focus_plugin.auxiliary.training import VectorTraining
 from focus_plugin.errors import FocusError
-from focus_plugin.files import require_place, scratch_directory, whole_file
+from focus_plugin.files import cache_directory, require_place, scratch_directory, whole_file
 from focus_plugin.forecast.forecast import AT_ONCE, Launch, begin, existing_parent
 from focus_plugin.forecast.vectors import auxiliary_forecast
 from focus_plugin.progress import Phase, no_phase
