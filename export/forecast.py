@@ -17,7 +17,7 @@ from focus_plugin.forecast.machine import PLAIN_PROCESS, Rates, seconds_of
 
 from .directory import ExportDirectory
 from .formats import Format
-from .growing_file import Output, texts_done
+from .growing_file import Destination, texts_done
 from .head import LENGTH, Encoded, RowHead, ServingHead, encoded_sample
 from .pipeline import WINDOW_BATCHES
 from .run_options import RunOptions
@@ -40,7 +40,7 @@ class PredictionWork:
     export: ExportDirectory
     options: RunOptions
     inputs: Sequence[Path | StoredFile]
-    output: Output | None
+    output: Destination | None
     form: Format
     parquet: bool
 

@@ -30,7 +30,7 @@ class Done:
     ended: bool = False
 
 
-class Output(Protocol):
+class Destination(Protocol):
     """Where a file goes when it is complete. place: the path beside which it is before."""
 
     @property
@@ -40,7 +40,7 @@ class Output(Protocol):
 
 
 @dataclass(frozen=True)
-class LocalFile:
+class LocalOutput:
     """An output that is a file of this machine."""
 
     place: Path
@@ -63,7 +63,7 @@ class GrowingFile:
     Appended bytes are valid when the second file has been replaced, which is an atomic operation.
     """
 
-    def __init__(self, output: Output, descriptor: int, job: Job, done: Done) -> None:
+    def __init__(self, output: Destination, descriptor: int, job: Job, done: Done) -> None:
         self.path = unfinished_path(output)
         self.done = done
         self._output = output
@@ -94,7 +94,7 @@ class GrowingFile:
 
 
 @contextmanager
-def growing_file(output: Output, jobs: Sequence[Job], start: bytes) -> Iterator[GrowingFile]:
+def growing_file(output: Destination, jobs: Sequence[Job], start: bytes) -> Iterator[GrowingFile]:
     """The unfinished file of ``output``: that of an earlier run, or a new one with the bytes ``start``.
 
     The first of ``jobs`` is that of this run; a file of an earlier run with any of ``jobs`` is continued. The file is
@@ -130,7 +130,7 @@ def growing_file(output: Output, jobs: Sequence[Job], start: bytes) -> Iterator[
         os.close(descriptor)
 
 
-def texts_done(output: Output) -> int:
+def texts_done(output: Destination) -> int:
     """The number of texts that an unfinished run of ``output`` has done, 0 without one.
 
     Raises FocusError if ``output`` exists already.
@@ -142,12 +142,12 @@ def texts_done(output: Output) -> int:
     return _read_state(path)[1].texts
 
 
-def _refuse_existing(output: Output) -> None:
+def _refuse_existing(output: Destination) -> None:
     if output.exists():
         raise FocusError(f"{output}: already exists; choose another --output or remove it.")
 
 
-def unfinished_path(output: Output) -> Path:
+def unfinished_path(output: Destination) -> Path:
     """Where the results are that an unfinished run has so far."""
     return output.place.with_name(f"{output.place.name}.unfinished")
 

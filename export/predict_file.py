@@ -16,7 +16,7 @@ from focus_plugin.text import STANDARD
 from .directory import EXPORT_CONFIG, ExportConfig, read_export
 from .forecast import PredictionWork, prediction_forecast
 from .formats import Format, format_name, make_format
-from .growing_file import Job, LocalFile, Output, growing_file
+from .growing_file import Destination, Job, LocalOutput, growing_file
 from .pipeline import Results
 from .run_options import RunOptions
 from .runtime import Predictor
@@ -73,9 +73,9 @@ def forecast_file(
     return prediction_forecast(work, load)
 
 
-def output_of(name: str | Path) -> Output:
+def output_of(name: str | Path) -> Destination:
     """The output with this name, which is a path or an address in an object store."""
-    return StoredOutput(str(name)) if is_address(name) else LocalFile(Path(name))
+    return StoredOutput(str(name)) if is_address(name) else LocalOutput(Path(name))
 
 
 def _format(config: ExportConfig, output_path: str | Path, given_format: str | None) -> tuple[str, Format]:
@@ -101,7 +101,7 @@ def _predict_to_stdout(predictor: Predictor, texts: TextInput, form: Format, pha
 
 
 def _predict_to_file(
-    predictor: Predictor, texts: TextInput, output: Output, name: str, form: Format, phase: TextPhase
+    predictor: Predictor, texts: TextInput, output: Destination, name: str, form: Format, phase: TextPhase
 ) -> int:
     job = _job(predictor, name, output.place.suffix == ".gz")
     # A run without --truncate can be continued with it: no text so far was too long.
