@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
@@ -75,6 +76,13 @@ def read_table(path: Path, columns: Sequence[str], progress: Progress = silent) 
 def _rows(path: Path, progress: Progress = silent) -> Iterator[tuple[int, list[str]]]:
     """The first line and the cells of each row, header included."""
     lines = TextFile.of(path).lines(progress)
+    header = next(lines, "")
+    if "\r" in header:
+        raise FocusError(
+            f"{path}: its lines end with carriage returns alone, as on old Macs; convert them to line feeds first, for "
+            "example with: tr '\\r' '\\n'"
+        )
+    lines = chain([header], lines)
     if _is_csv(path):
         return _csv_rows(path, lines)
     return ((number, line.split("\t")) for number, line in enumerate(lines, 1) if line or number == 1)

@@ -83,6 +83,15 @@ def test_cells_without_two_texts(tmp_path: Path, cell: str, message: str) -> Non
         list(read_texts(tmp_path / "t.csv", TwoTextColumns(pair_column="Text"), (), ()))
 
 
+@pytest.mark.parametrize(("name", "content"), [("t.tsv", b"label\ttext\ra\tb\r"), ("t.csv", b"label,text\ra,b\r")])
+def test_lines_that_end_as_on_old_macs(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FocusError, match=rf"{name}: its lines end with carriage returns alone"):
+        list(read_table(tmp_path / name, ("label", "text")))
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + content.replace(b"\r", b"\r\n"))
+    assert list(read_table(tmp_path / name, ("label", "text"))) == [(2, ["a", "b"])]
+
+
 @pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
 @pytest.mark.parametrize("content", ["", "\n", "\n\n\n"])
 def test_an_empty_table(tmp_path: Path, name: str, content: str) -> None:
