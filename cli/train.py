@@ -29,12 +29,13 @@ def command(output: Path, quiet: bool, **options: Any) -> None:
     Options after -- go to fairseq-train and override what is chosen here. An interrupted training continues when
     the same command is repeated. Started by torchrun or srun, the processes train together.
     """
-    from focus_plugin.jobs.pretrain import pretrain, take_part_in
+    from focus_plugin.jobs.pretrain import passes, pretrain, take_part_in
 
     job, rank = build(Pretraining, options), rank_of(os.environ)
     if rank is not None and rank.number:
         take_part_in(job, output, rank)
         return
+    tell(quiet, f"The training reads its text {passes(job):,.1f} times.", err=True)
     with watching(quiet) as watcher:
         made = pretrain(job, output, watcher, launching(quiet, options), rank)
     losses = made.counts["valid_loss_nats"]

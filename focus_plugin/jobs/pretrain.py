@@ -152,7 +152,7 @@ def training_work(job: Pretraining, source: Checkpoint, rank: Rank | None = None
 def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...], rank: Rank | None) -> Training:
     schedule = Schedule(
         updates=job.updates,
-        recipe=_recipe(job, config.width, expect_kind(job.data, DATA_KIND).counts["train"]["tokens"]),
+        recipe=_recipe(job, config.width),
         validate_every=job.updates_between_validations,
         accumulate=max(1, round(job.batch_tokens / (job.device_tokens * devices(job.cpu, rank)))),
         seed=job.seed,
@@ -173,8 +173,16 @@ def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...
     )
 
 
-def _recipe(job: Pretraining, width: int, tokens: int) -> Recipe:
-    """The recipe for an encoder of this width and a training text of so many tokens."""
+def passes(job: Pretraining) -> float:
+    """How often the training reads its text. Raises FocusError if the text is not prepared."""
+    require_prepared(job.data, "train", "valid")
+    updates = last_setting(job.extra, "--max-update", int) or job.updates
+    tokens: int = expect_kind(job.data, DATA_KIND).counts["train"]["tokens"]
+    return updates * job.batch_tokens / tokens
+
+
+def _recipe(job: Pretraining, width: int) -> Recipe:
+    """The recipe for an encoder of this width."""
     plain = job.recipe == "plain"
     usual = _PLAIN_RATE if plain else _RATE_TIMES_WIDTH / width
     rate = usual if job.learning_rate is None else job.learning_rate
@@ -183,6 +191,6 @@ def _recipe(job: Pretraining, width: int, tokens: int) -> Recipe:
     return Recipe(
         learning_rate=rate,
         embedding_ratio=job.embedding_lr_ratio,
-        dropout=_DROPOUT if job.updates * job.batch_tokens > _FEW_PASSES * tokens else 0.0,
+        dropout=_DROPOUT if passes(job) > _FEW_PASSES else 0.0,
         optimizer="focus_adam",
     )

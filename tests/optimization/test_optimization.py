@@ -183,6 +183,7 @@ def test_a_text_that_is_read_more_than_twice_has_dropout(world, data, tmp_path, 
     done = run("focus", "train", data, "--init", world.source, *schedule, "--output", tmp_path / "out", "--cpu")
     given = dict(re.findall(r"--(\S+) ([^\s-]\S*)", done.stdout + done.stderr))
     assert (given["dropout"], given["attention-dropout"]) == (dropout, dropout)
+    assert f"The training reads its text {passes:.1f} times." in done.stderr
 
 
 def test_focus_train_has_a_recipe(world, data, tmp_path):
