@@ -36,7 +36,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release import write_release
 from focus_plugin.files import silent, whole_directory, write_json
 from focus_plugin.finetuning.declaration import TASK_HEAD
-from focus_plugin.finetuning.kept_head import HEAD_FILE, write_head
+from focus_plugin.finetuning.head_file import HEAD_FILE, write_head
 from focus_plugin.tagging.columns import TagColumns
 from focus_plugin.tagging.splitting import fitted_splitter, with_raw_text
 from focus_plugin.tagging.tables import tagged_sentences

@@ -24,7 +24,7 @@ from .run_options import RunOptions
 from .runtime import CPU_TOKEN_BUDGET, Predictor
 from .stored_files import StoredFile
 from .text_input import TextInput
-from .tokenizer import export_tokenizer
+from .tokenizer import text_tokenizer
 
 _LINES, _BYTES = 500, 1 << 20  # of the input: lines to measure, and bytes to count lines in
 _STATES = 120  # bytes in memory for each token of a batch and each number of a hidden state
@@ -133,7 +133,8 @@ def _samples(head: ServingHead, lines: Sequence[str]) -> Iterator[Any]:
 
 def _result_bytes(work: PredictionWork, lines: Sequence[str]) -> float:
     """Bytes of a text's result in the format, on average, estimated by results of random outputs of the model."""
-    config, tokenizer = work.export.config, export_tokenizer(work.export)
+    config = work.export.config
+    tokenizer = text_tokenizer(work.export.tokenizer, config.row_tokens)
     encoded = []
     for sample in _samples(config.head, lines):
         with suppress(FocusError):

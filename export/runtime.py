@@ -19,7 +19,7 @@ from .head import RowHead
 from .pipeline import Name, OnDone, Pipeline, Results, ignore, numbered
 from .providers import ON_CPU, start_session
 from .run_options import RunOptions
-from .tokenizer import export_tokenizer
+from .tokenizer import text_tokenizer
 from .verify import largest_difference, random_batches
 
 # On a CPU, larger batches are not faster, and with few texts some cores would have no batch.
@@ -44,7 +44,7 @@ class LoadedModel:
         export = read_export(directory)
         self.directory = Path(directory)
         self.config = export.config
-        self.tokenizer = export_tokenizer(export)
+        self.tokenizer = text_tokenizer(export.tokenizer, export.config.row_tokens)
         threads = options.threads or available_cores()
         workers = options.workers or threads
         with ThreadPoolExecutor(1) as beside:  # loading the model uses only one core

@@ -15,8 +15,6 @@ from focus_plugin.errors import FocusError, first_line
 if TYPE_CHECKING:
     import tokenizers
 
-    from .directory import ExportDirectory
-
 _SPACE = "\u2581"
 _WORDS = 1 << 16  # the number of different words whose ids are kept in memory
 
@@ -213,11 +211,6 @@ def text_tokenizer(file: TokenizerFile, tokens: RowTokens) -> TextTokenizer:
     """The tokenizer of a file. Raises FocusError if it is not one, or does not fit its token ids."""
     kind = HuggingFaceTokenizer if file.path.suffix == ".json" else SentencePieceTokenizer
     return kind(file, tokens)
-
-
-def export_tokenizer(export: "ExportDirectory") -> TextTokenizer:
-    """The tokenizer of an exported model. Raises FocusError if its files do not fit together."""
-    return text_tokenizer(export.tokenizer, export.config.row_tokens)
 
 
 def _require_ids(file: TokenizerFile, pieces: int) -> None:

@@ -14,7 +14,8 @@ from focus_plugin.binary_data import Encoder
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.finetuning.declaration import Example, TaskHead
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.kept_head import KeptHead, head_for_encoders, read_kept_head
+from focus_plugin.finetuning.head_file import head_for_encoders, read_kept_head
+from focus_plugin.finetuning.kept_head import KeptHead
 from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.finetuning.torch_model import TorchModel, load_model
 from focus_plugin.progress import Phase, no_phase

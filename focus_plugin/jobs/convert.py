@@ -16,7 +16,7 @@ from focus_plugin.checkpoint.hub import locate
 from focus_plugin.checkpoint.read import checkpoint_files, model_files, read_checkpoint
 from focus_plugin.checkpoint.release import RELEASE_MODEL, write_release
 from focus_plugin.files import existing_file, sha256
-from focus_plugin.finetuning.kept_head import head_for_encoders
+from focus_plugin.finetuning.head_file import head_for_encoders
 from focus_plugin.forecast.conversion import conversion_forecast, conversion_work
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.manifest import Manifest, describe, read_manifest

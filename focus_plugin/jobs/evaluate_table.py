@@ -15,7 +15,7 @@ from focus_plugin.files import require_place
 from focus_plugin.finetuning.declaration import checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.evaluation import Predict, baseline_of, evaluated, torch_pipeline
-from focus_plugin.finetuning.kept_head import read_kept_head
+from focus_plugin.finetuning.head_file import read_kept_head
 from focus_plugin.finetuning.mistakes import mistakes, write_mistakes
 from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.finetuning.page import Evaluated, write_evaluation

@@ -17,7 +17,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import require_utf8_name, scratch_directory, sha256
 from focus_plugin.finetuning.declaration import TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.kept_head import KeptHead, head_files
+from focus_plugin.finetuning.head_file import head_files
+from focus_plugin.finetuning.kept_head import KeptHead
 from focus_plugin.finetuning.torch_model import TorchModel, load_model
 from focus_plugin.forecast.export import Judging, onnx_forecast
 from focus_plugin.forecast.finetuning import table_amount

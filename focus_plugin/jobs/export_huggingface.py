@@ -11,7 +11,8 @@ from focus_plugin.checkpoint.checkpoint import Checkpoint
 from focus_plugin.checkpoint.huggingface import write_huggingface
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.files import sha256, write_json
-from focus_plugin.finetuning.kept_head import KeptHead, head_files
+from focus_plugin.finetuning.head_file import head_files
+from focus_plugin.finetuning.kept_head import KeptHead
 from focus_plugin.forecast.export import huggingface_forecast
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch
 from focus_plugin.jobs.model_head import export_work, model_head

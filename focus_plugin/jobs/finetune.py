@@ -32,7 +32,8 @@ from focus_plugin.finetuning.declaration import (
 )
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.evaluation import adjusted, baseline_of, table_metrics, torch_pipeline
-from focus_plugin.finetuning.kept_head import HEAD_FILE, head_files, kept_head, read_head_file, write_head
+from focus_plugin.finetuning.head_file import HEAD_FILE, head_files, read_head_file, write_head
+from focus_plugin.finetuning.kept_head import kept_head
 from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.finetuning.validation import validation_option

@@ -8,7 +8,8 @@ from typing import Any
 from focus_plugin.checkpoint.checkpoint import Checkpoint, first_layers
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.kept_head import KeptHead, head_for_encoders, read_kept_head
+from focus_plugin.finetuning.head_file import head_for_encoders, read_kept_head
+from focus_plugin.finetuning.kept_head import KeptHead
 from focus_plugin.forecast.export import ExportWork
 from focus_plugin.options import declared
 from focus_plugin.vocabulary.files import vocabulary_files

@@ -10,7 +10,7 @@ from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint, require_release
 from focus_plugin.checkpoint.release import RELEASE_MODEL, load_fairseq, write_release
 from focus_plugin.errors import FocusError
-from focus_plugin.finetuning.kept_head import head_for_encoders
+from focus_plugin.finetuning.head_file import head_for_encoders
 from focus_plugin.forecast.encoder import Batch
 from focus_plugin.forecast.forecast import AT_ONCE, Launch
 from focus_plugin.forecast.training import TrainingWork

@@ -22,7 +22,7 @@ from focus_plugin.finetuning.declaration import TASK_HEAD, Loss, Outputs
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.distinct import DistinctSamples
 from focus_plugin.finetuning.gradient_caching import in_mini_batches
-from focus_plugin.finetuning.kept_head import HEAD_FILE, read_head_file
+from focus_plugin.finetuning.head_file import HEAD_FILE, read_head_file
 from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.torch_model import TorchModel
 from focus_plugin.finetuning.validation import Validation

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from focus_plugin.errors import FocusError
-from focus_plugin.finetuning.kept_head import read_head_file
+from focus_plugin.finetuning.head_file import read_head_file
 from focus_plugin.manifest import read_manifest
 
 

@@ -28,7 +28,7 @@ from vocabularies import train_on
 
 from focus_plugin.checkpoint.release_state import release_state
 from focus_plugin.comparison.rows import open_rows
-from focus_plugin.finetuning.kept_head import HEAD_FILE, write_head
+from focus_plugin.finetuning.head_file import HEAD_FILE, write_head
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.readers import read_dictionary
 

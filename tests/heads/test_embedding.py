@@ -27,7 +27,7 @@ from focus_plugin.embeddings.pairs import EmbeddingColumns, pairs_of_file
 from focus_plugin.embeddings.quality import correlations, retrieval_accuracy
 from focus_plugin.errors import FocusError
 from focus_plugin.files import silent
-from focus_plugin.finetuning.kept_head import write_head
+from focus_plugin.finetuning.head_file import write_head
 from focus_plugin.heads.embedding import HEAD, EmbeddingOptions, fairseq_options
 from focus_plugin.jobs.export_huggingface import export_huggingface
 

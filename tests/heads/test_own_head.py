@@ -31,7 +31,7 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.checkpoint.release_state import fairseq_shape
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.kept_head import write_head
+from focus_plugin.finetuning.head_file import write_head
 from focus_plugin.finetuning.options import TableEvaluation
 from focus_plugin.jobs.evaluate_table import evaluate_table
 from focus_plugin.optimization.groups import grouped

@@ -19,7 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from triton_schema import message_types, read_configuration
 
 from focus_plugin.checkpoint.read import read_checkpoint
-from focus_plugin.finetuning.kept_head import read_kept_head
+from focus_plugin.finetuning.head_file import read_kept_head
 from focus_plugin.jobs.export_triton import export_triton
 
 LABELS = ("early", "even")

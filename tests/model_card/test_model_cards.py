@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from focus_plugin.files import sha256
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.kept_head import HEAD_FILE, write_head
+from focus_plugin.finetuning.head_file import HEAD_FILE, write_head
 from focus_plugin.jobs.export import export_onnx
 from focus_plugin.jobs.export_huggingface import export_huggingface
 from focus_plugin.jobs.export_options import OnnxExport
