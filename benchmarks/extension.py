@@ -11,7 +11,7 @@ from arguments import program_parser
 from targets import run
 
 from focus_plugin.files import read_lines
-from focus_plugin.vocabulary.encoding import tokens_per_word
+from focus_plugin.vocabulary.encoding import encoded_length
 from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
@@ -33,7 +33,7 @@ def main() -> None:
         directories = (arguments.source, work / "vocab", work / "extended")
         tokenizers = [load_tokenizer(directory / MODEL) for directory in directories]
         valid = list(read_lines(arguments.text / f"{language}.valid.txt"))
-        lengths = (f"{tokens_per_word(valid, tokenizer):.2f}" for tokenizer in tokenizers)
+        lengths = (f"{encoded_length(valid, tokenizer).tokens_per_word:.2f}" for tokenizer in tokenizers)
         print(f"{language}: tokens per word {' / '.join(lengths)} (source / language alone / extended)")
         for other in arguments.others:
             lines = list(read_lines(arguments.text / f"{other}.valid.txt"))

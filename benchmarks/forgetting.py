@@ -16,7 +16,7 @@ from starts import loss, trained
 from targets import run
 
 from focus_plugin.files import read_lines
-from focus_plugin.vocabulary.encoding import tokens_per_word
+from focus_plugin.vocabulary.encoding import encoded_length
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
@@ -55,7 +55,7 @@ def main() -> None:
     for language in languages:
         lines = list(read_lines(arguments.text / f"{language}.valid.txt"))
         tokenizers = [load_tokenizer(vocabulary_files(encoder)[1]) for encoder in encoders.values()]
-        lengths = " / ".join(f"{tokens_per_word(lines, tokenizer):.2f}" for tokenizer in tokenizers)
+        lengths = " / ".join(f"{encoded_length(lines, tokenizer).tokens_per_word:.2f}" for tokenizer in tokenizers)
         of_source, of_extended = data["source"][language], data["extended"][language]
         measured = ((of_source, source), (of_extended, extended), (of_extended, after["extended"]))
         losses = [loss([], *pair) for pair in (*measured, (of_source, after["source"]))]

@@ -118,6 +118,8 @@ def _result(output: Path, counts: Mapping[str, Any]) -> Iterable[str]:
     if "source_tokens_per_word" in counts:
         before, after = counts["source_tokens_per_word"], counts["target_tokens_per_word"]
         yield f"{before:.2f} tokens per word before, {after:.2f} after."
+    if unknown := counts.get("source_unknown"):
+        yield f"{100 * unknown:.3g} % of the tokens before are <unk>, text that the source has no other token for."
 
 
 def _named(args: list[str]) -> str | None:

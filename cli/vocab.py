@@ -71,7 +71,7 @@ def _tell_made(quiet: bool, options: VocabularyOptions, text: Text, manifest: Ma
         err=options.json,
     )
     if unknown := counts.get("unknown"):
-        tell(quiet, f"{100 * unknown:.2g} % of the tokens are <unk>, text that has no other token.", err=options.json)
+        tell(quiet, f"{100 * unknown:.3g} % of the tokens are <unk>, text that has no other token.", err=options.json)
     if left_out := counts.get("left_out"):
         some = ", ".join(map(repr, left_out[:5])) + (", ..." if len(left_out) > 5 else "")
         tell(quiet, f"Tokens left out, since no text is cut into them: {len(left_out)} ({some}).")

@@ -33,7 +33,7 @@ from focus_plugin.transfer.initialize import Target, check_finite, initialize, r
 from focus_plugin.transfer.options import ConversionOptions, Initialization, trains_vectors
 from focus_plugin.transfer.origins import COPIED, LEARNED, Origins, counts
 from focus_plugin.vocabulary.counts import read_counts
-from focus_plugin.vocabulary.encoding import count_pieces, tokens_per_word
+from focus_plugin.vocabulary.encoding import count_pieces, encoded_length
 from focus_plugin.vocabulary.extension import extend_vocabulary
 from focus_plugin.vocabulary.files import tokenizer_package, vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
@@ -236,11 +236,13 @@ def _matrix(source: Vocabulary, target: Vocabulary, done: Transfer) -> MixingMat
 def _lengths(corpus: Text | None, old: Tokenizer | None, new: Tokenizer, phase: Phase) -> dict[str, float]:
     if not corpus:
         return {}
-    tokenizers = {"source_tokens_per_word": old, "target_tokens_per_word": new}
-    lines, found = [*islice(corpus.lines(), LINES_FOR_LENGTH)], {}
+    tokenizers = {"source": old, "target": new}
+    lines = [*islice(corpus.lines(), LINES_FOR_LENGTH)]
+    found: dict[str, float] = {}
     with phase("Counting tokens per word", len(tokenizers)) as progress:
         for name, tokenizer in tokenizers.items():
             if tokenizer:
-                found[name] = tokens_per_word(lines, tokenizer)
+                length = encoded_length(lines, tokenizer)
+                found |= {f"{name}_tokens_per_word": length.tokens_per_word, f"{name}_unknown": length.unknown}
             progress(1)
     return found

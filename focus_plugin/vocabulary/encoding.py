@@ -87,17 +87,33 @@ def count_pieces(text: Text, tokenizer: Tokenizer, progress: Progress = silent) 
         lines += sum(1 for line in batch if line.strip())
     if not words:
         raise FocusError(f"{text}: is empty; at least one line of text is needed.")
-    unknown = sum(int(pieces[i]) for i, token in enumerate(tokenizer.tokens) if token == UNKNOWN)
+    unknown = sum(int(pieces[i]) for i in _unknown_ids(tokenizer))
     return CorpusCounts(pieces, unknown, words, lines)
 
 
-def tokens_per_word(lines: Iterable[str], tokenizer: Tokenizer) -> float:
-    """The mean number of tokens per word; words are separated by white space. 0 for a text without words."""
-    tokens = words = 0
+@dataclass(frozen=True)
+class EncodedLength:
+    """tokens_per_word: the mean number, 0 for a text without words, which white space separates. unknown: the share of
+    the tokens that are ``<unk>``."""
+
+    tokens_per_word: float
+    unknown: float
+
+
+def encoded_length(lines: Iterable[str], tokenizer: Tokenizer) -> EncodedLength:
+    """How long a text becomes in a tokenizer, and how much of it is lost."""
+    of_unknown = set(_unknown_ids(tokenizer))
+    tokens = words = unknown = 0
     for batch in batches(lines):
-        tokens += tokenizer.count(batch)
+        for ids in tokenizer.ids(batch):
+            tokens += len(ids)
+            unknown += sum(map(of_unknown.__contains__, ids))
         words += sum(len(line.split()) for line in batch)
-    return tokens / max(words, 1)
+    return EncodedLength(tokens / max(words, 1), unknown / max(tokens, 1))
+
+
+def _unknown_ids(tokenizer: Tokenizer) -> list[int]:
+    return [i for i, token in enumerate(tokenizer.tokens) if token == UNKNOWN]
 
 
 def write_pieces(lines: Iterable[str], tokenizer: Tokenizer, output: Path) -> None:

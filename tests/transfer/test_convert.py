@@ -96,6 +96,22 @@ def test_manifest_says_what_happened(converted, release, vocabulary):
     assert "torch" in manifest["made_by"]
 
 
+def test_text_that_the_source_cannot_read_is_told(release, target_text, tmp_path):
+    """Words of a script that the source lacks are few tokens there, since each is <unk>."""
+    letters = {ord(latin): greek for latin, greek in zip("abdegiklmnoprstu", "αβδεγικλμνοπρστυ", strict=True)}
+    text = tmp_path / "greek.txt"
+    text.write_text(target_text.read_text().translate(letters))
+    run("focus", "vocab", "--input", text, "--size", 300, "--output", tmp_path / "vocab")
+    command = ("focus", "convert", "--source", release, "--vocab", tmp_path / "vocab", "--corpus", text, *SMALL)
+    told = run(*command, "--output", tmp_path / "out").stdout
+    counts = json.loads((tmp_path / "out" / "focus.json").read_text())["counts"]
+    cut = load_sentencepiece(release / "sentencepiece.bpe.model")
+    pieces = [piece for line in text.read_text().splitlines() for piece in cut.encode(line)]
+    assert counts["source_unknown"] == pieces.count(cut.unk_id()) / len(pieces) > 0.3
+    assert f"{100 * counts['source_unknown']:.3g} % of the tokens before are <unk>" in told
+    assert counts["target_unknown"] == 0
+
+
 def test_all_but_the_vocabulary_is_unchanged(converted, release):
     source, target = read_checkpoint(release), read_checkpoint(converted)
     assert target.config == source.config
