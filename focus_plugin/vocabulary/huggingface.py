@@ -31,7 +31,7 @@ def hugging_face_library(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
 
     It puts a text in ``<s> </s>``. Raises FocusError if that is not possible.
     """
-    return (hugging_face_unigram if path.name == SENTENCEPIECE else renumbered)(path, vocabulary)
+    return (hugging_face_sentencepiece if path.name == SENTENCEPIECE else renumbered)(path, vocabulary)
 
 
 def renumbered(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
@@ -67,14 +67,16 @@ def renumbered(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     return library
 
 
-def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
-    """The tokenizer in a SentencePiece unigram model, with the ids of ``vocabulary``; it puts a text in ``<s> </s>``.
+def hugging_face_sentencepiece(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
+    """The tokenizer in a SentencePiece model, with the ids of ``vocabulary``; it puts a text in ``<s> </s>``.
 
-    It cuts text as SentencePiece does, with two exceptions. The library does not compose a mark with a character that
-    has a compatibility form (º, acute). And if scores are not multiples of SCORE_STEP, the two may choose different
-    cuts of a text that have (almost) the same score.
+    It cuts text as SentencePiece does, with three exceptions. The library does not compose a mark with a character that
+    has a compatibility form (º, acute). If the scores of a unigram model are not multiples of SCORE_STEP, the two may
+    choose different cuts of a text that have (almost) the same score. And a unigram model with byte fallback reads the
+    text ``<0x41>`` as that byte.
 
-    Raises FocusError for a model of another kind, and if the model's pieces are not the tokens of ``vocabulary``.
+    Raises FocusError for a model of another type than unigram and BPE or with user-defined pieces, and if the model's
+    pieces are not the tokens of ``vocabulary``.
     """
     import tokenizers
     from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
@@ -82,9 +84,7 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
     _check_tokens(path, vocabulary)
     model = _protobuf.ModelProto.FromString(path.read_bytes())
     split = _splits_at_spaces(path, model)
-    scores = {piece.piece: piece.score for piece in model.pieces if piece.piece not in SPECIALS}
-    scored = [(token, scores.get(token, 0.0)) for token in vocabulary.tokens]
-    library = tokenizers.Tokenizer(tokenizers.models.Unigram(scored, vocabulary.ids[UNKNOWN], False))
+    library = tokenizers.Tokenizer(_library_model(model, vocabulary))
     rules = model.normalizer_spec
     prefix = [normalizers.Prepend(WORD_START)] if rules.add_dummy_prefix else []
     single = [normalizers.Replace(Regex(f"^ +|[ {WORD_START}]+$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
@@ -99,7 +99,10 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
         characters = [apart, *composing, own, *composing, normalizers.Replace(_APART, "")]
     library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
     library.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=split)
-    library.decoder = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
+    of_words = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
+    library.decoder = (
+        decoders.Sequence([decoders.ByteFallback(), of_words]) if model.trainer_spec.byte_fallback else of_words
+    )
     library.add_special_tokens([tokenizers.AddedToken(token, lstrip=token == MASK) for token in SPECIALS])
     library.post_processor = processors.TemplateProcessing(
         single=f"{BEGIN} $A {END}",
@@ -107,6 +110,35 @@ def hugging_face_unigram(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
         special_tokens=[(token, vocabulary.ids[token]) for token in (BEGIN, END)],
     )
     return library
+
+
+def _library_model(model: Any, vocabulary: Vocabulary) -> "tokenizers.models.Model":
+    """The library's model with the pieces of a SentencePiece model.
+
+    In SentencePiece's BPE, each two neighbours whose text together is a piece are joined, those of the piece with the
+    highest score first. The library has a list of such pairs instead.
+    """
+    import tokenizers
+
+    bytes_too = bool(model.trainer_spec.byte_fallback)
+    if model.trainer_spec.model_type == _protobuf.TrainerSpec.UNIGRAM:
+        scores = {piece.piece: piece.score for piece in model.pieces if piece.piece not in SPECIALS}
+        scored = [(token, scores.get(token, 0.0)) for token in vocabulary.tokens]
+        return tokenizers.models.Unigram(scored, vocabulary.ids[UNKNOWN], bytes_too)
+    score_of = {piece.piece: piece.score for piece in model.pieces if piece.type == _Piece.NORMAL}
+    joined = [
+        (-score, place, (piece[:place], piece[place:]))
+        for piece, score in score_of.items()
+        for place in range(1, len(piece))
+        if piece[:place] in score_of and piece[place:] in score_of
+    ]
+    return tokenizers.models.BPE(
+        dict(vocabulary.ids),
+        [pair for *_, pair in sorted(joined)],
+        unk_token=UNKNOWN,
+        fuse_unk=True,
+        byte_fallback=bytes_too,
+    )
 
 
 def _loose_marks(composes: bool) -> str:
@@ -148,15 +180,16 @@ def _check_tokens(path: Path, vocabulary: Vocabulary) -> None:
 def _splits_at_spaces(path: Path, model: Any) -> bool:
     """Whether no piece contains a space inside, so that words can be cut one by one (and cached by the library).
 
-    Raises FocusError for kinds of pieces that the library's Unigram model does not support.
+    Raises FocusError for a type of model and kinds of pieces that the library does not support.
     """
     crossing = [piece for piece in model.pieces if WORD_START in piece.piece[1:]]
     split = all(piece.type == _Piece.UNUSED for piece in crossing)
-    known = (_Piece.NORMAL, _Piece.UNKNOWN, _Piece.CONTROL)
+    known = (_Piece.NORMAL, _Piece.UNKNOWN, _Piece.CONTROL, _Piece.BYTE)
     other = any(piece.type not in known for piece in model.pieces if not (split and piece in crossing))
-    if model.trainer_spec.model_type != _protobuf.TrainerSpec.UNIGRAM or other:
+    types = (_protobuf.TrainerSpec.UNIGRAM, _protobuf.TrainerSpec.BPE)
+    if model.trainer_spec.model_type not in types or other:
         raise FocusError(
-            f"{path}: is not a plain unigram model; it is of another type, or has byte, unused or user-defined pieces, "
-            "which Hugging Face's library does not support."
+            f"{path}: is of another type than unigram and BPE, or has unused or user-defined pieces, which Hugging "
+            "Face's library does not support."
         )
     return split

@@ -33,7 +33,7 @@ from focus_plugin.jobs.export_huggingface import export_huggingface
 from focus_plugin.jobs.export_options import OnnxExport
 from focus_plugin.vocabulary.extension import extend_vocabulary
 from focus_plugin.vocabulary.files import write_dictionary
-from focus_plugin.vocabulary.huggingface import hugging_face_unigram
+from focus_plugin.vocabulary.huggingface import hugging_face_sentencepiece
 from focus_plugin.vocabulary.readers import read_dictionary, read_sentencepiece
 from focus_plugin.vocabulary.vocabulary import SPECIALS
 
@@ -191,7 +191,7 @@ def extension(directory, release, vocabulary):
     output = directory / "extension.files"
     output.mkdir()
     files = extend_vocabulary(release, read_dictionary(release / "dict.txt"), vocabulary, output)
-    return hugging_face_unigram(files[1], read_dictionary(files[0])), output
+    return hugging_face_sentencepiece(files[1], read_dictionary(files[0])), output
 
 
 # Without what else joins the character before it than marks, names of specials, and what is no character.
@@ -268,8 +268,48 @@ def test_pieces_that_cross_spaces_are_used(tmp_path):
     lines = [*text.read_text().splitlines()[:200], *ODD]
     want = want_ids(tmp_path, lines)
     assert any("▁" in vocabulary.tokens[i][1:] for ids in want for i in ids)
-    found = hugging_face_unigram(tmp_path / MODEL, vocabulary).encode_batch(lines)
+    found = hugging_face_sentencepiece(tmp_path / MODEL, vocabulary).encode_batch(lines)
     assert [sorted(line.ids) for line in found] == [sorted(ids) for ids in want]
+
+
+@pytest.fixture(scope="module", params=[("bpe", False), ("bpe", True), ("unigram", True)], ids=str)
+def other_kind(request, directory, source_text):
+    """A SentencePiece model of another type or with bytes, and the library's tokenizer."""
+    kind, bytes_too = request.param
+    output = directory / f"{kind}.{bytes_too}"
+    output.mkdir()
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(source_text),
+        model_prefix=str(output / "sentencepiece.bpe"),
+        vocab_size=600,
+        model_type=kind,
+        byte_fallback=bytes_too,
+        normalization_rule_name="nmt_nfkc",
+        minloglevel=2,
+    )
+    vocabulary = read_sentencepiece(output / MODEL)
+    write_dictionary(output / "dict.txt", ((token, 1) for token in vocabulary.tokens[4:-1]))
+    return hugging_face_sentencepiece(output / MODEL, vocabulary), output
+
+
+def test_bpe_and_bytes_are_cut_as_by_sentencepiece(other_kind, source_text):
+    library, directory = other_kind
+    lines = [*source_text.read_text().splitlines(), *(line.replace("<0x41>", "") for line in ODD)]
+    assert [line.ids for line in library.encode_batch(lines)] == want_ids(directory, lines)
+
+
+@given(words=st.lists(st.text(PLAIN, max_size=8), max_size=5))
+def test_any_text_is_cut_by_bpe_and_bytes_as_by_sentencepiece(other_kind, words):
+    library, directory = other_kind
+    text = " ".join(words)
+    assert [library.encode(text).ids] == want_ids(directory, [text])
+
+
+def test_ids_are_decoded(other_kind):
+    """With bytes, every text is; without, unknown text is lost."""
+    library, directory = other_kind
+    found = library.decode(library.encode("bata 漢字 é").ids)
+    assert found.rstrip() == ("bata 漢字 é" if directory.name.endswith("True") else "bata")
 
 
 def test_the_command_writes_the_same_twice_and_says_what_it_needs(exported, release, tmp_path):
@@ -303,6 +343,6 @@ def test_what_transformers_lacks_is_told(classifier, source_text, release, tmp_p
     refused(kind, "has the token .*, which dict.txt beside it lacks")
     prefix = tmp_path / "bytes"
     settings = {"input": str(source_text), "model_prefix": str(prefix), "vocab_size": 500, "minloglevel": 2}
-    sentencepiece.SentencePieceTrainer.train(**settings, byte_fallback=True)
-    with pytest.raises(FocusError, match=r"bytes.model: is not a plain unigram model"):
-        hugging_face_unigram(prefix.with_suffix(".model"), read_sentencepiece(prefix.with_suffix(".model")))
+    sentencepiece.SentencePieceTrainer.train(**settings, user_defined_symbols=["bata"])
+    with pytest.raises(FocusError, match=r"bytes.model: is of another type than .* or has unused or user-defined"):
+        hugging_face_sentencepiece(prefix.with_suffix(".model"), read_sentencepiece(prefix.with_suffix(".model")))

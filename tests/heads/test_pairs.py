@@ -30,7 +30,7 @@ from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.heads.pairs import HEAD, fault, metrics
 from focus_plugin.jobs.export_triton import export_triton
-from focus_plugin.vocabulary.huggingface import hugging_face_unigram
+from focus_plugin.vocabulary.huggingface import hugging_face_sentencepiece
 from focus_plugin.vocabulary.readers import read_dictionary
 
 HEADER = "label\tfirst\tsecond"
@@ -41,7 +41,7 @@ ODD = [("", ""), ("", "ba be"), (" ", "\u200b"), ("e\u0301ﬁ 😀\0", "ba\xa0\x
 def library(world: World) -> PreTrainedTokenizerFast:
     """transformers' tokenizer of the world's SentencePiece model."""
     vocabulary = read_dictionary(world.source / "dict.txt")
-    tokenizer = hugging_face_unigram(world.source / "sentencepiece.bpe.model", vocabulary)
+    tokenizer = hugging_face_sentencepiece(world.source / "sentencepiece.bpe.model", vocabulary)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 

@@ -25,7 +25,7 @@ from focus_plugin.finetuning.tokenizer import release_tokenizer
 from focus_plugin.heads.questions import answer_pieces, window_samples
 from focus_plugin.question_answering.files import GivenAnswer
 from focus_plugin.text import Text
-from focus_plugin.vocabulary.huggingface import hugging_face_unigram
+from focus_plugin.vocabulary.huggingface import hugging_face_sentencepiece
 from focus_plugin.vocabulary.importing import import_vocabulary
 
 HEAD = QuestionsHead(window=24, stride=5, longest_answer=4, n_best=3)
@@ -62,7 +62,7 @@ def tokenizers(
 
 def test_windows_are_those_of_transformers(release: tuple[TextTokenizer, Encoder, Path]) -> None:
     tokenizer, encoder, directory = release
-    library = hugging_face_unigram(directory / "sentencepiece.bpe.model", encoder.vocabulary)
+    library = hugging_face_sentencepiece(directory / "sentencepiece.bpe.model", encoder.vocabulary)
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=library)
     draw, words = random.Random(2), random_words(300, seed=9)
     for length in (1, 3, 8, 9, 10, 11, 12, 13, 14, 20, 40, 90):

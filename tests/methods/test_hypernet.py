@@ -27,7 +27,7 @@ from focus_plugin.hypernetwork.reading import load_flax, read_hypernetwork
 from focus_plugin.in_memory import new_embeddings
 from focus_plugin.methods.hypernet import METHOD
 from focus_plugin.mixing.declaration import Given
-from focus_plugin.vocabulary.huggingface import hugging_face_unigram
+from focus_plugin.vocabulary.huggingface import hugging_face_sentencepiece
 from focus_plugin.vocabulary.readers import read_tokenizer_json
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
@@ -50,7 +50,7 @@ def source(release) -> Checkpoint:
 @pytest.fixture(scope="module")
 def tokenizer(release, source) -> Tokenizer:
     """The source's, as a ``tokenizer.json`` has it."""
-    return hugging_face_unigram(release / "sentencepiece.bpe.model", source.vocabulary)
+    return hugging_face_sentencepiece(release / "sentencepiece.bpe.model", source.vocabulary)
 
 
 @pytest.fixture(scope="module")
