@@ -99,10 +99,8 @@ def hugging_face_sentencepiece(path: Path, vocabulary: Vocabulary) -> "tokenizer
         characters = [apart, *composing, own, *composing, normalizers.Replace(_APART, "")]
     library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
     library.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=split)
-    of_words = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
-    library.decoder = (
-        decoders.Sequence([decoders.ByteFallback(), of_words]) if model.trainer_spec.byte_fallback else of_words
-    )
+    words = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
+    library.decoder = decoders.Sequence([decoders.ByteFallback(), words]) if model.trainer_spec.byte_fallback else words
     library.add_special_tokens([tokenizers.AddedToken(token, lstrip=token == MASK) for token in SPECIALS])
     library.post_processor = processors.TemplateProcessing(
         single=f"{BEGIN} $A {END}",

@@ -252,19 +252,19 @@ def test_decomposed_text_is_composed(extension, form):
         assert library.normalizer.normalize_str(written) == processor.normalize(written), text
 
 
+def trained(text, directory, **options):
+    """Train a SentencePiece model with its dict.txt in ``directory``; the vocabulary."""
+    prefix = str(directory / MODEL).removesuffix(".model")
+    sentencepiece.SentencePieceTrainer.train(input=str(text), model_prefix=prefix, minloglevel=2, **options)
+    vocabulary = read_sentencepiece(directory / MODEL)
+    write_dictionary(directory / "dict.txt", ((token, 1) for token in vocabulary.tokens[4:-1]))
+    return vocabulary
+
+
 def test_pieces_that_cross_spaces_are_used(tmp_path):
     text = write_text(tmp_path / "text.txt", 500, seed=3, words=40)
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(text),
-        model_prefix=str(tmp_path / "sentencepiece.bpe"),
-        vocab_size=250,
-        split_by_whitespace=False,
-        add_dummy_prefix=False,
-        normalization_rule_name="identity",
-        minloglevel=2,
-    )
-    vocabulary = read_sentencepiece(tmp_path / MODEL)
-    write_dictionary(tmp_path / "dict.txt", ((token, 1) for token in vocabulary.tokens[4:-1]))
+    across = {"split_by_whitespace": False, "add_dummy_prefix": False, "normalization_rule_name": "identity"}
+    vocabulary = trained(text, tmp_path, vocab_size=250, **across)
     lines = [*text.read_text().splitlines()[:200], *ODD]
     want = want_ids(tmp_path, lines)
     assert any("▁" in vocabulary.tokens[i][1:] for ids in want for i in ids)
@@ -278,17 +278,7 @@ def other_kind(request, directory, source_text):
     kind, bytes_too = request.param
     output = directory / f"{kind}.{bytes_too}"
     output.mkdir()
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(source_text),
-        model_prefix=str(output / "sentencepiece.bpe"),
-        vocab_size=600,
-        model_type=kind,
-        byte_fallback=bytes_too,
-        normalization_rule_name="nmt_nfkc",
-        minloglevel=2,
-    )
-    vocabulary = read_sentencepiece(output / MODEL)
-    write_dictionary(output / "dict.txt", ((token, 1) for token in vocabulary.tokens[4:-1]))
+    vocabulary = trained(source_text, output, vocab_size=600, model_type=kind, byte_fallback=bytes_too)
     return hugging_face_sentencepiece(output / MODEL, vocabulary), output
 
 

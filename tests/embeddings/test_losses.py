@@ -21,7 +21,7 @@ from focus_plugin.embeddings.scored import cosent, squared_error
 Loss = Callable[[Sequence[Tensor]], Tensor]
 
 
-def _same(ours: Loss, theirs: Loss, embeddings: Sequence[Tensor]) -> None:
+def _assert_same(ours: Loss, theirs: Loss, embeddings: Sequence[Tensor]) -> None:
     """Fail unless both losses of the embeddings, and their gradients, are equal to 1e-5."""
     results = []
     for loss in (ours, theirs):
@@ -43,7 +43,7 @@ def _vectors(count: int, pairs: int, seed: int) -> list[Tensor]:
 def test_contrastive(texts: int, pairs: int, scale: float, seed: int) -> None:
     theirs = losses.MultipleNegativesRankingLoss(None, scale=scale)
     embeddings = _vectors(texts, pairs, seed)
-    _same(
+    _assert_same(
         lambda given: contrastive(given, scale), partial(theirs.compute_loss_from_embeddings, labels=None), embeddings
     )
 
@@ -57,7 +57,7 @@ def test_scored_pairs(scores: list[float], seed: int) -> None:
         (lambda given: cosent(*given, labels, 20.0), losses.CoSENTLoss(None)),
         (lambda given: squared_error(*given, labels), losses.CosineSimilarityLoss(None)),
     ):
-        _same(ours, lambda given, loss=theirs: loss.compute_loss_from_embeddings(given, labels), embeddings)
+        _assert_same(ours, lambda given, loss=theirs: loss.compute_loss_from_embeddings(given, labels), embeddings)
 
 
 LAYERS, WIDTH, PAIRS = 3, 12, 5
