@@ -1,5 +1,6 @@
 """Encodes text into token ids, and writes and reads them in fairseq's binary format."""
 
+import os
 import shutil
 import struct
 import tempfile
@@ -25,6 +26,7 @@ from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer, piece_ids
 from focus_plugin.vocabulary.vocabulary import END, MASK, Vocabulary
 
+SIZES = ".sizes"  # of the file with the size of each item, until the index is written
 _MAGIC, _VERSION = b"MMIDIDX\0\0", 1
 _HEADER = struct.Struct("<9sQBQ")  # of an index: magic, version, code of the integer type, number of texts
 _SIZE_BYTES, _ITEMS_AT_ONCE = 4, 1 << 18
@@ -72,11 +74,19 @@ class Encoder:
 class DatasetWriter:
     """Writes items, which are sequences of numbers, as fairseq-preprocess does, in constant memory.
 
-    fairseq's own writer keeps the size of each item in memory until the end.
+    fairseq's own writer keeps the size of each item in memory until the end. ``data`` and ``sizes`` are at the end of
+    what has been written to them before.
     """
 
     def __init__(self, data: IO[bytes], sizes: IO[bytes], dtype: np.dtype) -> None:
         self._data, self._sizes, self._dtype = data, sizes, dtype
+
+    def saved(self) -> tuple[int, int]:
+        """The bytes of both files, which are on the disk then, even if the machine fails."""
+        for file in (self._data, self._sizes):
+            file.flush()
+            os.fsync(file.fileno())
+        return self._data.tell(), self._sizes.tell()
 
     def add(self, numbers: np.ndarray, sizes: np.ndarray) -> None:
         """Append items: all their numbers, one item after the other, and how many each has."""
@@ -99,20 +109,33 @@ class DatasetWriter:
 
 
 @contextmanager
-def writing_dataset(path: Path, dictionary_size: int) -> Iterator[DatasetWriter]:
-    """A writer of the ids of a dictionary in ``path.bin``; ``path.idx`` is written at the end of the block."""
-    with writing_numbers(path, best_fitting_int_dtype(dictionary_size)) as writer:
+def writing_dataset(path: Path, dictionary_size: int, saved: tuple[int, int] = (0, 0)) -> Iterator[DatasetWriter]:
+    """A writer of the ids of a dictionary in ``path.bin``; ``path.idx`` is written at the end of the block.
+
+    ``saved``: how many bytes of ``path.bin`` and ``path.sizes``, which an earlier block has written, are kept, see
+    ``DatasetWriter.saved``. ``path.sizes`` remains after the block.
+    """
+    with open(f"{path}.bin", "ab") as data, open(f"{path}{SIZES}", "a+b") as sizes:
+        for file, size in zip((data, sizes), saved, strict=True):
+            file.truncate(size)
+            file.seek(size)
+        writer = DatasetWriter(data, sizes, np.dtype(best_fitting_int_dtype(dictionary_size)))
         yield writer
+        _write_index(writer, path)
 
 
 @contextmanager
 def writing_numbers(path: Path, dtype: type[np.generic]) -> Iterator[DatasetWriter]:
-    """The same for numbers of any type that fairseq's format has."""
+    """A writer of numbers of any type that fairseq's format has, in ``path.bin`` and ``path.idx``."""
     with open(f"{path}.bin", "wb") as data, tempfile.TemporaryFile(dir=path.parent) as sizes:
         writer = DatasetWriter(data, sizes, np.dtype(dtype))
         yield writer
-        with open(f"{path}.idx", "wb") as index:
-            writer.write_index(index)
+        _write_index(writer, path)
+
+
+def _write_index(writer: DatasetWriter, path: Path) -> None:
+    with open(f"{path}.idx", "wb") as index:
+        writer.write_index(index)
 
 
 def read_dataset(path: Path, dictionary_size: int) -> np.ndarray:

@@ -149,13 +149,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_directory(path: str | Path) -> Iterator[Path]:
+def whole_directory(path: str | Path, work: str = "") -> Iterator[Path]:
     """Yield a temporary directory. It becomes ``path`` if the block succeeds and is removed if it fails.
 
-    ``path`` must either not exist or be an empty directory. Raises FocusError if it is anything else by then.
+    ``path`` must either not exist or be an empty directory. Raises FocusError if it is anything else by then. ``work``:
+    see ``scratch_directory``.
     """
     path = Path(path)
-    with scratch_directory(path) as temporary:
+    with scratch_directory(path, work) as temporary:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         for file in temporary.rglob("*"):
@@ -169,56 +170,74 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_directory(path: Path) -> Iterator[Path]:
+def scratch_directory(path: Path, work: str = "") -> Iterator[Path]:
     """Yield a temporary directory beside ``path``, on the same file system. It is removed after the block.
 
     A process that is killed in the block leaves its directory behind; the next call for the same ``path`` removes it.
     A running process holds a lock on its directory, so no other process removes it.
+
+    ``work``, a part of the directory's name, tells work that can be resumed: a directory that was left behind with the
+    same ``work`` is yielded with all that is in it. Ctrl-C leaves it behind, too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(path)
-    temporary, lock = _locked_directory(path.parent, _prefix(path))
+    temporary, lock = _abandoned(path, work) or _locked_directory(path.parent, _prefix(path, work))
+    interrupted = False
     try:
         yield temporary
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if not (interrupted and work):
+            shutil.rmtree(temporary, ignore_errors=True)
         os.close(lock)
 
 
 def remove_abandoned(path: Path) -> None:
     """Remove the scratch directories for ``path`` that killed processes have left behind."""
-    for abandoned in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
-        _remove_unlocked(abandoned)
+    _abandoned(path, work="")
 
 
-def _prefix(path: Path) -> str:
-    return f".{path.name}.making-"
+def _prefix(path: Path, work: str = "") -> str:
+    return f".{path.name}.making-{work and f'{work}-'}"
 
 
 def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
     """A new directory and the file descriptor that holds the lock on it."""
     while True:
         directory = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-        descriptor = os.open(directory, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:  # else another process removed it before it was locked
-            return directory, descriptor
-        os.close(descriptor)
+        if (lock := _lock(directory)) is not None:  # else another process removed it before it was locked
+            return directory, lock
 
 
-def _remove_unlocked(directory: Path) -> None:
-    """Remove a directory unless a running process holds the lock on it."""
+def _abandoned(path: Path, work: str) -> tuple[Path, int] | None:
+    """The directory that a killed process with the same ``work`` left behind, and its lock; all others are removed."""
+    found = None
+    for directory in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        if (lock := _lock(directory)) is None:
+            continue
+        if work and found is None and directory.name.startswith(_prefix(path, work)):
+            found = directory, lock
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+            os.close(lock)
+    return found
+
+
+def _lock(directory: Path) -> int | None:
+    """The file descriptor that holds the lock on a directory; None if it is gone, or a running process holds it."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:  # its owner has just removed it
-        return
+    except OSError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(directory, ignore_errors=True)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
     except BlockingIOError:
         pass
-    finally:
-        os.close(descriptor)
+    os.close(descriptor)
+    return None
 
 
 def _umask() -> int:

@@ -1,7 +1,9 @@
-"""The function by which every command makes its output directory."""
+"""The functions by which every command makes its output directory."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 from focus_plugin.files import whole_directory
@@ -27,14 +29,41 @@ def make_directory(
 
     Raises FocusError, and changes nothing, if ``output`` holds anything else or the machine is too small.
     """
+
+    def with_card(directory: Path) -> Mapping[str, object]:
+        counts = build(directory)
+        if card:
+            (directory / CARD).write_text(card(replace(manifest, counts=counts)), encoding="utf-8")
+        return counts
+
+    return _make(output, manifest, with_card, forecast, launch, work="")
+
+
+def make_resumable_directory(
+    output: Path,
+    manifest: Manifest,
+    build: Callable[[Path], Mapping[str, object]],
+    forecast: Callable[[], Forecast],
+    launch: Launch,
+) -> Manifest:
+    """The same; ``build`` may find what an interrupted call for the same manifest left in the directory."""
+    described = json.dumps(asdict(replace(manifest, counts={}, made_of={})), sort_keys=True)
+    return _make(output, manifest, build, forecast, launch, sha256(described.encode()).hexdigest()[:16])
+
+
+def _make(
+    output: Path,
+    manifest: Manifest,
+    build: Callable[[Path], Mapping[str, object]],
+    forecast: Callable[[], Forecast] | None,
+    launch: Launch,
+    work: str,
+) -> Manifest:
     if already_made(output, manifest):
         already_there(output, launch)
     else:
         if forecast:
             begin(forecast(), launch)
-        with whole_directory(output) as directory:
-            counts = build(directory)
-            if card:
-                (directory / CARD).write_text(card(replace(manifest, counts=counts)), encoding="utf-8")
-            write_manifest(directory, manifest, counts)
+        with whole_directory(output, work) as directory:
+            write_manifest(directory, manifest, build(directory))
     return manifest_of(output)

@@ -13,7 +13,7 @@ from focus_plugin.forecast.preparation import preparation_forecast
 from focus_plugin.leakage import LEAKAGE, Seen, Watched, as_counts, lines_of
 from focus_plugin.manifest import FILE, Manifest, describe, expect_kind
 from focus_plugin.masked_lm.options import SOURCE_TEXT, TextPreparation
-from focus_plugin.outputs import make_directory
+from focus_plugin.outputs import make_resumable_directory
 from focus_plugin.parallel.text import ParallelText, read_pairs
 from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
@@ -62,12 +62,12 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch:
     def build(directory: Path) -> dict[str, object]:
         """Encode all texts into the directory, and count."""
         translations = _translations(beside[TRANSLATIONS], job, directory) if job.dictionary else {}
+        parallel = _parallel(job, directory, phase) if job.parallel else {}
         seen = Seen({split: lines_of(text) for split, text in texts.items() if split not in ("train", SOURCE_TEXT)})
         named = len(train.files) > 1
         watched = Repeated(tuple((Watched(text, seen, named), times[name]) for name, text in languages.items()))
         with phase("Encoding", size + repeated) as progress:
             counts = prepare_masked_lm(job.vocabulary, {**texts, "train": watched}, directory, progress, job.shards)
-        parallel = _parallel(job, directory, phase) if job.parallel else {}
         shutil.copyfile(tokenizer, directory / tokenizer.name)
         read = {TIMES_READ: times} if several else {}
         splits = {split: asdict(count) for split, count in counts.items()}
@@ -78,7 +78,7 @@ def prepare(job: TextPreparation, output: Path, phase: Phase = no_phase, launch:
         repeats = read / max(1, train.content().bytes)
         return preparation_forecast(job.vocabulary, {**texts, **beside}, output, repeats)
 
-    return make_directory(output, manifest, build, forecast, launch)
+    return make_resumable_directory(output, manifest, build, forecast, launch)
 
 
 def _beside(job: TextPreparation) -> dict[str, Text]:
