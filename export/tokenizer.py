@@ -1,9 +1,9 @@
 """Converts a text to the token ids that the model reads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,7 @@ class TextTokenizer(ABC):
     """Converts texts to token ids and to rows for the model.
 
     bos, eos, max_positions: see :class:`RowTokens`. word: a function that returns the token ids of a word that is
-    encoded by itself; ``<unk>`` if it has no piece.
+    encoded by itself, as within a text; ``<unk>`` if it has no piece.
     """
 
     def __init__(self, tokens: RowTokens) -> None:
@@ -102,7 +102,11 @@ class TextTokenizer(ABC):
 
     def _word(self, word: str) -> tuple[int, ...]:
         """The ids that ``word`` returns and keeps in memory."""
-        return tuple(self.ids(word).tolist()) or (self._unk,)
+        return tuple(self.ids(self._before_words + word).tolist()) or (self._unk,)
+
+    @cached_property
+    def _before_words(self) -> str:
+        return before_words(lambda text: self.ids(text).tolist())
 
     def row(self, ids: np.ndarray, truncate: bool) -> np.ndarray:
         """``<s>``, the ids and ``</s>``: int32 (length,).
@@ -178,9 +182,14 @@ class HuggingFaceTokenizer(TextTokenizer):
         pieces = pieces_at(found.ids, found.offsets)
         return replace(pieces, ids=self._piece_ids[pieces.ids])
 
-    def _word(self, word: str) -> tuple[int, ...]:
-        """As within a text: some tokenizers have other tokens for a word that is the beginning of a text."""
-        return super()._word(f" {word}")
+
+def before_words(ids: Callable[[str], list[int]]) -> str:
+    """What to put before a word to cut it as within a text: a space, or nothing if a text begins as any word does.
+
+    Some tokenizers add the space to each text, as Llama's; others have other pieces for a word at the beginning, as
+    GPT-2's. ``ids``: a function from a text to its ids.
+    """
+    return "" if ids("a a") == 2 * ids("a") else " "
 
 
 def parse_tokenizer_json(content: bytes, origin: object) -> "tokenizers.Tokenizer":

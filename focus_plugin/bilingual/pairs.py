@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from focus_export.tokenizer import before_words
 
 from focus_plugin.bilingual.dictionary import entries
 from focus_plugin.errors import FocusError
@@ -118,9 +119,10 @@ def _fault(pair: TokenPair | None, seen: Iterable[TokenPair]) -> str | None:
 
 
 def _as_words(words: list[str], tokenizer: Tokenizer, vocabulary: Vocabulary) -> list[tuple[str, ...]]:
-    """The tokens of each word, none if one of them is special. Byte-level tokenizers need the space before a word."""
+    """The tokens of each word, none if one of them is special."""
     ids, special = piece_ids(tokenizer, vocabulary), vocabulary.special
-    cut = [ids[np.array(pieces, dtype=np.int64)] for pieces in tokenizer.ids([f" {word}" for word in words])]
+    before = before_words(lambda text: [*tokenizer.ids([text])[0]])
+    cut = [ids[np.array(pieces, dtype=np.int64)] for pieces in tokenizer.ids([before + word for word in words])]
     return [() if special[found].any() else tuple(vocabulary.tokens[i] for i in found) for found in cut]
 
 

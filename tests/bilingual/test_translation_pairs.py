@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from invoked import refuse, run
+from sentencepiece import SentencePieceTrainer
+from tokenizer_kinds import KINDS
 
 from focus_plugin.bilingual.dictionary import entries
 from focus_plugin.bilingual.pairs import (
@@ -21,7 +23,8 @@ from focus_plugin.bilingual.pairs import (
 )
 from focus_plugin.errors import FocusError
 from focus_plugin.text import Text
-from focus_plugin.vocabulary.tokenizers import Tokenizer
+from focus_plugin.vocabulary.readers import read_vocabulary
+from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, UNKNOWN, Vocabulary
 
 VOCABULARY = Vocabulary.of([BEGIN, PAD, END, UNKNOWN, "▁dog", "▁cat", "s", "▁mbwa", "▁paka", "▁", MASK])
@@ -101,6 +104,30 @@ def test_entries_can_be_tokens(tmp_path):
     encoded = encode_dictionary(text, TOKENIZER, VOCABULARY, of_tokens=True)
     assert encoded.pairs == (pair("s", "▁mbwa"), pair("▁dog", "▁paka"))
     assert encoded.left_out["unknown"][0] == 2
+
+
+@pytest.mark.parametrize("kind", ["byte-fallback", "byte-level", "unigram", "wordpiece", "llama", "gemma"])
+def test_words_have_the_tokens_that_they_have_within_a_text(tmp_path, target_text, kind):
+    """Some tokenizers put a space before each text, also before one with a space; some put none."""
+    lines = target_text.read_text().splitlines()
+    path = tmp_path / ("t.json" if kind in KINDS else "t.model")
+    if kind in KINDS:
+        KINDS[kind](lines, 500).save(str(path))
+    else:
+        how = {"model_type": "bpe", "byte_fallback": True, "remove_extra_whitespaces": False, "vocab_size": 600}
+        name = str(path.with_suffix(""))
+        SentencePieceTrainer.train(
+            input=str(target_text), model_prefix=name, minloglevel=2, add_dummy_prefix=kind == "llama", **how
+        )
+    tokenizer, vocabulary = load_tokenizer(path), read_vocabulary(path)
+    words = sorted({word for line in lines for word in line.split() if word.isalpha()})[:40]
+    text = text_of(tmp_path / "d", "".join(f"{a}\t{b}\n" for a, b in zip(words[:20], words[20:], strict=True)))
+    found = encode_dictionary(text, tokenizer, vocabulary).pairs
+    first, *both = (
+        [tokenizer.tokens[i] for i in ids] for ids in tokenizer.ids(["ba", *(f"ba {word}" for word in words)])
+    )
+    within = [tuple(cut[len(first) :]) for cut in both]
+    assert found == tuple(map(TokenPair, within[:20], within[20:]))
 
 
 tokens = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), min_size=1).filter(
