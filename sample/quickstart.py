@@ -80,6 +80,7 @@ def main() -> None:
         run("focus", "train", WORK / "data", "--init", WORK / method, "--output", trained, *TRAINING)
         losses[f"{method}.trained"] = loss(trained)
     finetune("classification", "topic", "topic.swa.{}.tsv", "--truncate")
+    finetune("pairs", "pairs", "pairs.swa.{}.tsv", "--batch-size", 16)
     finetune("tagging", "names", "tags.swa.{}.conll")
     finetune("questions", "answers", "questions.swa.{}.jsonl", epochs=3)
     rate = predict("topic", train, "--truncate")
@@ -92,7 +93,7 @@ def main() -> None:
 def show(losses: dict[str, float], rate: str) -> None:
     """Print the table; every figure was computed in this run or is in the manifest of what it computed."""
     converted, onnx = counts(WORK / "focus"), counts(WORK / "topic.onnx")
-    topic, names, answers = (counts(WORK / name) for name in ("topic", "names", "answers"))
+    topic, pairs, names, answers = (counts(WORK / name) for name in ("topic", "pairs", "names", "answers"))
     rows = [
         ("tokens per word, before", f"{converted['source_tokens_per_word']:.2f}"),
         ("tokens per word, after", f"{converted['target_tokens_per_word']:.2f}"),
@@ -105,6 +106,7 @@ def show(losses: dict[str, float], rate: str) -> None:
         (f"  (d) random, after {TRAINING[1]} updates", f"{losses['random.trained']:.3f}"),
         ("topic classification, accuracy", f"{100 * topic['valid_accuracy']:.1f} %"),
         ("topic classification, macro-F1", f"{100 * topic['valid_macro_f1']:.1f} %"),
+        ("pairs of sentences, accuracy", f"{100 * pairs['valid_accuracy']:.1f} %"),
         ("names of people and places, F1", f"{100 * names['valid_f1']:.1f} %"),
         ("answers to questions, F1", f"{100 * answers['valid_f1']:.1f} %"),
         ("largest difference of ONNX to PyTorch", f"{onnx['largest_difference_to_pytorch']:.1e}"),
