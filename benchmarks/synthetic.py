@@ -15,6 +15,7 @@ the same command goes on after an interruption, and `--only` does some of the se
 import argparse
 import json
 import random
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -150,6 +151,7 @@ def pretrain(arguments: argparse.Namespace, setting: Setting, data: Path, comman
         *("--recipe", "plain", "--lr", arguments.lr, "--updates", updates, "--validate-every", -(-updates // 4)),
         *("--batch-tokens", arguments.tokens, "--device-tokens", arguments.tokens, "--seed", setting.seed),
         *(("--cpu",) if arguments.cpu else ()),
+        *("--", *shlex.split(arguments.fairseq)),
     )
     return output
 
@@ -177,13 +179,14 @@ def transfer(
     found, models = {}, arguments.work / "taggers" / str(setting)
     original = of_language(encoder, encoder, models / "encoder.source", ("target", "source"))
     for task, metric in TASKS.items():
+        epochs = getattr(arguments, f"{task}_epochs")
         for name, tables, start in (("bs", derived, encoder), ("bz", arguments.work / "original", original)):
             tagger = models / f"{task}.{name}"
             run(
                 commands,
                 *("focus", "finetune", "tagging", "--model", start, "--output", tagger, "--seed", setting.seed),
                 *("--train", tables / f"{task}.train.txt", "--valid", tables / f"{task}.dev.txt", "--repair"),
-                *("--epochs", arguments.epochs, "--lr", arguments.tagger_lr, *(("--cpu",) if arguments.cpu else ())),
+                *("--epochs", epochs, "--lr", arguments.tagger_lr, *(("--cpu",) if arguments.cpu else ())),
             )
             if name == "bz":
                 tagger = of_language(tagger, encoder, models / f"{task}.bz.target", ("source", "target"))
@@ -267,10 +270,11 @@ def _weightless(rows: Sequence[Mapping]) -> Iterator[str]:
 def main() -> None:
     """Run what has no row yet, and print the table of all rows."""
     parser = program_parser(__doc__, "text", "ner", "pos", "work")
-    numbers = {"size": 6_000, "layers": 4, "width": 256, "length": 128, "updates": 3_000, "tokens": 8_192, "epochs": 10}
-    for name, default in numbers.items():
+    numbers = {"size": 6_000, "layers": 4, "width": 256, "length": 128, "updates": 3_000, "tokens": 8_192}
+    for name, default in {**numbers, "ner-epochs": 10, "pos-epochs": 10}.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=str(default))
     parser.add_argument("--lr", type=float, default=1e-3, help="of the pretraining: 1e-3")
+    parser.add_argument("--fairseq", default="", help='options for the pretraining: "--mask-prob 0.3 --dropout 0"')
     parser.add_argument("--tagger-lr", type=float, default=5e-4, help="of the taggers: 5e-4")
     parser.add_argument("--language", required=True, help="the name of the language in the files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
