@@ -26,7 +26,14 @@ from statistics import mean
 
 import torch
 from arguments import program_parser
-from derived_languages import derived_line, derived_table, double_vocabulary, normalizer, sentences_of
+from derived_languages import (
+    derived_line,
+    derived_table,
+    double_vocabulary,
+    normalizer,
+    sentences_of,
+    udpipe_parser,
+)
 from random_encoder import write_random_encoder
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
@@ -70,11 +77,15 @@ class Setting:
         return ".".join(part for part in parts if part)
 
 
-def settings(seeds: Sequence[int]) -> Iterator[Setting]:
-    """All settings: the main comparison with all seeds; other languages and the controls with one seed."""
+def settings(seeds: Sequence[int], syntax: bool = False) -> Iterator[Setting]:
+    """All settings: the main comparison with all seeds; other languages and the controls with one seed.
+
+    syntax: also with another syntax, which needs a parser.
+    """
     for seed, objective in product(seeds, OBJECTIVES):
         yield Setting(BOTH, objective, seed, PUBLISHED_SHARES.get(objective, 0.5))
-    for changes in (("transliteration",), ("transliteration", "permutation")):
+    others = [("transliteration",), ("transliteration", "permutation"), *[("transliteration", "syntax")] * syntax]
+    for changes in others:
         for objective in OBJECTIVES:
             yield Setting(changes, objective, seeds[0], PUBLISHED_SHARES.get(objective, 0.5))
     for share in (0.25, 1.0):
@@ -96,6 +107,7 @@ def prepare(arguments: argparse.Namespace, setting: Setting, commands: list[str]
     train = arguments.text / f"{arguments.language}.train.txt"
     run(commands, "focus", "vocab", "--input", train, "--size", arguments.size, "--output", work / "vocab")
     doubled, normalized = work / "doubled", normalizer(work / "vocab")
+    parser = udpipe_parser(arguments.udpipe) if arguments.udpipe else None
     if not doubled.exists():
         with whole_directory(doubled) as new:
             double_vocabulary(work / "vocab", new)
@@ -105,12 +117,12 @@ def prepare(arguments: argparse.Namespace, setting: Setting, commands: list[str]
         lines = (arguments.text / f"{arguments.language}.{part}.txt").read_text(encoding="utf-8").splitlines()
         sentences = [sentence for line in lines for sentence in sentences_of(normalized(line))]
         write(original / f"{part}.txt", iter(sentences))
-        write(derived / f"{part}.txt", (derived_line(sentence, setting.changes) for sentence in sentences))
+        write(derived / f"{part}.txt", (derived_line(sentence, setting.changes, parser) for sentence in sentences))
     for task, part in product(TASKS, ("train", "dev", "test")):
         tables = getattr(arguments, task) / arguments.language
         lines = (tables / f"{part}.txt").read_text(encoding="utf-8").splitlines()
         write(original / f"{task}.{part}.txt", derived_table(lines, (), normalized))
-        write(derived / f"{task}.{part}.txt", derived_table(lines, setting.changes, normalized))
+        write(derived / f"{task}.{part}.txt", derived_table(lines, setting.changes, normalized, parser))
     shuffled = ".shuffled" if setting.variant == "shuffled" else ""
     data = derived / f"data{shuffled}"
     run(
@@ -278,6 +290,7 @@ def main() -> None:
     parser.add_argument("--tagger-lr", type=float, default=5e-4, help="of the taggers: 5e-4")
     parser.add_argument("--language", required=True, help="the name of the language in the files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--udpipe", type=Path, help="model of UDPipe: also derive a language with another syntax")
     parser.add_argument("--only", default="", help="settings whose name has this text, such as align-mlm or seed1")
     parser.add_argument("--cpu", action="store_true")
     arguments = parser.parse_args()
@@ -285,7 +298,7 @@ def main() -> None:
     path = arguments.work / "rows.jsonl"
     commands: list[str] = []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    for setting in settings(arguments.seeds):
+    for setting in settings(arguments.seeds, syntax=bool(arguments.udpipe)):
         known = json.loads(json.dumps(asdict(setting)))
         if arguments.only in str(setting) and known not in [row["setting"] for row in rows]:
             print(f"--- {setting}", file=sys.stderr, flush=True)

@@ -1,5 +1,8 @@
 """The derived languages of the synthetic experiment: text, tables, and the doubled vocabulary."""
 
+import random
+from pathlib import Path
+
 import pytest
 from derived_languages import (
     derived_line,
@@ -7,9 +10,11 @@ from derived_languages import (
     derived_table,
     double_vocabulary,
     entities,
+    heads_last,
     inversion,
     normalizer,
     transliterated,
+    udpipe_parser,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +68,65 @@ def test_inversion_keeps_all_entities(sentence):
     again, _ = derived_sentence(moved, new, ALONE)
     assert again == words
     assert len(set(entities(tags))) == len(before) + tags.count("O")
+
+
+@given(data=st.data(), count=st.integers(1, 12), stop=st.booleans())
+def test_words_follow_all_that_depend_on_them(data, count, stop):
+    """For any tree: dependents of a word keep their order, and nothing is lost."""
+    heads = [data.draw(st.integers(-1, place - 1)) for place in range(count)]  # without circles
+    places = data.draw(st.permutations(range(count)))
+    tree = {places[word]: places[head] if head >= 0 else -1 for word, head in enumerate(heads)}
+    words = [*(str(i) for i in range(count)), *["."] * stop]
+    order = heads_last(words, lambda _: [*(tree[i] for i in range(count)), *[0] * stop])
+    assert sorted(order) == list(range(len(words)))
+    assert order[-1] == count or not stop
+    at = {word: place for place, word in enumerate(order)}
+    assert all(at[word] < at[head] for word, head in tree.items() if head >= 0)
+    for head in tree.values():
+        dependents = [word for word in range(count) if tree[word] == head]
+        assert dependents == sorted(dependents, key=at.__getitem__)
+
+
+@pytest.fixture(scope="module")
+def parser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of UDPipe that has learned a few sentences: noun, verb, noun, adjective."""
+    udpipe = pytest.importorskip("ufal.udpipe")
+    draw, texts = random.Random(1), [udpipe.Sentences(), udpipe.Sentences()]
+    nouns, verbs, adjectives = ["mtoto", "kitabu", "barua"], ["anasoma", "anaona"], ["kizuri", "kipya"]
+    for number in range(80):
+        words = [draw.choice(kind) for kind in (nouns, verbs, nouns, adjectives, ["."])]
+        sentence = udpipe.Sentence()
+        for word, kind in zip(words, ["NOUN", "VERB", "NOUN", "ADJ", "PUNCT"], strict=True):
+            sentence.addWord(word).upostag = kind
+        for word, (head, relation) in enumerate([(2, "nsubj"), (0, "root"), (2, "obj"), (3, "amod"), (2, "punct")], 1):
+            sentence.setHead(word, head, relation)
+        texts[number % 8 == 0].append(sentence)
+    sizes = "".join(f"embedding_{name}=4;" for name in ("form", "upostag", "deprel"))
+    how = f"iterations=4;{sizes}embedding_feats=0;hidden_layer=16;transition_system=projective;transition_oracle=static"
+    tagger, failed = "iterations=2;provide_lemma=0;use_lemma=0", udpipe.ProcessingError()
+    model = udpipe.Trainer.train("morphodita_parsito", *texts, udpipe.Trainer.NONE, tagger, how, failed)
+    assert not failed.occurred(), failed.message
+    path = tmp_path_factory.mktemp("udpipe") / "sw.udpipe"
+    path.write_bytes(model)
+    return path
+
+
+def test_another_syntax(parser):
+    parse = udpipe_parser(parser)
+    assert derived_line("mtoto anasoma kitabu kizuri.", ["syntax"], parse) == "mtoto kizuri kitabu anasoma."
+    words, tags = ["mtoto", "anaona", "barua", "kipya", "."], ["B-PER", "O", "B-LOC", "I-LOC", "O"]
+    moved, new = derived_sentence(words, tags, ["transliteration", "syntax"], parse)
+    assert moved == [transliterated(word) for word in ("mtoto", "kipya", "barua", "anaona", ".")]
+    assert new == ["B-PER", "B-LOC", "I-LOC", "O", "O"]
+
+
+def test_syntax_needs_a_parser(tmp_path):
+    with pytest.raises(SystemExit, match="give a model of UDPipe with --udpipe"):
+        derived_line("Moja mbili.", ["syntax"])
+    pytest.importorskip("ufal.udpipe")
+    (tmp_path / "model").write_text("no model")
+    with pytest.raises(SystemExit, match="model: is not a model of UDPipe"):
+        udpipe_parser(tmp_path / "model")
 
 
 @given(text=st.text())

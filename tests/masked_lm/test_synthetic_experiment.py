@@ -28,6 +28,9 @@ def test_settings_are_all_different_and_begin_with_the_main_comparison():
     found = list(settings([1, 2, 3]))
     assert len({str(setting) for setting in found}) == len(found) == 3 * 4 + 2 * 4 + 2 + 2
     assert [setting.language for setting in found[:12]] == 12 * ["transliteration+inversion"]
+    with_syntax = {str(setting) for setting in settings([1, 2, 3], syntax=True)} - {str(setting) for setting in found}
+    assert len(with_syntax) == 4
+    assert all(name.startswith("transliteration+syntax.") for name in with_syntax)
     assert {setting.share for setting in found if setting.objective == "tlm"} == {PUBLISHED_SHARES["tlm"]}
 
 
