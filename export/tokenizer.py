@@ -152,10 +152,7 @@ class SentencePieceTokenizer(TextTokenizer):
 
     def _encode(self, text: str, return_type: Any) -> Any:
         require_text(text)
-        try:
-            return self._processor.encode(text, return_type=return_type)
-        except RuntimeError as error:
-            raise FocusError("is not valid Unicode; it has a lone surrogate, which UTF-8 cannot encode.") from error
+        return self._processor.encode(text, return_type=return_type)
 
 
 class HuggingFaceTokenizer(TextTokenizer):
@@ -228,6 +225,10 @@ def _require_ids(file: TokenizerFile, pieces: int) -> None:
 
 
 def require_text(text: object) -> None:
-    """Raise FocusError if ``text`` is not a string."""
+    """Raise FocusError if ``text`` is not a string, or one that cannot be written in UTF-8."""
     if not isinstance(text, str):
         raise FocusError(f"is a {type(text).__name__}, not text.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise FocusError("is not valid Unicode; it has a lone surrogate, which UTF-8 cannot encode.") from error

@@ -154,8 +154,11 @@ print(tokenizer.decode(row.input_ids[0, start : end + 1]) or 'no answer')""",
         Raises FocusError for a question that is too long, unless it is cut, and for invalid text.
         """
         import numpy as np
+        from focus_export.tokenizer import require_text
 
         question, context, *identity = sample
+        if identity and isinstance(identity[0], str):
+            require_text(identity[0])
         asked, pieces = tokenizer.ids(question), tokenizer.pieces(context)
         if len(asked) > self.longest_question and not truncate:
             raise FocusError(

@@ -289,6 +289,7 @@ def test_odd_questions_are_answered_or_refused_with_their_line(trained: Trained,
         ('{"question": "Nani?"}', 'line 5: has no string "context"'),
         (json.dumps({"question": "ba " * 100, "context": "ba"}), "line 5: the question 'ba ba ba"),
         (json.dumps({"question": "ba", "context": "\ud800"}), "line 5: is not valid Unicode"),
+        (json.dumps({"question": "ba", "context": "ba", "id": "\ud800"}), "line 5: is not valid Unicode"),
     ):
         (tmp_path / "bad.jsonl").write_text((tmp_path / "odd.jsonl").read_text() + f"{bad}\n")
         files = ("--input", tmp_path / "bad.jsonl", "--output", tmp_path / "bad.out")
