@@ -71,7 +71,7 @@ def _add_text(place: str, rows: SentenceRows, number: int, text: str, spans: Seq
             raise FocusError(f"{place}: the span {start} to {end} has no words.")
         for index in inside:
             tags[index] = f"{'B' if index == inside[0] else 'I'}-{kind}"
-    starts_after = [*(start for start, _ in words[1:]), len(text)]
+    starts_after = [*(start for start, _ in words[1:]), len(text)][: len(words)]  # a text can be without words
     for (start, end), tag, after in zip(words, tags, starts_after, strict=True):
         rows.add(number, text[start:end], tag, text[end:after])
 

@@ -134,6 +134,14 @@ def test_spans_of_characters(tmp_path: Path, spans: str) -> None:
     assert [text[start:end] for start, end in sentence.spans] == list(sentence.words)
 
 
+@pytest.mark.parametrize("text", ["", " ", "\\u200b", "\\r\\n"])
+def test_texts_without_words_are_left_out(tmp_path: Path, text: str) -> None:
+    """As objects without tokens are."""
+    lines = f'{{"text": "{text}", "spans": []}}\n{{"tokens": [], "tags": []}}\n{{"text": "Ba", "spans": []}}\n'
+    (sentence,) = read(tmp_path / "t.jsonl", lines)
+    assert (sentence.words, sentence.lines) == (("Ba",), (3,))
+
+
 def test_spans_of_characters_in_a_script_without_spaces(tmp_path: Path) -> None:
     """Each character is a word, as when the model reads raw text, which has no spans."""
     text = "小明在北京大学，น้ำ。"
