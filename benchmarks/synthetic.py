@@ -3,10 +3,11 @@
     python benchmarks/synthetic.py --text DIR --ner DIR --pos DIR --language swa --work DIR
 
 `--text` has LANG.train.txt and LANG.valid.txt; `--ner` and `--pos` have LANG/train.txt, dev.txt and test.txt (CoNLL).
-For each setting an encoder is pretrained from scratch on the text and on that of a derived language
-(derived_languages.py). Taggers are trained on the original and on the derived tables, and both are tested on the
-derived one. BS: trained and tested on the derived language. BZ: trained on the original. Alignment: the share of
-tokens whose nearest row by cosine, among those of all tokens of the derived language, is their twin.
+For each setting an encoder is pretrained on the text and on that of a derived language (derived_languages.py), from
+random weights, or, with `--start`, from the layers of another encoder and random embeddings of tokens. Taggers are
+trained on the original and on the derived tables, and both are tested on the derived one. BS: trained and tested on the
+derived language. BZ: trained on the original. Alignment: the share of tokens whose nearest row by cosine, among those
+of all tokens of the derived language, is their twin.
 
 Each finished setting is a line of WORK/rows.jsonl and is not repeated; what is in `--work` already is used again. So
 the same command goes on after an interruption, and `--only` does some of the settings. Prints Markdown.
@@ -144,10 +145,13 @@ def _shuffle(dictionary: Path, output: Path) -> None:
 
 
 def new_encoder(arguments: argparse.Namespace, seed: int) -> Path:
-    """An encoder with random weights."""
+    """An encoder with random weights, except those of the layers of ``--start``."""
     width, heads = arguments.width, max(1, arguments.width // 64)
     config = EncoderConfig(arguments.layers, width, 4 * width, attention_heads=heads, max_positions=arguments.length)
-    return write_random_encoder(arguments.work / f"random.seed{seed}", config, arguments.work / "doubled", seed)
+    if arguments.start:
+        config = read_checkpoint(arguments.start).config
+    output, vocabulary = arguments.work / f"random.seed{seed}", arguments.work / "doubled"
+    return write_random_encoder(output, config, vocabulary, seed, arguments.start)
 
 
 def pretrain(arguments: argparse.Namespace, setting: Setting, data: Path, commands: list[str]) -> Path:
@@ -160,7 +164,16 @@ def pretrain(arguments: argparse.Namespace, setting: Setting, data: Path, comman
         *("focus", "train", data, "--init", new_encoder(arguments, setting.seed), "--output", output),
         *("--objective", setting.objective, *share, *weight),
         *(("--language-embeddings",) if setting.objective in WITH_LANGUAGES else ()),
-        *("--recipe", "plain", "--lr", arguments.lr, "--updates", updates, "--validate-every", -(-updates // 4)),
+        *(
+            "--recipe",
+            arguments.recipe,
+            "--lr",
+            arguments.lr,
+            "--updates",
+            updates,
+            "--validate-every",
+            -(-updates // 4),
+        ),
         *("--batch-tokens", arguments.tokens, "--device-tokens", arguments.tokens, "--seed", setting.seed),
         *(("--cpu",) if arguments.cpu else ()),
         *("--", *shlex.split(arguments.fairseq)),
@@ -285,6 +298,10 @@ def main() -> None:
     numbers = {"size": 6_000, "layers": 4, "width": 256, "length": 128, "updates": 3_000, "tokens": 8_192}
     for name, default in {**numbers, "ner-epochs": 10, "pos-epochs": 10}.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=str(default))
+    parser.add_argument(
+        "--start", type=Path, help="encoder with whose layers the pretraining starts; none: random ones"
+    )
+    parser.add_argument("--recipe", default="plain", help="of the pretraining: plain")
     parser.add_argument("--lr", type=float, default=1e-3, help="of the pretraining: 1e-3")
     parser.add_argument("--fairseq", default="", help='options for the pretraining: "--mask-prob 0.3 --dropout 0"')
     parser.add_argument("--tagger-lr", type=float, default=5e-4, help="of the taggers: 5e-4")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from synthetic import PUBLISHED_SHARES, nearest_is_twin, new_encoder, of_languag
 
 from focus_plugin.bilingual.pairs import TokenPair
 from focus_plugin.checkpoint.languages import LANGUAGE_FILE, LANGUAGE_ROWS
-from focus_plugin.checkpoint.names import EMBEDDING, POSITIONS
+from focus_plugin.checkpoint.names import EMBEDDING, OUTPUT_BIAS, OUTPUT_EMBEDDING, POSITIONS
 from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.vocabulary.readers import read_dictionary
 
@@ -51,12 +52,26 @@ def test_another_language_is_exact(tmp_path):
 def test_a_new_encoder_has_the_doubled_vocabulary(tmp_path):
     vocabulary = make_world(tmp_path).source
     vocabulary.rename(tmp_path / "doubled")
-    arguments = argparse.Namespace(work=tmp_path, width=32, layers=2, length=20)
+    arguments = argparse.Namespace(work=tmp_path, width=32, layers=2, length=20, start=None)
     made = read_checkpoint(new_encoder(arguments, 1))
     assert (made.config.layers, made.config.width, made.config.max_positions) == (2, 32, 20)
     assert made.vocabulary == read_dictionary(tmp_path / "doubled" / "dict.txt")
     assert made.tensors[EMBEDDING].std() > 0.1
     assert not made.tensors[POSITIONS][1].any()
+
+
+def test_the_layers_of_another_encoder_are_kept(tmp_path):
+    start = make_world(tmp_path).source
+    shutil.copytree(start, tmp_path / "doubled")
+    old, new = (
+        read_checkpoint(start),
+        read_checkpoint(new_encoder(argparse.Namespace(work=tmp_path, start=start, width=1, layers=1, length=1), 1)),
+    )
+    assert new.config == old.config
+    changed = {name for name, weight in old.tensors.items() if not torch.equal(weight, new.tensors[name])}
+    assert changed == {EMBEDDING, OUTPUT_EMBEDDING, OUTPUT_BIAS}
+    torch.testing.assert_close(new.tensors[EMBEDDING].std(), old.tensors[EMBEDDING].std())
+    assert not new.tensors[OUTPUT_BIAS].any()
 
 
 def row(setting, aligned, scores, losses):
