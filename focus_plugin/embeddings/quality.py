@@ -14,15 +14,26 @@ def retrieval_accuracy(first: np.ndarray, second: np.ndarray, texts: Sequence[tu
     ``first``, ``second``: (pairs, width). ``texts``: of the pairs. If several pairs have the same text, each of them is
     right. ``retrieval_accuracy`` is the mean of both ways.
     """
-    one, other = _normalized(first), _normalized(second)
-    there = _accuracy(one, other, [text for _, text in texts])
-    back = _accuracy(other, one, [text for text, _ in texts])
+    there = _accuracy(first, second, [text for _, text in texts])
+    back = _accuracy(second, first, [text for text, _ in texts])
     return {"retrieval_accuracy": (there + back) / 2, "first_to_second": there, "second_to_first": back}
 
 
 def mean_cosine_of_rows(one: np.ndarray, other: np.ndarray) -> float:
     """The mean cosine between rows of two matrices (texts, width)."""
-    return float((_normalized(one) * _normalized(other)).sum(1).mean())
+    return float(cosines_of_rows(one, other).mean())
+
+
+def cosines_of_rows(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The cosine between the same rows of two matrices (texts, width)."""
+    return np.asarray((_normalized(one) * _normalized(other)).sum(1))
+
+
+def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """For each row of a matrix (texts, width), the number of the row of another one with the highest cosine."""
+    one, other = _normalized(queries), _normalized(candidates)
+    blocks = [(one[start : start + _ROWS] @ other.T).argmax(1) for start in range(0, len(one), _ROWS)]
+    return np.concatenate(blocks)
 
 
 def correlations(first: np.ndarray, second: np.ndarray, scores: Sequence[float]) -> Mapping[str, float]:
@@ -31,7 +42,7 @@ def correlations(first: np.ndarray, second: np.ndarray, scores: Sequence[float])
     ``first``, ``second``: (pairs, width). A correlation is not defined, and here zero, if all scores or all cosines are
     equal.
     """
-    cosines = (_normalized(first) * _normalized(second)).sum(1)
+    cosines = cosines_of_rows(first, second)
     defined = len(set(scores)) > 1 and len(np.unique(cosines)) > 1
     return {
         name: float(correlation(scores, cosines)[0]) if defined else 0.0
@@ -41,11 +52,7 @@ def correlations(first: np.ndarray, second: np.ndarray, scores: Sequence[float])
 
 def _accuracy(queries: np.ndarray, candidates: np.ndarray, texts: Sequence[str]) -> float:
     _, numbers = np.unique(np.array(texts, object), return_inverse=True)
-    right = 0
-    for start in range(0, len(queries), _ROWS):
-        best = (queries[start : start + _ROWS] @ candidates.T).argmax(1)
-        right += int((numbers[best] == numbers[start : start + _ROWS]).sum())
-    return right / len(queries)
+    return float((numbers[nearest(queries, candidates)] == numbers).mean())
 
 
 def _normalized(vectors: np.ndarray) -> np.ndarray:

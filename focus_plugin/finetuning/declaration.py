@@ -217,7 +217,8 @@ class TaskHead:
     find: the head of a model that this program did not fine-tune, or None if the model has no head of this task; it may
     read the files ``found_in`` of the model's directory. finetuning: None for a task without training. compared: an
     expected result and a result, for a list of errors; None if the task has no such list. parts: the parts of an
-    example, with their results, that are compared one by one, such as the words of a text.
+    example, with their results, that are compared one by one, such as the words of a text. compared_together: examples
+    and their results as rows of this list, in place of both, if a row depends on all results.
     """
 
     name: str
@@ -238,6 +239,7 @@ class TaskHead:
     finetuning: Finetuning | None = None
     compared: Callable[[Any, Any], Outcome] | None = None
     parts: Callable[[Example, Any], Iterable[tuple[Example, Any]]] = lambda example, result: ((example, result),)
+    compared_together: Callable[[Sequence[Example], Sequence[Any]], list[tuple[Example, Outcome]]] | None = None
 
     def samples(self, example: Example) -> tuple[Any, ...]:
         """The samples of an example, as ``ServingHead.encode`` takes them."""

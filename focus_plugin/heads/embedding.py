@@ -15,6 +15,7 @@ from focus_plugin.finetuning.declaration import (
     Finetuning,
     Forward,
     Loss,
+    Outcome,
     Outputs,
     Preparation,
     Prepared,
@@ -217,6 +218,36 @@ def metrics(expected: Sequence[Any], results: Sequence[Any]) -> Mapping[str, flo
     return found
 
 
+def compared_together(examples: Sequence[Example], results: Sequence[Any]) -> list[tuple[Example, Outcome]]:
+    """Of pairs with a score, the score and the cosine; of other pairs, for each text, its other text and the nearest.
+
+    The error of a cosine grows with the difference of the two ranks, which Spearman's correlation compares. That of a
+    wrong text is how much nearer it is than the right one.
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    from focus_plugin.embeddings.quality import cosines_of_rows, nearest
+
+    sides = [np.array([vectors[side] for vectors in results]) for side in (0, 1)]
+    cosines = cosines_of_rows(*sides)
+    if (scores := [example.expected.score for example in examples])[0] is not None:
+        errors = (1 + np.abs(rankdata(scores) - rankdata(cosines))) / len(scores)
+        rows = zip(examples, scores, cosines, errors, strict=True)
+        return [(each, Outcome(f"{score:.6g}", f"{of:.6g}", error, classes=False)) for each, score, of, error in rows]
+    listed = []
+    for side in (0, 1):
+        best = nearest(sides[side], sides[1 - side])
+        nearer = cosines_of_rows(sides[side], sides[1 - side][best]) - cosines
+        for example, number, difference in zip(examples, best, nearer, strict=True):
+            right, found = example.sample[1 - side], examples[number].sample[1 - side]
+            error = 0.0 if found == right else max(difference, 1e-9)
+            listed.append(
+                (replace(example, sample=(example.sample[side],)), Outcome(right, found, error, classes=False))
+            )
+    return listed
+
+
 def forward(given: Forward) -> "dict[str, Tensor]":
     """The embeddings of the last layer and, in training, of nested layers."""
     states = {"embedding": given.hidden, **{_lower(layer): hidden for layer, hidden in given.lower.items()}}
@@ -246,6 +277,7 @@ HEAD = TaskHead(
     texts_apart=True,
     parsed=parsed,
     metrics=metrics,
+    compared_together=compared_together,
     forward=forward,
     finetuning=Finetuning(
         options=EmbeddingOptions,

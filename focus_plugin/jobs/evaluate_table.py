@@ -1,9 +1,10 @@
 """Computes the metrics of a model with a head on a table: of a fine-tuned model, or of its ONNX export."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from focus_export.directory import ONNX_MODEL, read_export
 from focus_export.head import ServingHead
@@ -12,7 +13,7 @@ from focus_export.runtime import Predictor
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
 from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place
-from focus_plugin.finetuning.declaration import checked_examples
+from focus_plugin.finetuning.declaration import Example, Outcome, TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
 from focus_plugin.finetuning.evaluation import Predict, baseline_of, evaluated, torch_pipeline
 from focus_plugin.finetuning.head_file import read_kept_head
@@ -60,25 +61,33 @@ def evaluate_table(job: TableEvaluation, phase: Phase = no_phase, launch: Launch
         raise FocusError(f"{error} ({job.model} is a model for {task.name}.)") from error
     if any(example.expected is None for example in examples):
         raise FocusError(f"{table}: has no expected results for {task.name}, so there is nothing to compare with.")
-    if (job.errors or job.report) and task.compared is None:
+    if (job.errors or job.report) and not (task.compared or task.compared_together):
         raise FocusError(f"{job.model}: is a model for {task.name}, for which there is neither --errors nor --report.")
     size = sum(path.stat().st_size for path in model.files)
     begin(table_forecast(task, examples, table, size, model.load), launch)
     metrics, results = evaluated(task, model.load(), examples, table, phase)
-    if task.compared:
-        pairs = [
-            (replace(part, file=example.file), found)
-            for example, result in zip(examples, results, strict=True)
-            for part, found in task.parts(example, result)
-        ]
-        compared = [task.compared(example.expected, result) for example, result in pairs]
-        found = mistakes([example for example, _ in pairs], compared)
+    if job.errors or job.report:
+        parts, compared = zip(*_compared(task, examples, results), strict=True)
+        found = mistakes(parts, compared)
+        inputs = ("first", "second") if task.texts_apart and len(parts[0].sample) == 2 else model.head.inputs
         if job.errors:
-            write_mistakes(job.errors, model.head.inputs, found)
+            write_mistakes(job.errors, inputs, found)
         if job.report:
             title = f"{job.model.name} on {table.name}"
-            write_evaluation(job.report, Evaluated(title, model.head.inputs, metrics, compared, found))
+            write_evaluation(job.report, Evaluated(title, inputs, metrics, compared, found))
     return TableMetrics(metrics=metrics, samples=len(examples), baseline=baseline_of(task, examples))
+
+
+def _compared(task: TaskHead, examples: Sequence[Example], results: Sequence[Any]) -> Iterable[tuple[Example, Outcome]]:
+    """The parts of examples, and what was found beside what was expected."""
+    if task.compared_together:
+        return task.compared_together(examples, results)
+    assert task.compared
+    return [
+        (replace(part, file=example.file), task.compared(part.expected, found))
+        for example, result in zip(examples, results, strict=True)
+        for part, found in task.parts(example, result)
+    ]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from focus_export.heads.embedding import EmbeddingHead
 from focus_export.runtime import Predictor
 from invoked import focus, refused
 from prepared_tables import prepared_tables, write_table
+from scipy.stats import rankdata
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import losses
 from torch import Tensor
@@ -255,6 +256,39 @@ def test_it_learns_and_the_measures_are_those_of_what_is_served(world: World, tr
         said = focus("evaluate", "--model", model, "--table", world.root / "valid.tsv", "--cpu")
         assert f"retrieval-accuracy {counts['valid_retrieval_accuracy']:.3f}, first-to-second" in said
         assert "on 60 samples" in said
+
+
+def test_texts_with_another_nearest_one_are_listed(world: World, trained: Path, tmp_path: Path) -> None:
+    """As many as the accuracies say, from both sides of the pairs."""
+    rows = [line.split("\t") for line in (world.root / "valid.tsv").read_text().splitlines()[1:]]
+    mixed = _table(tmp_path / "t.tsv", [PAIR, *([one, rows[i - i % 3][1]] for i, (one, _) in enumerate(rows))])
+    files = ("--errors", tmp_path / "errors.tsv", "--report", tmp_path / "report.html")
+    said = focus("evaluate", "--model", trained, "--table", mixed, "--cpu", *files)
+    header, *found = (tmp_path / "errors.tsv").read_text().splitlines()
+    assert header == "line\texpected\tpredicted\ttext"
+    there, back = (float(share) for share in re.findall(r"(?:first-to-second|second-to-first) ([\d.]+)", said))
+    pairs = [line.split("\t") for line in mixed.read_text().splitlines()]
+    cells = [line.split("\t") for line in found]
+    assert len(cells) == round(60 * (1 - there)) + round(60 * (1 - back)) > 0
+    for line, expected, predicted, text in cells:
+        assert {expected, text} == {*pairs[int(line) - 1]}
+        assert predicted != expected
+    assert f"of {len(cells):,}." in (tmp_path / "report.html").read_text()
+
+
+def test_pairs_with_scores_are_listed_by_the_difference_of_their_ranks(
+    world: World, trained: Path, tmp_path: Path
+) -> None:
+    table = world.root / "test.tsv"
+    focus("evaluate", "--model", trained, "--table", table, "--cpu", "--errors", tmp_path / "errors.tsv")
+    header, *found = (line.split("\t") for line in (tmp_path / "errors.tsv").read_text().splitlines())
+    assert header == ["line", "expected", "predicted", "first", "second"]
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    assert all(rows[int(line) - 1] == [*texts, score] for line, score, _, *texts in found)
+    ranks = [rankdata([float(row[place]) for row in found]) for place in (1, 2)]
+    differences = np.abs(ranks[0] - ranks[1])
+    assert len(found) == 60
+    assert (np.diff(differences) <= 0).all()
 
 
 def _sides(directory: Path, first: str, second: str) -> tuple[object, ...]:
