@@ -89,6 +89,12 @@ def test_a_piece_is_part_of_its_characters_normal_form(tokenizers: Tokenizers, t
 
 
 @pytest.mark.parametrize("kind", ALL)
+def test_a_word_has_the_pieces_that_it_has_within_a_text(tokenizers: Tokenizers, kind: str) -> None:
+    tokenizer = tokenizers[kind][0]
+    assert tokenizer.ids("ka ka").tolist() == [*tokenizer.ids("ka").tolist(), *tokenizer.word("ka")]
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_what_is_no_text_is_refused(tokenizers: Tokenizers, kind: str) -> None:
     for wrong in (None, 3, b"ka", "ka\ud800"):
         for function in (tokenizers[kind][0].ids, tokenizers[kind][0].pieces):
