@@ -17,13 +17,13 @@ _MOST_ENTRIES = 50  # of a list
 
 def model_card(manifest: Manifest, use: Use) -> str:
     """The card of a directory. manifest: with its counts, but not necessarily with its files."""
-    trained = exported(manifest)
-    own = of_training(manifest) or of_export(manifest, use.unchanged)
+    measured = of_training(manifest)
+    own = measured or of_export(manifest, use.unchanged)
     parts = [
         [f"# {_begun(manifest.kind)}"],
         [f"Made by FOCUS for fairseq {manifest.made_by['focus-fairseq']}. `focus.json` has all of this, too."],
         *_used(use.code),
-        *_metrics(trained),
+        *_metrics(manifest if measured else exported(manifest)),
         *_precision(manifest),
         *_steps(manifest),
     ]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,20 @@ def test_a_card_tells_how_a_model_was_made(release, vocabulary, target_text, tmp
     assert f"with a loss of {manifest.counts['loss']:.4f}" in text
     assert str(tmp_path) not in text
     assert str(target_text.parent) not in text
+
+
+def test_the_metrics_are_those_of_the_directory_itself():
+    """Not those of the trained encoder that a model was fine-tuned from; an export has those of the model."""
+    digest = "0" * 64
+    encoder = describe("trained encoder", {}, {"valid": digest})
+    encoder = replace(encoder, counts={"valid_loss_nats": {"100": 2.5}})
+    model = describe("classification model", {}, {"valid": digest})
+    model = replace(model, counts={"valid_accuracy": 0.75}, made_of={"model": asdict(encoder)})
+    export = replace(describe("ONNX model", {}, {}), made_of={"model": asdict(model)})
+    use = release_use(ClassificationHead, has_head=True)
+    shown = [re.findall(r"^\| (\w+) \| ([\d.]+) \|$", model_card(made, use), re.MULTILINE) for made in (encoder, model)]
+    assert shown == [[("masked_lm_loss", "2.5000")], [("accuracy", "0.7500")]]
+    assert "| accuracy | 0.7500 |" in model_card(export, use)
 
 
 def test_equal_input_gives_equal_cards(release, tmp_path):
