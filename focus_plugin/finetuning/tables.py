@@ -77,6 +77,11 @@ def _rows(path: Path, progress: Progress = silent) -> Iterator[tuple[int, list[s
     """The first line and the cells of each row, header included."""
     lines = TextFile.of(path).lines(progress)
     header = next(lines, "")
+    if "\0" in header:
+        raise FocusError(
+            f"{path}, line 1: has NUL characters, as text in UTF-16 has. Convert the file to UTF-8 first, for example "
+            "with iconv."
+        )
     if "\r" in header:
         raise FocusError(
             f"{path}: its lines end with carriage returns alone, as on old Macs; convert them to line feeds first, for "

@@ -92,6 +92,15 @@ def test_lines_that_end_as_on_old_macs(tmp_path: Path, name: str, content: bytes
     assert list(read_table(tmp_path / name, ("label", "text"))) == [(2, ["a", "b"])]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_utf_16_without_a_byte_order_mark(tmp_path: Path, encoding: str, end: str) -> None:
+    """All its bytes are valid UTF-8."""
+    (tmp_path / "t.tsv").write_bytes(f"label\ttext{end}a\tba{end}".encode(encoding))
+    with pytest.raises(FocusError, match=r"t\.tsv, line 1: has NUL characters, as text in UTF-16 has"):
+        list(read_table(tmp_path / "t.tsv", ("label", "text")))
+
+
 @pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
 @pytest.mark.parametrize("content", ["", "\n", "\n\n\n"])
 def test_an_empty_table(tmp_path: Path, name: str, content: str) -> None:
