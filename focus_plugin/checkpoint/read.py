@@ -37,9 +37,8 @@ def read_checkpoint(directory: str | Path) -> Checkpoint:
 def require_release(directory: Path) -> None:
     """Raise FocusError unless ``directory`` has fairseq's layout, which training and export start from."""
     if not (directory / RELEASE_MODEL).is_file():
-        raise FocusError(
-            f"{directory}: has no {RELEASE_MODEL}; give a directory made by focus convert, train or finetune."
-        )
+        what = f"has no {RELEASE_MODEL}" if directory.is_dir() else "no such directory"
+        raise FocusError(f"{directory}: {what}; give a directory made by focus convert, train or finetune.")
 
 
 def model_files(directory: Path) -> list[Path]:

@@ -77,3 +77,11 @@ def test_names_that_pytorch_and_onnx_runtime_cannot_open_are_told(
     finetune = ("finetune", "classification", "--model", release, "--train", table, "--valid", table)
     for command in (predict, export, (*finetune, "--output", place / "m")):
         refuse("focus", *command, says="only files whose names are UTF-8")
+
+
+@pytest.mark.parametrize("kind", ["--onnx", "--hf"])
+def test_a_model_that_is_not_there_is_told_from_one_without_weights(tmp_path: Path, kind: str) -> None:
+    words = ("focus", "export", kind, "--output", tmp_path / "out", "--model")
+    refuse(*words, tmp_path / "typo", says="typo: no such directory; give a directory made by focus convert")
+    (tmp_path / "empty").mkdir()
+    refuse(*words, tmp_path / "empty", says="empty: has no model.pt; give a directory made by focus convert")
