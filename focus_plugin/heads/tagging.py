@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,9 @@ from focus_plugin.finetuning.declaration import (
     Prepared,
     TaskHead,
 )
+from focus_plugin.finetuning.options import FinetuningOptions
 from focus_plugin.finetuning.tables import listed
+from focus_plugin.options import option
 from focus_plugin.tagging.columns import TagColumns
 from focus_plugin.tagging.sentences import TaggedSentence
 
@@ -34,6 +38,17 @@ if TYPE_CHECKING:
     from focus_plugin.finetuning.samples import TrainingSample
 
 DROPOUT = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggingOptions(FinetuningOptions):
+    """class_sampling: how often an epoch has the sentences with each tag."""
+
+    class_sampling: str = option(
+        "equal",
+        choices=("equal", "balanced"),
+        help="How often training sentences are read in an epoch; balanced: those with rare tags several times.",
+    )
 
 
 def examples(path: Path, columns: TagColumns, progress: Progress) -> Iterator[Example]:
@@ -66,11 +81,15 @@ def raw_text(example: Example) -> Example:
 def prepare(given: Preparation) -> Prepared:
     """Write the training samples: a row for each window of a sentence, and a class for the first piece of each word.
 
+    With balanced sampling, a sentence of the training table is there as often as its rarest tag says.
+
     Raises FocusError, with file and line, if the training table has one tag only, or lacks a tag of another table.
     """
     from focus_plugin.finetuning.samples import write_samples
+    from focus_plugin.tagging.sampling import copies_by_tag
     from focus_plugin.tagging.splitting import fitted_splitter
 
+    options: Any = given.options
     tables = {split: [example.expected for example in given.examples(table)] for split, table in given.tables.items()}
     splitter = fitted_splitter(tables["train"])
     head = TaggingHead(_all_tags(tables["train"]), splitter.joined, splitter.whole)
@@ -78,7 +97,11 @@ def prepare(given: Preparation) -> Prepared:
         raise FocusError(
             f"{given.tables['train']}: every word has the tag {head.tags[0]!r}; a tagger needs at least two."
         )
-    samples = {split: write_samples(given, split, head, partial(_samples, head)) for split in given.tables}
+    copies = {"train": copies_by_tag(tables["train"])} if options.class_sampling == "balanced" else {}
+    samples = {
+        split: write_samples(given, split, head, partial(_samples, head, copies.get(split, {})))
+        for split in given.tables
+    }
     repaired = sum(sentence.repaired for sentences in tables.values() for sentence in sentences)
     return Prepared(
         head=head,
@@ -96,8 +119,13 @@ def _all_tags(sentences: Sequence[TaggedSentence]) -> tuple[str, ...]:
     return entity_tags(sorted({tag.partition("-")[2] for tag in tags} - {""}))
 
 
-def _samples(head: TaggingHead, example: Example, encoded: "Encoded") -> "Iterator[TrainingSample]":
-    """A sample for each window. The first piece of a word has its class in the window that the piece is kept in."""
+def _samples(
+    head: TaggingHead, copies: Mapping[str, int], example: Example, encoded: "Encoded"
+) -> "Iterator[TrainingSample]":
+    """A sample for each window, as often as the rarest tag has ``copies``.
+
+    The first piece of a word has its class in the window that the piece is kept in.
+    """
     import numpy as np
 
     from focus_plugin.finetuning.samples import IGNORED, TrainingSample
@@ -110,7 +138,7 @@ def _samples(head: TaggingHead, example: Example, encoded: "Encoded") -> "Iterat
         for piece, tag in zip(words.first_pieces, example.expected.tags, strict=True):
             if window.kept_start <= piece < window.kept_end:
                 expected[1 + piece - window.start] = head.tags.index(tag)
-        yield TrainingSample([row], expected)
+        yield from repeat(TrainingSample([row], expected), max(copies.get(tag, 1) for tag in example.expected.tags))
 
 
 def module(head: TaggingHead, width: int) -> "nn.Module":
@@ -208,5 +236,5 @@ HEAD = TaskHead(
     forms={"raw": OtherForm(example=raw_text, metrics=raw_metrics)},
     module=module,
     forward=forward,
-    finetuning=Finetuning(prepare=prepare, loss=loss),
+    finetuning=Finetuning(options=TaggingOptions, prepare=prepare, loss=loss),
 )
