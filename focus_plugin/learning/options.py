@@ -37,7 +37,7 @@ class RowTrainingOptions(BudgetOptions):
         help="Method with whose rows the training starts; it has the same budget and otherwise default options.",
     )
     row_lr: float = option(
-        0.05,
+        0.025,
         minimum=0,
         maximum=10,
         help="Highest learning rate, as a multiple of the root mean square of the entries of the source's embedding, "

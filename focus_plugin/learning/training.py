@@ -11,7 +11,7 @@ from focus_plugin.checkpoint.names import EMBEDDING
 from focus_plugin.learning.encoder import RowEncoder
 from focus_plugin.mixing.declaration import Given
 
-SAMPLES_PER_UPDATE = 8
+SAMPLES_PER_UPDATE = 4
 WARM_UP = 0.1  # share of the updates
 FULL_RATE_WIDTH = 256  # of the encoder up to which the learning rate is as given
 MOMENTUM, AVERAGING = 0.9, 0.98  # of the gradients and of their squares
