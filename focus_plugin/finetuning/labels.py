@@ -8,7 +8,7 @@ from typing import Any
 
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Outcome, Preparation
-from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.options import SamplingOptions
 from focus_plugin.finetuning.tables import listed
 from focus_plugin.options import option
 
@@ -23,21 +23,14 @@ class LabelColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelOptions(FinetuningOptions):
-    """class_weights: of the labels in the loss. class_sampling: how often an epoch has the examples of each label.
-    label_smoothing: the share of what is expected that is divided equally among all labels (Szegedy et al. 2016,
-    section 7)."""
+class LabelOptions(SamplingOptions):
+    """class_weights: of the labels in the loss. label_smoothing: the share of what is expected that is divided equally
+    among all labels (Szegedy et al. 2016, section 7)."""
 
     class_weights: str = option(
         "equal",
         choices=("equal", "balanced"),
         help="Weights of the labels in the loss; balanced: the rarer a label is in the training table, the larger.",
-    )
-    class_sampling: str = option(
-        "equal",
-        choices=("equal", "balanced"),
-        help="How often training examples are read in an epoch; balanced: those of rare labels several times, so that "
-        "all labels are about equally frequent.",
     )
     label_smoothing: float = option(
         0.0, minimum=0, maximum=0.9, help="Share of the expected probability that is divided among all labels."

@@ -61,6 +61,18 @@ class SeveralSeeds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SamplingOptions(FinetuningOptions):
+    """class_sampling: how often an epoch has the examples with each label or tag."""
+
+    class_sampling: str = option(
+        "equal",
+        choices=("equal", "balanced"),
+        help="How often training examples are read in an epoch; balanced: those with rare labels or tags several "
+        "times.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableEvaluation:
     """The options of ``focus evaluate`` for a model with a head.
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -25,9 +24,8 @@ from focus_plugin.finetuning.declaration import (
     Prepared,
     TaskHead,
 )
-from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.options import SamplingOptions
 from focus_plugin.finetuning.tables import listed
-from focus_plugin.options import option
 from focus_plugin.tagging.columns import TagColumns
 from focus_plugin.tagging.sentences import TaggedSentence
 
@@ -38,17 +36,6 @@ if TYPE_CHECKING:
     from focus_plugin.finetuning.samples import TrainingSample
 
 DROPOUT = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaggingOptions(FinetuningOptions):
-    """class_sampling: how often an epoch has the sentences with each tag."""
-
-    class_sampling: str = option(
-        "equal",
-        choices=("equal", "balanced"),
-        help="How often training sentences are read in an epoch; balanced: those with rare tags several times.",
-    )
 
 
 def examples(path: Path, columns: TagColumns, progress: Progress) -> Iterator[Example]:
@@ -236,5 +223,5 @@ HEAD = TaskHead(
     forms={"raw": OtherForm(example=raw_text, metrics=raw_metrics)},
     module=module,
     forward=forward,
-    finetuning=Finetuning(options=TaggingOptions, prepare=prepare, loss=loss),
+    finetuning=Finetuning(options=SamplingOptions, prepare=prepare, loss=loss),
 )
