@@ -83,13 +83,12 @@ def prepare_parallel(
 ) -> tuple[TextCounts, ...]:
     """Encode parallel lines into the data directory ``output``; return the size of both sides.
 
+    To be called before ``prepare_masked_lm``, which removes the files from which an interrupted call resumes.
     ``progress`` is called with the number of lines done since the last call.
     """
     encoder = Encoder.load(vocabulary)
     sides = zip(PARALLEL, (pairs.source, pairs.target), strict=True)
-    counts = tuple(_write_lines(encoder, _counted(lines, progress), [output / name]) for name, lines in sides)
-    _remove_saved(output)
-    return counts
+    return tuple(_write_lines(encoder, _counted(lines, progress), [output / name]) for name, lines in sides)
 
 
 def _counted(lines: Iterable[str], progress: Progress) -> Iterator[str]:

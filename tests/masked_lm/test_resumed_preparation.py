@@ -40,6 +40,9 @@ def whole(world: World, long_text: Path) -> dict[str, bytes]:
 
 def words(world: World, text: Path, output: Path) -> list[str]:
     given = {"--vocab": world.source, "--train": text, "--valid": world.valid, "--shards": 2, "--output": output}
+    pairs = world.root / "pairs.tsv"
+    pairs.write_text("Ba be.\tBi bo.\nDa de.\tDi do.\n", encoding="utf-8")
+    given["--parallel"] = pairs
     return ["prepare", *(str(word) for pair in given.items() for word in pair)]
 
 
