@@ -225,10 +225,13 @@ def _abandoned(path: Path, work: str) -> tuple[Path, int] | None:
 
 
 def _lock(directory: Path) -> int | None:
-    """The file descriptor that holds the lock on a directory; None if it is gone, or a running process holds it."""
+    """The file descriptor that holds the lock on a directory.
+
+    None if the directory is gone or another user's, or if a running process holds the lock.
+    """
     try:
         descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

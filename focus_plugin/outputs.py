@@ -31,6 +31,7 @@ def make_directory(
     """
 
     def with_card(directory: Path) -> Mapping[str, object]:
+        """Fill the directory, and write its card."""
         counts = build(directory)
         if card:
             (directory / CARD).write_text(card(replace(manifest, counts=counts)), encoding="utf-8")
