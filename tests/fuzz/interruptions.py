@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from commands import wait_for_group
 from jobs import JOBS
 from sandbox import Outcome, finish, focus, new_place, start
 
 from focus_plugin.manifest import FILE
 from focus_plugin.training.release import LOG
 
-_ENDS_WITHIN = 60  # seconds until the children of a killed command must have ended
 _LEAST = 4096  # bytes of a limit on files, so that a line of output can be written
 
 
@@ -78,7 +78,7 @@ class Interruptions:
             with suppress(ProcessLookupError):  # it has ended
                 (os.killpg if chance.random() < 0.5 else os.kill)(process, signal.SIGKILL)
             outcomes.append(finish(process, place))
-            _wait_for_group(process)
+            wait_for_group(process)
         how = f"killed after {' and '.join(f'{moment:.2f} s' for moment in moments)}"
         return self._repeated(job, place, how, outcomes, [])
 
@@ -154,17 +154,6 @@ def started(job: str, place: Path, before: Callable[[], None] = lambda: None, ou
         focus(*words, "--skip-resource-check")
 
     return start(work, place, limited=False)
-
-
-def _wait_for_group(group: int) -> None:
-    """Wait until the children of a killed command have noticed that it has ended."""
-    deadline = time.monotonic() + _ENDS_WITHIN
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
 
 
 def _faults_of_a_full_disk(outcome: Outcome, directory: Path) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import wait_for_group
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq_models import CONFIG, make_world
@@ -90,6 +91,7 @@ def trained(place: Path) -> Path:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    wait_for_group(process.pid)
     said = focus(*_finetune(place, "killed"))
     assert re.search(
         r"killed: accuracy 0\.9\d+ on 30 validation samples\.\n.*killed: accuracy 0\.9\d+ on 20 test", said

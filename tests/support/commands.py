@@ -4,7 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+_ENDS_WITHIN = 60  # seconds until the children of a killed command must have ended
 
 
 def run(*arguments: object, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -35,3 +38,14 @@ def refuse(*arguments: object, says: str) -> str:
 def heed_interrupts() -> None:
     """What a shell starts in the background ignores SIGINT, and so do its children; for ``preexec_fn``."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for_group(group: int) -> None:
+    """Wait until no process of a group is left: children of a killed command end, and free its files, a bit later."""
+    deadline = time.monotonic() + _ENDS_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
