@@ -177,14 +177,15 @@ def scratch_directory(path: Path, work: str = "") -> Iterator[Path]:
     A running process holds a lock on its directory, so no other process removes it.
 
     ``work``, a part of the directory's name, tells work that can be resumed: a directory that was left behind with the
-    same ``work`` is yielded with all that is in it. Ctrl-C leaves it behind, too.
+    same ``work`` is yielded with all that is in it. Ctrl-C and SIGTERM, which ends commands with SystemExit, leave it
+    behind, too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, lock = _abandoned(path, work) or _locked_directory(path.parent, _prefix(path, work))
     interrupted = False
     try:
         yield temporary
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         interrupted = True
         raise
     finally:

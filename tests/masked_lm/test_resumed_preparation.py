@@ -66,7 +66,7 @@ def interrupt(world: World, text: Path, output: Path, number: signal.Signals) ->
     return saved[0].parent
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_what_has_been_written_is_not_encoded_again(world, long_text, whole, tmp_path, number):
     left = interrupt(world, long_text, tmp_path / "data", number)
     with open(left / "train.bin", "r+b") as file:
