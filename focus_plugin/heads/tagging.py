@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from focus_plugin.finetuning.samples import TrainingSample
 
 DROPOUT = 0.1
+AROUND = 50  # words shown on each side of a wrong one: a sentence, but not a long document for each of its words
 
 
 def examples(path: Path, columns: TagColumns, progress: Progress) -> Iterator[Example]:
@@ -119,13 +120,15 @@ def _samples(
 
     if wrong := fault(head, example.expected):
         raise FocusError(f"{example.place}: {wrong}.")
-    words = encoded.context
+    words, tags = encoded.context, example.expected.tags
+    classes = np.full(words.windows[-1].kept_end, IGNORED)
+    classes[words.first_pieces] = [head.tags.index(tag) for tag in tags]
+    times = max(copies.get(tag, 1) for tag in tags)
     for window, row in zip(words.windows, encoded.rows, strict=True):
         expected = np.full(len(row), IGNORED)
-        for piece, tag in zip(words.first_pieces, example.expected.tags, strict=True):
-            if window.kept_start <= piece < window.kept_end:
-                expected[1 + piece - window.start] = head.tags.index(tag)
-        yield from repeat(TrainingSample([row], expected), max(copies.get(tag, 1) for tag in example.expected.tags))
+        first, end = (1 + kept - window.start for kept in (window.kept_start, window.kept_end))
+        expected[first:end] = classes[window.kept_start : window.kept_end]
+        yield from repeat(TrainingSample([row], expected), times)
 
 
 def module(head: TaggingHead, width: int) -> "nn.Module":
@@ -198,10 +201,11 @@ def baseline(expected: Sequence[TaggedSentence]) -> float:
 
 
 def words_of(example: Example, result: Tagging) -> Iterator[tuple[Example, TaggedWord]]:
-    """Each word of a sentence with its tag; its text is the sentence with the word in brackets."""
+    """Each word of a sentence with its tag; its text is the word in brackets with the words around it."""
     sentence: TaggedSentence = example.expected
     for number, (line, tag, token) in enumerate(zip(sentence.lines, sentence.tags, result.tokens, strict=True)):
-        before, after = sentence.words[:number], sentence.words[number + 1 :]
+        before = sentence.words[max(0, number - AROUND) : number]
+        after = sentence.words[number + 1 : number + 1 + AROUND]
         yield Example(line, " ".join((*before, f"[{token.text}]", *after)), tag), token
 
 

@@ -366,17 +366,15 @@ def test_errors_are_words(tagged: Tagged, tmp_path: Path) -> None:
     samples, expected = table(given)
     predicted = [[token.tag for token in result.tokens] for result in Predictor(tagged.onnx).predict(samples)]
     wrong = [
-        (one, other, word)
+        (one, other, word, " ".join((*words[max(0, i - 50) : i], f"[{word}]", *words[i + 1 : i + 51])))
         for words, tags, found in zip(samples, expected, predicted, strict=True)
-        for word, one, other in zip(words, tags, found, strict=True)
+        for i, (word, one, other) in enumerate(zip(words, tags, found, strict=True))
         if one != other
     ]
     lines = given.read_text(encoding="utf-8").split("\n")
     for (line, one, other, text), want in zip(rows[1:], wrong, strict=True):
-        (word,) = re.findall(r"\[(.*?)\]", text)
-        assert (one, other, lines[int(line) - 1]) == (*want[:2], f"{want[2]}\t{one}")
-        assert word == want[2]
-    assert wrong
+        assert (one, other, lines[int(line) - 1], text) == (*want[:2], f"{want[2]}\t{one}", want[3])
+    assert max(len(text.split()) for *_, text in wrong) > 100, "or no long sentence has a wrong tag"
     page = report.read_text(encoding="utf-8")
     assert "Confusion of labels" in page
     assert "<td>I-PER</td>" in page
