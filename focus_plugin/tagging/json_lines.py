@@ -1,6 +1,7 @@
 """Reads JSON Lines of tagged words: ``tokens`` and ``tags``, or ``text`` and spans of characters."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -64,9 +65,9 @@ def _add_text(place: str, rows: SentenceRows, number: int, text: str, spans: Seq
         for start, end in pairwise(edges)
         for first, last in _GENERAL.spans(text[start:end])
     ]
-    tags = ["O"] * len(words)
+    tags, firsts = ["O"] * len(words), [first for first, _ in words]
     for start, end, kind in spans:
-        inside = [index for index, (first, last) in enumerate(words) if start <= first and last <= end]
+        inside = range(bisect_left(firsts, start), bisect_left(firsts, end))
         if not inside:
             raise FocusError(f"{place}: the span {start} to {end} has no words.")
         for index in inside:
