@@ -15,7 +15,7 @@ from focus_plugin.finetuning.options import SeveralSeeds
 from focus_plugin.finetuning.seeds import mean_and_deviation, read_seeds
 from focus_plugin.forecast.forecast import Launch
 from focus_plugin.leakage import LEAKAGE, leakage_warnings
-from focus_plugin.options import build
+from focus_plugin.options import build, declared
 
 
 class Tasks(click.Group):
@@ -33,13 +33,37 @@ class Tasks(click.Group):
         return _command(task, task.finetuning) if task.finetuning else None
 
 
+class TaskCommand(click.Command):
+    """The subcommand of a task."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; the error for an option that only other tasks have names these tasks."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            others = [
+                task.name
+                for task in all_tasks()
+                if task.finetuning and error.option_name in _flags(task.finetuning.options, task.columns)
+            ]
+            if not others:
+                raise
+            raise click.UsageError(
+                f"{self.name} has no option {error.option_name}, unlike {', '.join(others)}.", ctx
+            ) from error
+
+
+def _flags(*declarations: type) -> set[str]:
+    return {f"--{entry.flag}" for declaration in declarations for entry in declared(declaration)}
+
+
 @click.command("finetune", cls=Tasks)
 def command() -> None:
     """Fine-tune an encoder for a task."""
 
 
 def _command(task: TaskHead, finetuning: Finetuning) -> click.Command:
-    @click.command(task.name, help=_help(task), short_help=task.summary)
+    @click.command(task.name, cls=TaskCommand, help=_help(task), short_help=task.summary)
     @options_of(finetuning.options, task.columns, SeveralSeeds, Launch)
     @click.option("--output", required=True, type=Path, help="Directory to make: a fairseq release with head.json.")
     @quiet_option

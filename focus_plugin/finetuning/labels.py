@@ -8,7 +8,7 @@ from typing import Any
 
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Outcome, Preparation
-from focus_plugin.finetuning.options import SamplingOptions
+from focus_plugin.finetuning.options import Kind, SamplingOptions
 from focus_plugin.finetuning.tables import listed
 from focus_plugin.options import option
 
@@ -49,14 +49,11 @@ class LabelOptions(SamplingOptions):
             weights = [examples / (len(counts) * count) for count in counts.values()]
         return {"weights": weights, "smoothing": self.label_smoothing}
 
-    def copies(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+    def copies(self, counts: Mapping[Kind, int]) -> Mapping[Kind, int]:
         """How many times an epoch has each example of a label. Raises FocusError if their weights are balanced too."""
         if self.class_sampling == self.class_weights == "balanced":
             raise FocusError("Give --class-weights balanced or --class-sampling balanced, not both.")
-        largest = max(counts.values())
-        return {
-            label: round(largest / count) if self.class_sampling == "balanced" else 1 for label, count in counts.items()
-        }
+        return super().copies(counts)
 
 
 def split_labels(cell: str, separator: str) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from focus_plugin.options import option
 from focus_plugin.text import Text
 from focus_plugin.training.options import cpu_option, learning_rate_option, seed_option
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +64,18 @@ class SeveralSeeds:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions(FinetuningOptions):
-    """class_sampling: how often an epoch has the examples with each label or tag."""
+    """class_sampling: how often an epoch has the examples with each label or tag, or with and without an answer."""
 
     class_sampling: str = option(
         "equal",
         choices=("equal", "balanced"),
-        help="How often training examples are read in an epoch; balanced: those with rare labels or tags several "
-        "times.",
+        help="How often training examples are read in an epoch; balanced: those of a rare kind several times.",
     )
+
+    def copies(self, counts: Mapping[Kind, int]) -> Mapping[Kind, int]:
+        """How many times an epoch has each example of a kind. counts: how many examples there are of each."""
+        largest, balanced = max(counts.values()), self.class_sampling == "balanced"
+        return {kind: round(largest / count) if balanced else 1 for kind, count in counts.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

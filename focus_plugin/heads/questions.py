@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from focus_plugin.finetuning.declaration import (
     Prepared,
     TaskHead,
 )
-from focus_plugin.finetuning.options import FinetuningOptions
+from focus_plugin.finetuning.options import SamplingOptions
 from focus_plugin.options import option
 from focus_plugin.question_answering.files import FieldNames, GivenAnswer, GivenQuestion, read_questions
 from focus_plugin.training.options import learning_rate_option
@@ -56,7 +57,7 @@ class QuestionColumns:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuestionsFinetuning(FinetuningOptions):
+class QuestionsFinetuning(SamplingOptions):
     """The options of ``focus finetune questions``."""
 
     epochs: int = option(3, minimum=1, help="Passes over the table.")
@@ -87,8 +88,11 @@ def examples(path: Path, columns: QuestionColumns, progress: Progress) -> Iterat
 def prepare(given: Preparation) -> Prepared:
     """Write a training sample for each window of each question, except those whose answers do not fit their context.
 
+    With balanced sampling, the rarer of questions with and without an answer are there several times.
+
     Raises FocusError, with file and line, for a question that is too long, and for one without the field of answers;
-    with ``strict`` for an answer that does not fit; and for a table of which nothing is left.
+    with ``strict`` for an answer that does not fit; and for a table of which nothing is left, or which cannot be
+    balanced.
     """
     import json
 
@@ -100,9 +104,10 @@ def prepare(given: Preparation) -> Prepared:
     head = QuestionsHead(window, stride, options.longest_answer, options.n_best)
     if fault := head.fault():
         raise FocusError(f"{fault}; change --window or --stride.")
+    copies = {"train": _copies(given)} if options.class_sampling == "balanced" else {}
     tables, windows = {}, {}
     for split, table in given.tables.items():
-        tables[split] = _Table(split=split, strict=options.strict)
+        tables[split] = _Table(split=split, strict=options.strict, copies=copies.get(split, {}))
         windows[split] = write_samples(given, split, head, tables[split].samples)
         if not windows[split] and split != "test":
             raise FocusError(f"{table}: no question has an answer that is at its place in the context.")
@@ -117,16 +122,36 @@ def prepare(given: Preparation) -> Prepared:
     )
 
 
+def _copies(given: Preparation) -> Mapping[bool, int]:
+    """How many times an epoch has a question of the training table, by whether it has an answer.
+
+    Raises FocusError if the table has questions of one kind only.
+    """
+    table, options = given.tables["train"], given.options
+    assert isinstance(options, SamplingOptions)
+    asked = [example.expected for example in given.examples(table) if example.expected]
+    counts = Counter(
+        bool(each.answers)
+        for each in asked
+        if not each.answers or any(answer.fits(each.context) for answer in each.answers)
+    )
+    if len(counts) < 2:
+        raise FocusError(f"{table}: --class-sampling balanced needs questions with an answer and some without one.")
+    return options.copies(counts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Table:
     """The questions of a table.
 
-    strict: whether answers that do not fit are refused. counts: of the questions, of those without an answer, and of
+    strict: whether answers that do not fit are refused. copies: by whether a question has an answer, how many times an
+    epoch has it; once if it is not there. counts: of the questions, of those without an answer, and of
     those that are left out because none of their answers fits. left_out: the answers that do not fit.
     """
 
     split: str
     strict: bool
+    copies: Mapping[bool, int]
     counts: Counter[str] = field(default_factory=Counter)
     left_out: list[dict[str, object]] = field(default_factory=list)
 
@@ -146,7 +171,8 @@ class _Table:
         fitting = [span for span in spans if span]
         self.counts.update(questions=1, without_answer=not answers, left_out=bool(answers) and not fitting)
         if fitting or not answers:
-            yield from window_samples(encoded, fitting[0] if fitting else None)
+            for sample in window_samples(encoded, fitting[0] if fitting else None):
+                yield from repeat(sample, self.copies.get(bool(answers), 1))
 
     def warning(self) -> str | None:
         """A sentence about the answers that do not fit, None if all do."""

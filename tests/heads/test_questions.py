@@ -16,6 +16,7 @@ import torch
 from fairseq_models import make_world
 from focus_export.runtime import Predictor
 from invoked import focus, refused
+from prepared_tables import prepared_tables
 from text_model import text_model_outputs
 from training_log import chosen_by
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
@@ -23,6 +24,9 @@ from triton_schema import message_types, read_configuration
 
 from focus_plugin.checkpoint.forward import hidden_states
 from focus_plugin.checkpoint.read import read_checkpoint
+from focus_plugin.errors import FocusError
+from focus_plugin.finetuning.samples import TrainingSamples
+from focus_plugin.heads.questions import HEAD
 from focus_plugin.jobs.export_triton import export_triton
 
 NAMES = ("Wuwu", "Vovo wuwu", "Zaza")  # of which each context that has an answer has one
@@ -311,3 +315,25 @@ def test_questions_without_answers_are_not_trained_on_or_evaluated(trained: Trai
         said = refused("finetune", "questions", *model, *tables, "--cpu", "--output", tmp_path / "out")
         assert "train.jsonl" in said
         assert message in said
+
+
+def test_rarer_questions_of_two_kinds_are_read_several_times(trained: Trained, tmp_path: Path) -> None:
+    """Of the training table only; a question whose answers do not fit is of no kind."""
+    answered = [
+        {"question": "ba?", "context": "Wuwu ba.", "answers": {"text": ["Wuwu"], "answer_start": [start]}}
+        for start in (0, 0, 0, 0, 0, 9)
+    ]
+    no_answers = {"text": [], "answer_start": []}
+    unanswered = [{"question": f"{word}?", "context": "ba.", "answers": no_answers} for word in "ab"]
+    _write(tmp_path / "both.jsonl", [*answered, *unanswered])
+    _write(tmp_path / "answered.jsonl", answered)
+    world, table = make_world(tmp_path), tmp_path / "both.jsonl"
+    data, prepared = prepared_tables(HEAD, world, tmp_path, (table, table), class_sampling="balanced")
+    assert prepared.samples == 5 + 2 * 2
+    samples = TrainingSamples(data, "train", 1, seed=1)
+    starts = [int(samples[number]["expected"][0]) for number in range(len(samples))]
+    assert starts.count(0) == 2 * 2
+    assert len(TrainingSamples(data, "valid", 1, seed=1)) == 5 + 2
+    (other := tmp_path / "other").mkdir()
+    with pytest.raises(FocusError, match=r"answered.jsonl: --class-sampling balanced needs questions"):
+        prepared_tables(HEAD, world, other, (tmp_path / "answered.jsonl", table), class_sampling="balanced")
