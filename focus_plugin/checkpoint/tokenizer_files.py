@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.files import SENTENCEPIECE, TOKENIZER_JSON
+from focus_plugin.vocabulary.files import SENTENCEPIECE, TOKENIZER_JSON, dictionary_token, tokenizer_token
+from focus_plugin.vocabulary.forms import plain_form
 from focus_plugin.vocabulary.readers import (
     in_order,
     load_sentencepiece,
@@ -11,6 +12,7 @@ from focus_plugin.vocabulary.readers import (
     read_sentencepiece,
     read_tokenizer_json,
     read_vocab_json,
+    with_forms,
 )
 from focus_plugin.vocabulary.tokenizers import (
     Tokenizer,
@@ -52,15 +54,16 @@ def _is_camembert(directory: Path, kind: str) -> bool:
 
 def _read_camembert(path: Path) -> Vocabulary:
     processor = load_sentencepiece(path)
-    pieces = [processor.id_to_piece(i) for i in range(1, processor.get_piece_size())]
-    return Vocabulary.of([*_CAMEMBERT, *pieces, MASK])
+    pieces = [dictionary_token(processor.id_to_piece(i)) for i in range(1, processor.get_piece_size())]
+    return with_forms([*_CAMEMBERT, *pieces, MASK], plain_form)
 
 
 def _with_added(directory: Path, vocabulary: Vocabulary) -> Vocabulary:
     path = directory / ADDED
-    added = read_json(path) if path.is_file() else {}
+    added = {dictionary_token(token): i for token, i in read_json(path).items()} if path.is_file() else {}
     for token, number in added.items():
         if not isinstance(number, int) or (number < len(vocabulary) and vocabulary.tokens[number] != token):
             raise FocusError(f"{path}: the token {token!r} has the id {number}, which another token has.")
     tokens = in_order(path, {**vocabulary.ids, **added})
-    return Vocabulary.of(tokens, [*vocabulary.forms, *tokens[len(vocabulary) :]])
+    forms = [plain_form(tokenizer_token(token)) for token in tokens[len(vocabulary) :]]
+    return Vocabulary.of(tokens, [*vocabulary.forms, *forms])

@@ -12,7 +12,7 @@ from focus_plugin.vocabulary.files import (
     DICTIONARY,
     SENTENCEPIECE,
     TOKENIZER_JSON,
-    require_storable,
+    dictionary_token,
     tokenizer_file,
     vocabulary_files,
     write_dictionary,
@@ -43,14 +43,15 @@ def extend_vocabulary(source: Path, tokens: Vocabulary, language: Path, output: 
     unigram model and cannot be converted to one, and if there is nothing to append.
     """
     dictionary, tokenizer = vocabulary_files(language)
-    model, pieces = _source_model(source), {piece.piece: piece for piece in _unigram(tokenizer).pieces}
+    model, language_model = _source_model(source), _unigram(tokenizer)
+    pieces = {dictionary_token(piece.piece): piece for piece in language_model.pieces}
     new = [token for token in read_dictionary(dictionary).tokens if token not in tokens.ids]
     if not new:
         raise FocusError(f"{source}: its vocabulary already has all tokens of {language}; there is nothing to append.")
     if absent := [token for token in new if token not in pieces]:
         raise FocusError(f"{dictionary}: the token {absent[0]!r} is not a piece of {tokenizer.name} beside it.")
     held = {piece.piece for piece in model.pieces}
-    for piece in (pieces[token] for token in new if token not in held):
+    for piece in (pieces[token] for token in new if pieces[token].piece not in held):
         used = piece.type in (_Piece.NORMAL, _Piece.USER_DEFINED)  # a byte piece does not count
         kind = _Piece.NORMAL if used else _Piece.UNUSED
         model.pieces.add(piece=piece.piece, score=piece.score + _SCORE, type=kind)
@@ -66,7 +67,6 @@ def _write_dictionary(path: Path, source: Path, tokens: Vocabulary, language: Pa
         path.write_bytes(source.read_bytes().rstrip(b"\r\n") + b"\n")
     else:
         text = [token for token, special in zip(tokens.tokens, tokens.special, strict=True) if not special]
-        require_storable(text, source.parent)
         write_dictionary(path, ((token, 0) for token in text))
     with open(path, "a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in read_lines(language) if line.partition(" ")[0] in new)

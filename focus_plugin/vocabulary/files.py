@@ -2,8 +2,12 @@
 
 They are ``dict.txt`` and ``sentencepiece.bpe.model``, named as in fairseq's releases. A tokenizer that cannot be
 converted to a SentencePiece model has ``tokenizer.json`` instead of the latter.
+
+fairseq splits the lines of ``dict.txt`` at white space. So white space in a token is written by its code points there,
+such as ``<U+0020>``, and an empty token as ``<U+>``.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,25 +42,17 @@ def tokenizer_package(path: Path) -> str:
     return "tokenizers" if path.name == TOKENIZER_JSON else "sentencepiece"
 
 
-def require_storable(tokens: Iterable[str], origin: object) -> None:
-    """Raise FocusError for a token that cannot be written to a ``dict.txt``, whose lines fairseq splits at white space.
+def dictionary_token(token: str) -> str:
+    """A tokenizer's token as it is written in a ``dict.txt``."""
+    return re.sub(r"\s", lambda space: f"<U+{ord(space[0]):04X}>", token) or "<U+>"
 
-    ``origin``: the user's file that the tokens are from.
-    """
-    for token in tokens:
-        if token.split() != [token]:
-            raise FocusError(
-                f"{origin}: has the token {shown(token)}; fairseq's {DICTIONARY} cannot hold a token that is empty "
-                "or contains white space, so this tokenizer cannot be used."
-            )
+
+def tokenizer_token(token: str) -> str:
+    """A token of a ``dict.txt`` as the tokenizer has it, except the empty token, which keeps its name."""
+    return re.sub("<U\\+([0-9A-F]{4})>", lambda name: chr(int(name[1], 16)), token)
 
 
 def write_dictionary(path: Path, counts: Iterable[tuple[str, int]]) -> None:
-    """Write tokens, which :func:`require_storable` accepts, and their counts as a fairseq ``dict.txt``."""
+    """Write tokens, named by :func:`dictionary_token`, and their counts as a fairseq ``dict.txt``."""
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(f"{token} {count}\n" for token, count in counts)
-
-
-def shown(token: str) -> str:
-    """A token as it is shown in messages: quoted, with escapes, and cut if it is very long."""
-    return repr(token) if len(token) <= 60 else f"{token[:50]!r}... of {len(token):,} characters"

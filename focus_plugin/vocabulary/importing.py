@@ -7,7 +7,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, existing_file, silent
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON, require_storable, write_dictionary
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON, write_dictionary
 from focus_plugin.vocabulary.readers import (
     load_tokenizer_json,
     parse_sentencepiece,
@@ -72,15 +72,14 @@ def import_vocabulary(
     """Write a published tokenizer with its ``dict.txt`` into the directory ``output``; see :func:`read_published`.
 
     The counts in ``dict.txt`` are those of ``text``. Returns the counts and the tokens that are left out (see
-    ``SentencePieceModel``). Raises FocusError for a text without words, for a file that is not a tokenizer, for one
-    with only special tokens, and for a token that cannot be written to a ``dict.txt``.
+    ``SentencePieceModel``). Raises FocusError for a text without words, for a file that is not a tokenizer, and for one
+    with only special tokens.
     """
     published = read_published(tokenizer)
     vocabulary = published.vocabulary
     tokens = [token for token, special in zip(vocabulary.tokens, vocabulary.special, strict=True) if not special]
     if not tokens:
         raise FocusError(f"{tokenizer}: has only special tokens; a vocabulary needs tokens for text.")
-    require_storable(tokens, tokenizer)
     counts = count_pieces(text, published.tokenizer, progress)
     count_of = dict(zip(published.tokenizer.tokens, counts.pieces, strict=True))
     write_dictionary(output / DICTIONARY, ((token, count_of[token]) for token in tokens))

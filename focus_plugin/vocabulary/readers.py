@@ -12,7 +12,7 @@ from focus_export.tokenizer import parse_tokenizer_json
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, parse_json, read_lines
-from focus_plugin.vocabulary.files import TOKENIZER_JSON
+from focus_plugin.vocabulary.files import TOKENIZER_JSON, dictionary_token, tokenizer_token
 from focus_plugin.vocabulary.forms import byte_level_form, plain_form, wordpiece_form
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, SPECIALS, UNKNOWN, Vocabulary
 
@@ -68,10 +68,13 @@ def parse_sentencepiece(content: bytes, origin: object) -> sentencepiece.Sentenc
 
 
 def text_pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
-    """All pieces except ``<unk>``, control symbols and fairseq's special tokens, in the order of their ids."""
+    """All pieces except ``<unk>``, control symbols and fairseq's special tokens, in the order of their ids.
+
+    White space in them is written as in a ``dict.txt``.
+    """
     size = processor.get_piece_size()
     text = (i for i in range(size) if not processor.is_unknown(i) and not processor.is_control(i))
-    return [piece for i in text if (piece := processor.id_to_piece(i)) not in SPECIALS]
+    return [dictionary_token(piece) for i in text if (piece := processor.id_to_piece(i)) not in SPECIALS]
 
 
 def read_sentencepiece(path: str | Path) -> Vocabulary:
@@ -84,7 +87,7 @@ def read_sentencepiece(path: str | Path) -> Vocabulary:
 
 def processor_vocabulary(processor: sentencepiece.SentencePieceProcessor) -> Vocabulary:
     """As :func:`read_sentencepiece`, for a loaded model."""
-    return Vocabulary.of([BEGIN, PAD, END, UNKNOWN, *text_pieces(processor), MASK])
+    return with_forms([BEGIN, PAD, END, UNKNOWN, *text_pieces(processor), MASK], plain_form)
 
 
 def read_tokenizer_json(path: str | Path) -> Vocabulary:
@@ -146,7 +149,7 @@ def read_vocab_json(path: str | Path) -> Vocabulary:
 
 
 def in_order(path: str | Path, ids: dict[str, int]) -> list[str]:
-    """Tokens in the order of their ids, special tokens under fairseq's names; ``path``: the file they are from.
+    """Tokens in the order of their ids, named as in a ``dict.txt``; ``path``: the file they are from.
 
     For an id without a token, a name is made up, so that each row of the embedding matrix keeps its id. Raises
     FocusError for an id that is negative or too large, and if a token already has a made-up name.
@@ -156,12 +159,12 @@ def in_order(path: str | Path, ids: dict[str, int]) -> list[str]:
     tokens = [f"<unused_{i}>" for i in range(max(ids.values(), default=-1) + 1)]
     for token, i in ids.items():
         name = BERT_NAMES.get(token, token)
-        tokens[i] = token if name in ids else name
+        tokens[i] = dictionary_token(token if name in ids else name)
     if taken := [token for i, token in enumerate(tokens) if ids.get(token, i) != i]:
         raise FocusError(f"{path}: the token {taken[0]!r} occurs twice in the vocabulary.")
     return tokens
 
 
 def with_forms(tokens: list[str], form: Callable[[str], str]) -> Vocabulary:
-    """The vocabulary of ``tokens``; the form of a special token is the token itself."""
-    return Vocabulary.of(tokens, [token if token in SPECIALS else form(token) for token in tokens])
+    """The vocabulary of ``tokens``, named as in a ``dict.txt``; the form of a special token is the token itself."""
+    return Vocabulary.of(tokens, [token if token in SPECIALS else form(tokenizer_token(token)) for token in tokens])

@@ -6,7 +6,14 @@ from typing import Any
 
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON, tokenizer_file, vocabulary_files
+from focus_plugin.vocabulary.files import (
+    DICTIONARY,
+    SENTENCEPIECE,
+    TOKENIZER_JSON,
+    tokenizer_file,
+    vocabulary_files,
+    write_dictionary,
+)
 from focus_plugin.vocabulary.readers import read_dictionary, read_vocabulary
 from focus_plugin.vocabulary.tokenizers import Tokenizer, load_tokenizer
 from focus_plugin.vocabulary.vocabulary import Vocabulary
@@ -40,10 +47,8 @@ def read_object(tokenizer: Any, scratch: Path) -> ReadTokenizer:
     else:
         path = _written(tokenizer, scratch)
     vocabulary = read_vocabulary(path)
-    with open(scratch / DICTIONARY, "w", encoding="utf-8") as lines:
-        for token, special in zip(vocabulary.tokens, vocabulary.special, strict=True):
-            if not special and token.split() == [token]:  # a dict.txt cannot hold other tokens
-                lines.write(f"{token} 0\n")
+    tokens = zip(vocabulary.tokens, vocabulary.special, strict=True)
+    write_dictionary(scratch / DICTIONARY, ((token, 0) for token, special in tokens if not special))
     return ReadTokenizer(vocabulary=vocabulary, tokenizer=load_tokenizer(path), directory=scratch)
 
 

@@ -11,6 +11,7 @@ from focus_export.tokenizer import Pieces, pieces_at, sentencepiece_pieces
 
 from focus_plugin.cores import available_cores
 from focus_plugin.errors import FocusError
+from focus_plugin.vocabulary.files import dictionary_token
 from focus_plugin.vocabulary.readers import in_order, load_sentencepiece, load_tokenizer_json, read_json
 from focus_plugin.vocabulary.vocabulary import UNKNOWN, Vocabulary
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class Tokenizer:
     """A tokenizer that adds no special tokens.
 
-    tokens: the token of each id, special tokens under fairseq's names. pieces: a function from lines to the pieces of
-    each line, in UTF-8; it uses one thread. ids: a function from lines to the ids of each line; it uses all cores.
+    tokens: the token of each id, named as in a ``dict.txt``. pieces: a function from lines to the pieces of each line,
+    in UTF-8; it uses one thread. ids: a function from lines to the ids of each line; it uses all cores.
     located: as ``ids``, with the offsets of the pieces in their line.
     """
 
@@ -56,9 +57,17 @@ def processor_tokenizer(processor: sentencepiece.SentencePieceProcessor) -> Toke
         found = processor.encode(lines, return_type="offset_mapping", num_threads=threads)
         return [sentencepiece_pieces(processor, line) for line in found]
 
+    written = [processor.id_to_piece(i) for i in range(len(processor))]
+    renamed = {token.encode(): name.encode() for token in written if (name := dictionary_token(token)) != token}
+
+    def pieces(lines: list[str]) -> list[list[bytes]]:
+        """The pieces of each line."""
+        found: list[list[bytes]] = processor.encode(lines, out_type=bytes, num_threads=1)
+        return [[renamed.get(piece, piece) for piece in line] for line in found] if renamed else found
+
     return Tokenizer(
-        tuple(UNKNOWN if processor.is_unknown(i) else processor.id_to_piece(i) for i in range(len(processor))),
-        lambda lines: processor.encode(lines, out_type=bytes, num_threads=1),
+        tuple(UNKNOWN if processor.is_unknown(i) else dictionary_token(token) for i, token in enumerate(written)),
+        pieces,
         lambda lines: processor.encode(lines, num_threads=threads),
         located,
     )

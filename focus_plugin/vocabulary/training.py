@@ -15,7 +15,7 @@ from focus_plugin.files import Progress, silent
 from focus_plugin.interruptible import interruptible
 from focus_plugin.text import Content, Text
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, require_storable, write_dictionary
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, write_dictionary
 from focus_plugin.vocabulary.options import UnigramTraining
 from focus_plugin.vocabulary.readers import parse_sentencepiece
 from focus_plugin.vocabulary.tokenizers import processor_tokenizer
@@ -46,7 +46,6 @@ def train_vocabulary(
     trained = train_unigram(text, content, size, options, progress)
     tokenizer = processor_tokenizer(parse_sentencepiece(trained, text))
     pieces = tokenizer.tokens[3:]
-    require_storable(pieces, text)
     counts = count_pieces(text, tokenizer, progress)
     (output / SENTENCEPIECE).write_bytes(trained)
     write_dictionary(output / DICTIONARY, zip(pieces, counts.pieces[3:], strict=True))

@@ -16,8 +16,9 @@ SPECIALS = (BEGIN, PAD, END, UNKNOWN, MASK)
 class Vocabulary:
     """Tokens in the order of their ids, with their canonical forms.
 
-    tokens: all different, as the tokenizer writes them, but special tokens under fairseq's names. forms: the canonical
-    form of each token (see ``forms.py``); several tokens can have the same one.
+    tokens: all different, named as in a ``dict.txt``: as the tokenizer writes them, but special tokens have fairseq's
+    names, and white space is written as in ``files.py``. forms: the canonical form of each token (see ``forms.py``);
+    several tokens can have the same one.
     """
 
     tokens: tuple[str, ...]

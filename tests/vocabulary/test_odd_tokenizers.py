@@ -5,15 +5,18 @@ import random
 import unicodedata
 
 import pytest
+import sentencepiece
 from fairseq.data import Dictionary
 from tokenizer_kinds import SPECIALS, byte_level, unigram, wordpiece
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from focus_plugin.binary_data import Encoder
 from focus_plugin.errors import FocusError
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.files import vocabulary_files
 from focus_plugin.vocabulary.importing import import_vocabulary
 from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.tokenizer_objects import read_object
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 SPLIT = {"type": "WhitespaceSplit"}
@@ -235,23 +238,53 @@ def test_other_added_tokens_in_the_middle(published, take, target_text):
     require_same_cuts(directory, library.to_str(), words, [words[0][1:3] + "#", "##"])
 
 
-def refused_pieces():
-    for piece, says in (
-        ("\n", r"'\n'"),
-        ("a\tb", r"'a\tb'"),
-        ("   ", "'   '"),
-        ("\u2028", r"'\u2028'"),
-        ("x" * 99 + " ", "'" + "x" * 50 + "'... of 100 characters"),
-    ):
-        yield pytest.param(piece, f"has the token {says}; fairseq's dict.txt cannot hold a token that is empty or")
+def test_white_space_in_tokens_is_written_so_that_fairseq_reads_it(take, target_text, tmp_path):
+    """As ModernBERT's runs of spaces and Gemma's line ends and tabs."""
+    lines = target_text.read_text().splitlines()
+    library = byte_level(lines, 500)
+    library.normalizer = None
+    library.add_tokens(["    ", "\t", "\n\n", "ba \u2028"])
+    _, directory = take(library.to_str())
+    names = [*Dictionary.load(str(directory / "dict.txt")).symbols, "<mask>"]
+    vocabulary = read_dictionary(directory / "dict.txt")
+    assert list(vocabulary.tokens) == names
+    added = {"    ": "<U+0020>" * 4, "\t": "<U+0009>", "\n\n": "<U+000A>" * 2, "ba \u2028": "ba<U+0020><U+2028>"}
+    assert names[-5:-1] == list(added.values())
+    assert vocabulary.forms[-5:-1] == ("▁▁▁▁", "\t", "\n\n", "ba▁\u2028")
+    encoder = Encoder.load(directory)
+    texts = [*lines[:300], "ba    che\t\tya", "\n\nba \u2028ba ", "    "]
+    for text, ids in zip(texts, encoder(texts), strict=True):
+        want = library.encode(text, add_special_tokens=False).tokens
+        assert [names[i] for i in ids] == [added.get(token, token) for token in want]
+    read = read_object(str(tmp_path / "theirs.json"), tmp_path / "scratch")
+    assert sorted(read.vocabulary.tokens) == sorted(names)
 
 
-@pytest.mark.parametrize(("piece", "says"), list(refused_pieces()))
-def test_what_fairseqs_dictionary_cannot_hold_is_refused(published, take, piece, says, tmp_path):
-    with pytest.raises(FocusError) as error:
-        take(edited(published, pieces=[(piece, -3.0)]))
-    assert str(error.value).startswith(f"{tmp_path / 'theirs.json'}: {says}")
-    assert not any((tmp_path / "vocabulary").iterdir()), "before the text is counted"
+def test_white_space_in_sentencepiece_pieces(target_text, tmp_path):
+    lines = target_text.read_text().splitlines()
+    settings = {"normalization_rule_name": "identity", "user_defined_symbols": ["\t", "a\u2003"], "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_prefix=str(tmp_path / "theirs"), vocab_size=300, **settings
+    )
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "theirs.model"))
+    (directory := tmp_path / "vocabulary").mkdir()
+    import_vocabulary(Text.of(target_text), tmp_path / "theirs.model", directory)
+    names = {"\t": "<U+0009>", "a\u2003": "a<U+2003>"}
+    assert {*names.values()} < {*Dictionary.load(str(directory / "dict.txt")).symbols}
+    encoder = Encoder.load(directory)
+    texts = ["ba\tche a\u2003ka", *lines[:50]]
+    want = [[names.get(piece, piece) for piece in line] for line in processor.encode(texts, out_type=str)]
+    assert [[encoder.vocabulary.tokens[i] for i in ids] for ids in encoder(texts)] == want
+    pieces = load_tokenizer(vocabulary_files(directory)[1]).pieces(texts)
+    assert [[piece.decode() for piece in line] for line in pieces] == want
+    assert encoder.vocabulary.forms[encoder.vocabulary.ids["<U+0009>"]] == "\t"
+
+
+def test_an_empty_token_has_a_name(take, target_text):
+    library = json.loads(wordpiece(target_text.read_text().splitlines(), 300).to_str())
+    library["model"]["vocab"][""] = len(library["model"]["vocab"])
+    _, directory = take(library)
+    assert Dictionary.load(str(directory / "dict.txt")).symbols[-1] == "<U+>"
 
 
 @pytest.mark.parametrize("score", ["NaN", "Infinity", "-1e999", "null", '"-3"'])

@@ -12,7 +12,7 @@ import pytest
 import sentencepiece
 from fairseq.data import Dictionary
 from invoked import run
-from tokenizer_kinds import KINDS, unigram, wordpiece
+from tokenizer_kinds import KINDS, unigram
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from vocabularies import train_on
 
@@ -336,14 +336,10 @@ def test_ids_that_no_vocabulary_has_are_told(tmp_path, wrong):
 def test_faults_of_a_published_tokenizer_are_told(target_text, tmp_path):
     (tmp_path / "t.json").write_text('{"model": 1}')
     (tmp_path / "t.model").write_bytes(b"nonsense")
-    tokenizer = wordpiece(["ba che di"], 40)
-    tokenizer.add_tokens(["ba che"])
-    tokenizer.save(str(tmp_path / "spaces.json"))
     for name, message in (
         ("t.json", "not a tokenizer"),
         ("t.model", rf"{tmp_path}/t\.model: not a SentencePiece model"),
         ("x", "no such file"),
-        ("spaces.json", r"spaces\.json: has the token '▁?ba che'; fairseq's dict\.txt cannot hold a token"),
     ):
         with pytest.raises(FocusError, match=message):
             import_vocabulary(Text.of(target_text), tmp_path / name, tmp_path)
