@@ -6,10 +6,11 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from focus_export.tokenizer import parse_tokenizer_json
 from sentencepiece import sentencepiece_model_pb2
 
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE
+from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, dictionary_token, tokenizer_token
 from focus_plugin.vocabulary.forms import WORD_START
 from focus_plugin.vocabulary.readers import BERT_NAMES, load_sentencepiece, read_json, text_pieces
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, SPECIALS, UNKNOWN, Vocabulary
@@ -37,33 +38,39 @@ def hugging_face_library(path: Path, vocabulary: Vocabulary) -> "tokenizers.Toke
 def renumbered(path: Path, vocabulary: Vocabulary) -> "tokenizers.Tokenizer":
     """The tokenizer in a ``tokenizer.json`` with the ids of ``vocabulary``; it puts a text in ``<s> </s>``.
 
-    Special tokens that it lacks are added. Those with BERT's names keep them. Raises FocusError for a Unigram model,
-    whose ids are the places of its pieces, and for a token that ``vocabulary`` lacks.
+    Special tokens that it lacks are added. Those with BERT's names keep them. Raises FocusError for a token that
+    ``vocabulary`` lacks.
     """
-    import tokenizers
     from tokenizers import processors
 
     content = read_json(path)
     model, added = content["model"], content.get("added_tokens") or []
-    if model["type"] == "Unigram":
-        raise FocusError(f"{path}: is a Unigram model that no SentencePiece model equals; --hf cannot change its ids.")
-    own = {*model["vocab"], *(entry["content"] for entry in added)}
-    bert = {ours: theirs for theirs, ours in BERT_NAMES.items() if theirs in own}
-    ids = {bert.get(token, token): number for token, number in vocabulary.ids.items()}
-    if strange := sorted(own - ids.keys()):
+    unigram = model["type"] == "Unigram"
+    scores = dict(model["vocab"])  # ids, except in a Unigram model
+    written = {dictionary_token(token): token for token in (*scores, *(entry["content"] for entry in added))}
+    written |= {ours: written[bert] for bert, ours in BERT_NAMES.items() if bert in written and ours not in written}
+    ids = {written.get(token, token): number for token, number in vocabulary.ids.items()}
+    if strange := sorted({*written.values()} - ids.keys()):
         raise FocusError(f"{path}: has the token {strange[0]!r}, which {DICTIONARY} beside it lacks.")
-    lacking = [name for token in SPECIALS if (name := bert.get(token, token)) not in own]
+    # The library numbers the tokens of the model first, and then those added tokens that the model lacks.
+    special = {token: written.get(token, token) for token in SPECIALS}
+    last = max(ids[token] for token in {*scores, *special.values()} - {special[MASK]})
+    if unigram:
+        if model["unk_id"] is not None:
+            model["unk_id"] = ids[model["vocab"][model["unk_id"]][0]]
+        model["vocab"] = [[token, scores.get(token, 0.0)] for token, number in ids.items() if number <= last]
+    else:
+        model["vocab"] = {token: number for token, number in ids.items() if number <= last}
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    content["added_tokens"] = [
-        {**entry, "id": ids[entry["content"]]} for entry in (*added, *({**plain, "content": name} for name in lacking))
-    ]
-    model["vocab"] = {token: ids[token] for token in (*model["vocab"], *lacking)}
-    library = tokenizers.Tokenizer.from_str(json.dumps({**content, "post_processor": None}))
-    begin, end = ((name, ids[name]) for name in (bert.get(BEGIN, BEGIN), bert.get(END, END)))
+    known = {entry["content"] for entry in added}
+    lacking = [{**plain, "content": token} for token in special.values() if token not in known]
+    entries = [{**entry, "id": ids[entry["content"]]} for entry in (*added, *lacking) if entry["content"]]
+    content |= {"added_tokens": sorted(entries, key=lambda entry: int(entry["id"])), "post_processor": None}
+    library = parse_tokenizer_json(json.dumps(content).encode(), path)
+    library.encode_special_tokens = False
+    begin, end = ((special[token], vocabulary.ids[token]) for token in (BEGIN, END))
     trims = '"ByteLevel"' in json.dumps(content.get("pre_tokenizer"))
     library.post_processor = processors.RobertaProcessing(end, begin, trim_offsets=trims, add_prefix_space=trims)
-    library.no_padding()
-    library.no_truncation()
     return library
 
 
@@ -72,11 +79,11 @@ def hugging_face_sentencepiece(path: Path, vocabulary: Vocabulary) -> "tokenizer
 
     It cuts text as SentencePiece does, with three exceptions. The library does not compose a mark with a character that
     has a compatibility form (º, acute). If the scores of a unigram model are not multiples of SCORE_STEP, the two may
-    choose different cuts of a text that have (almost) the same score. And a unigram model with byte fallback reads the
-    text ``<0x41>`` as that byte.
+    choose different cuts of a text that have (almost) the same score. And of a text of control characters alone, a
+    SentencePiece model with ``▁`` after words leaves ``▁``, and the library nothing.
 
-    Raises FocusError for a model of another type than unigram and BPE or with user-defined pieces, and if the model's
-    pieces are not the tokens of ``vocabulary``.
+    Raises FocusError for a model that the library does not support, and if the model's pieces are not the tokens of
+    ``vocabulary``.
     """
     import tokenizers
     from tokenizers import Regex, decoders, normalizers, pre_tokenizers, processors
@@ -86,7 +93,9 @@ def hugging_face_sentencepiece(path: Path, vocabulary: Vocabulary) -> "tokenizer
     split = _splits_at_spaces(path, model)
     library = tokenizers.Tokenizer(_library_model(model, vocabulary))
     rules = model.normalizer_spec
-    prefix = [normalizers.Prepend(WORD_START)] if rules.add_dummy_prefix else []
+    suffix = model.trainer_spec.treat_whitespace_as_suffix
+    mark = normalizers.Replace(Regex(r"(?<!\A)\z"), WORD_START) if suffix else normalizers.Prepend(WORD_START)
+    marks = [mark] if rules.add_dummy_prefix else []
     single = [normalizers.Replace(Regex(f"^ +|[ {WORD_START}]+$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     spaces = [*(single if rules.remove_extra_whitespaces else ()), normalizers.Replace(" ", WORD_START)]
     characters = []
@@ -97,9 +106,17 @@ def hugging_face_sentencepiece(path: Path, vocabulary: Vocabulary) -> "tokenizer
         composing = [normalizers.NFC()] if composes else []
         own = normalizers.Precompiled(rules.precompiled_charsmap)
         characters = [apart, *composing, own, *composing, normalizers.Replace(_APART, "")]
-    library.normalizer = normalizers.Sequence([*characters, *spaces, *prefix])
-    library.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=split)
-    words = decoders.Metaspace(prepend_scheme="always" if prefix else "never")
+    library.normalizer = normalizers.Sequence([*characters, *spaces, *marks])
+    _check_user_defined(path, model, library.normalizer)
+    splitters: list[pre_tokenizers.PreTokenizer] = []
+    if not suffix:
+        splitters = [pre_tokenizers.Metaspace(prepend_scheme="never", split=split)]
+    elif split:
+        splitters = [pre_tokenizers.Split(WORD_START, "merged_with_previous")]
+    if _is_unigram(model) and model.trainer_spec.byte_fallback:  # else the text <0x41> would be read as a byte
+        splitters.insert(0, pre_tokenizers.Split(Regex("<(?=0x[0-9A-F]{2}>)"), "merged_with_previous"))
+    library.pre_tokenizer = pre_tokenizers.Sequence(splitters) if len(splitters) != 1 else splitters[0]
+    words = decoders.Metaspace(prepend_scheme="always" if marks and not suffix else "never")
     library.decoder = decoders.Sequence([decoders.ByteFallback(), words]) if model.trainer_spec.byte_fallback else words
     library.add_special_tokens([tokenizers.AddedToken(token, lstrip=token == MASK) for token in SPECIALS])
     library.post_processor = processors.TemplateProcessing(
@@ -119,9 +136,12 @@ def _library_model(model: Any, vocabulary: Vocabulary) -> "tokenizers.models.Mod
     import tokenizers
 
     bytes_too = bool(model.trainer_spec.byte_fallback)
-    if model.trainer_spec.model_type == _protobuf.TrainerSpec.UNIGRAM:
+    if _is_unigram(model):
+        highest = max((piece.score for piece in model.pieces if piece.type == _Piece.NORMAL), default=0.0)
         scores = {piece.piece: piece.score for piece in model.pieces if piece.piece not in SPECIALS}
-        scored = [(token, scores.get(token, 0.0)) for token in vocabulary.tokens]
+        for piece in (piece.piece for piece in model.pieces if piece.type == _Piece.USER_DEFINED):
+            scores[piece] = len(piece.encode()) * max(highest, 0.0) - 0.1  # as SentencePiece computes it
+        scored = [(token, scores.get(token, 0.0)) for token in map(tokenizer_token, vocabulary.tokens)]
         return tokenizers.models.Unigram(scored, vocabulary.ids[UNKNOWN], bytes_too)
     score_of = {piece.piece: piece.score for piece in model.pieces if piece.type == _Piece.NORMAL}
     joined = [
@@ -131,7 +151,7 @@ def _library_model(model: Any, vocabulary: Vocabulary) -> "tokenizers.models.Mod
         if piece[:place] in score_of and piece[place:] in score_of
     ]
     return tokenizers.models.BPE(
-        dict(vocabulary.ids),
+        {tokenizer_token(token): number for token, number in vocabulary.ids.items()},
         [pair for *_, pair in sorted(joined)],
         unk_token=UNKNOWN,
         fuse_unk=True,
@@ -180,14 +200,29 @@ def _splits_at_spaces(path: Path, model: Any) -> bool:
 
     Raises FocusError for a type of model and kinds of pieces that the library does not support.
     """
-    crossing = [piece for piece in model.pieces if WORD_START in piece.piece[1:]]
+    inside = slice(None, -1) if model.trainer_spec.treat_whitespace_as_suffix else slice(1, None)
+    crossing = [piece for piece in model.pieces if WORD_START in piece.piece[inside]]
     split = all(piece.type == _Piece.UNUSED for piece in crossing)
     known = (_Piece.NORMAL, _Piece.UNKNOWN, _Piece.CONTROL, _Piece.BYTE)
+    known += (_Piece.USER_DEFINED,) if _is_unigram(model) else ()
     other = any(piece.type not in known for piece in model.pieces if not (split and piece in crossing))
     types = (_protobuf.TrainerSpec.UNIGRAM, _protobuf.TrainerSpec.BPE)
     if model.trainer_spec.model_type not in types or other:
         raise FocusError(
-            f"{path}: is of another type than unigram and BPE, or has unused or user-defined pieces, which Hugging "
-            "Face's library does not support."
+            f"{path}: is of another type than unigram and BPE, or has unused pieces, or is BPE with user-defined "
+            "pieces; Hugging Face's library does not support this."
         )
     return split
+
+
+def _is_unigram(model: Any) -> bool:
+    return bool(model.trainer_spec.model_type == _protobuf.TrainerSpec.UNIGRAM)
+
+
+def _check_user_defined(path: Path, model: Any, normalizer: "tokenizers.normalizers.Normalizer") -> None:
+    """Raise FocusError if a user-defined piece would be normalized in a text; SentencePiece leaves it as it is."""
+    for piece in (piece.piece for piece in model.pieces if piece.type == _Piece.USER_DEFINED):
+        if f"a{piece}a" not in normalizer.normalize_str(f"a{piece}a"):
+            raise FocusError(
+                f"{path}: has the user-defined piece {piece!r}, which Hugging Face's library would normalize."
+            )

@@ -10,7 +10,7 @@ import sentencepiece
 import torch
 from fairseq.models.roberta import XLMRModel
 from focus_export.runtime import Predictor
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from invoked import refuse, run
 from sentence_transformers import SentenceTransformer
@@ -272,34 +272,57 @@ def test_pieces_that_cross_spaces_are_used(tmp_path):
     assert [sorted(line.ids) for line in found] == [sorted(ids) for ids in want]
 
 
-@pytest.fixture(scope="module", params=[("bpe", False), ("bpe", True), ("unigram", True)], ids=str)
+DEFINED = ["[user]", "<sep>", ".", "ma"]  # as ALBERT's and XLNet's punctuation
+OTHER_KINDS = {
+    "bpe": {"model_type": "bpe"},
+    "bpe with bytes": {"model_type": "bpe", "byte_fallback": True},
+    "unigram with bytes": {"byte_fallback": True},
+    "marks after words": {"treat_whitespace_as_suffix": True},
+    "bpe with marks after words": {"model_type": "bpe", "treat_whitespace_as_suffix": True},
+    "pieces of the user": {"user_defined_symbols": DEFINED, "vocab_size": 400},
+}
+
+
+@pytest.fixture(scope="module", params=OTHER_KINDS)
 def other_kind(request, directory, source_text):
-    """A SentencePiece model of another type or with bytes, and the library's tokenizer."""
-    kind, bytes_too = request.param
-    output = directory / f"{kind}.{bytes_too}"
+    """A SentencePiece model of another kind, and the library's tokenizer."""
+    output = directory / request.param
     output.mkdir()
-    vocabulary = trained(source_text, output, vocab_size=600, model_type=kind, byte_fallback=bytes_too)
+    vocabulary = trained(source_text, output, **{"vocab_size": 600, **OTHER_KINDS[request.param]})
     return hugging_face_sentencepiece(output / MODEL, vocabulary), output
 
 
-def test_bpe_and_bytes_are_cut_as_by_sentencepiece(other_kind, source_text):
+def test_other_kinds_are_cut_as_by_sentencepiece(other_kind, source_text):
     library, directory = other_kind
-    lines = [*source_text.read_text().splitlines(), *(line.replace("<0x41>", "") for line in ODD)]
+    assert "<0x41>" in "".join(ODD), "the name of a byte is text"
+    lines = [*source_text.read_text().splitlines(), *ODD]
     assert [line.ids for line in library.encode_batch(lines)] == want_ids(directory, lines)
 
 
-@given(words=st.lists(st.text(PLAIN, max_size=8), max_size=5))
-def test_any_text_is_cut_by_bpe_and_bytes_as_by_sentencepiece(other_kind, words):
+@given(
+    words=st.lists(st.one_of(st.text(PLAIN, max_size=8), st.sampled_from(["<0x4F>", "x<0x0A>", *DEFINED])), max_size=5)
+)
+def test_any_text_is_cut_by_other_kinds_as_by_sentencepiece(other_kind, words):
     library, directory = other_kind
     text = " ".join(words)
-    assert [library.encode(text).ids] == want_ids(directory, [text])
+    assume(library.normalizer.normalize_str(text))
+    assert library.encode(text).ids == want_ids(directory, [text])[0]
 
 
 def test_ids_are_decoded(other_kind):
     """With bytes, every text is; without, unknown text is lost."""
     library, directory = other_kind
     found = library.decode(library.encode("bata 漢字 é").ids)
-    assert found.rstrip() == ("bata 漢字 é" if directory.name.endswith("True") else "bata")
+    assert found.rstrip() == ("bata 漢字 é" if directory.name.endswith("bytes") else "bata")
+
+
+def test_a_piece_of_the_user_that_would_be_normalized_is_refused(directory, source_text):
+    (output := directory / "ligature").mkdir()
+    vocabulary = trained(source_text, output, vocab_size=600, user_defined_symbols=["ﬁ"])
+    with pytest.raises(
+        FocusError, match="has the user-defined piece 'ﬁ', which Hugging Face's library would normalize"
+    ):
+        hugging_face_sentencepiece(output / MODEL, vocabulary)
 
 
 def test_the_command_writes_the_same_twice_and_says_what_it_needs(exported, release, tmp_path):
@@ -333,6 +356,6 @@ def test_what_transformers_lacks_is_told(classifier, source_text, release, tmp_p
     refused(kind, "has the token .*, which dict.txt beside it lacks")
     prefix = tmp_path / "bytes"
     settings = {"input": str(source_text), "model_prefix": str(prefix), "vocab_size": 500, "minloglevel": 2}
-    sentencepiece.SentencePieceTrainer.train(**settings, user_defined_symbols=["bata"])
-    with pytest.raises(FocusError, match=r"bytes.model: is of another type than .* or has unused or user-defined"):
+    sentencepiece.SentencePieceTrainer.train(**settings, model_type="bpe", user_defined_symbols=["bata"])
+    with pytest.raises(FocusError, match=r"bytes.model: is of another type than .* or is BPE with user-defined pieces"):
         hugging_face_sentencepiece(prefix.with_suffix(".model"), read_sentencepiece(prefix.with_suffix(".model")))
