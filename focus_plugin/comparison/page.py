@@ -11,7 +11,7 @@ from focus_plugin.comparison.results import Result, recommendation
 from focus_plugin.comparison.rows import Row
 from focus_plugin.comparison.table import COLUMNS, NOTE, TEXT_COLUMNS, cells
 from focus_plugin.files import whole_file
-from focus_plugin.report.parts import head, part
+from focus_plugin.report.parts import head, part, table
 
 _ROOM = "focus_plugin.comparison"
 
@@ -25,9 +25,9 @@ def write_page(path: Path, title: str, found: Sequence[Result]) -> None:
         summary=escape(recommendation(found)),
         chart=line_chart(lines, x_title="update", y_title="loss (nats)", title="Loss by update; see the table below"),
         legend=legend(lines),
-        table=_table(COLUMNS, map(cells, found), TEXT_COLUMNS),
+        table=table(COLUMNS, map(cells, found), range(TEXT_COLUMNS, len(COLUMNS))),
         note=escape(NOTE),
-        options=_table(("", "name", "options"), _options(found), 3),
+        options=table(("", "name", "options"), _options(found)),
     )
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -55,14 +55,3 @@ def _options(found: Sequence[Result]) -> Iterator[tuple[str, str, str]]:
     for kind in ("start", "recipe"):
         words = {getattr(result, kind): result.rows[0].words[kind] for result in found}
         yield from ((f"--{kind}", name, words[name]) for name in sorted(words))
-
-
-def _table(columns: Sequence[str], lines: Iterator[Sequence[str]], words: int) -> str:
-    """``words``: how many columns at the left are no numbers."""
-
-    def row(tag: str, line: Sequence[str]) -> str:
-        classes = ("" if i < words else ' class="number"' for i in range(len(line)))
-        return "".join(f"<{tag}{of}>{escape(cell)}</{tag}>" for cell, of in zip(line, classes, strict=True))
-
-    body = "\n".join(f"<tr>{row('td', line)}</tr>" for line in lines)
-    return f"<table><thead><tr>{row('th', columns)}</tr></thead>\n<tbody>{body}</tbody></table>"

@@ -1,6 +1,6 @@
 """Writes an evaluation as one HTML file that loads no other file: metrics, confusion of labels, the worst errors."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -9,7 +9,7 @@ from string import Template
 from focus_plugin.files import whole_file
 from focus_plugin.finetuning.declaration import Outcome
 from focus_plugin.finetuning.mistakes import Confusion, Mistake, mistake_cells
-from focus_plugin.report.parts import head, part
+from focus_plugin.report.parts import head, part, table
 
 _SHOWN = 200  # errors on the page
 _LABELS = 40  # with more, the confusion is left out
@@ -36,7 +36,7 @@ def write_evaluation(path: Path, found: Evaluated) -> None:
         title=escape(found.title),
         summary=escape(f"{len(found.compared):,} samples: {metrics}."),
         confusion=_confusion(found.compared),
-        errors=_table(("line", "expected", "predicted", *found.inputs), map(mistake_cells, shown), 1),
+        errors=table(("line", "expected", "predicted", *found.inputs), map(mistake_cells, shown), {0}),
         how_many=f"{len(shown):,} of {len(found.mistakes):,}",
     )
     with whole_file(path) as temporary:
@@ -56,17 +56,6 @@ def _confusion(compared: Sequence[Outcome]) -> str:
         (label, *(f"{value:.3f}" for value in confusion.scores(number)), str(sum(confusion.counts[number])))
         for number, label in enumerate(labels)
     ]
-    matrix = _table(("expected \\ predicted", *labels), counts, len(labels) + 1, names=1)
-    of_labels = _table(("label", "precision", "recall", "F1", "samples"), scores, 5, names=1)
+    matrix = table(("expected \\ predicted", *labels), counts, range(1, len(labels) + 1))
+    of_labels = table(("label", "precision", "recall", "F1", "samples"), scores, range(1, 5))
     return Template(part("confusion.html", "focus_plugin.finetuning")).substitute(matrix=matrix, scores=of_labels)
-
-
-def _table(columns: Sequence[str], lines: Iterable[Sequence[str]], numbers: int, names: int = 0) -> str:
-    """A table whose columns from ``names`` to ``numbers`` are numbers."""
-
-    def row(tag: str, line: Sequence[str]) -> str:
-        classes = (' class="number"' if names <= i < numbers else "" for i in range(len(line)))
-        return "".join(f"<{tag}{of}>{escape(cell)}</{tag}>" for cell, of in zip(line, classes, strict=True))
-
-    body = "\n".join(f"<tr>{row('td', line)}</tr>" for line in lines)
-    return f"<table><thead><tr>{row('th', columns)}</tr></thead>\n<tbody>{body}</tbody></table>"

@@ -1,7 +1,8 @@
-"""What the pages of reports have in common: their head, and reading their parts from files."""
+"""What the pages of reports have in common: their head, tables, and reading their parts from files."""
 
 import base64
 import hashlib
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -23,6 +24,17 @@ def head(title: str, style: str, program: str = "") -> str:
         style_hash=_content_hash(style),
         scripts=f"script-src '{_content_hash(program)}';" if program else "",
     )
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]], numeric: Collection[int] = ()) -> str:
+    """A table with a line of the names of its columns. The columns ``numeric``, counted from 0, are numbers."""
+
+    def row(tag: str, line: Sequence[str]) -> str:
+        classes = (' class="number"' if i in numeric else "" for i in range(len(line)))
+        return "".join(f"<{tag}{of}>{escape(cell)}</{tag}>" for cell, of in zip(line, classes, strict=True))
+
+    body = "\n".join(f"<tr>{row('td', line)}</tr>" for line in lines)
+    return f"<table><thead><tr>{row('th', columns)}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
 def _content_hash(text: str) -> str:
