@@ -14,8 +14,7 @@ import time
 
 import numpy as np
 from arguments import program_parser
-from starts import loss
-from targets import run
+from steps import loss, prepared, run
 
 from focus_plugin.mixing.matrix import MixingMatrix, load_matrix
 from focus_plugin.vocabulary.counts import read_counts
@@ -37,10 +36,7 @@ def main() -> None:
     parser.add_argument("--languages", nargs=2, required=True)
     arguments = parser.parse_args()
     work, (old, new) = arguments.work, arguments.languages
-    train, valid = (arguments.text / f"{new}.{part}.txt" for part in ("train", "valid"))
-    run([], "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
-    texts = ("--train", train, "--valid", valid)
-    run([], "focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
+    train = prepared(arguments.text, new, work)
     given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train, "--method", "transtokens")
     files = ("--parallel-source", f"{arguments.parallel}.{old}", "--parallel-target", f"{arguments.parallel}.{new}")
     seconds, matrices, losses = {}, {}, {}
@@ -48,10 +44,10 @@ def main() -> None:
         if aligner == "fast_align" and shutil.which(aligner) is None:
             continue
         output, start = work / name.replace(" ", "."), time.perf_counter()
-        run([], "focus", "convert", *given, *files, "--aligner", aligner, "--output", output)
+        run("focus", "convert", *given, *files, "--aligner", aligner, "--output", output)
         seconds[name] = time.perf_counter() - start
         matrices[name] = load_matrix(output / "mixing.safetensors")
-        losses[name] = loss([], work / "data", output)
+        losses[name] = loss(work / "data", output)
     vocabulary = read_dictionary(work / "vocab" / "dict.txt")
     uses = read_counts(work / "vocab" / "dict.txt", vocabulary)
     print(f"| aligner | seconds | mixed tokens | {' | '.join(f'with {name}' for name in matrices)} | loss |")

@@ -8,7 +8,7 @@ tokens of its validation text that are new pieces.
 """
 
 from arguments import program_parser
-from targets import run
+from steps import VOCABULARY, run
 
 from focus_plugin.files import read_lines
 from focus_plugin.vocabulary.encoding import encoded_length
@@ -27,9 +27,9 @@ def main() -> None:
     known = set(read_dictionary(arguments.source / "dict.txt").tokens)
     for language in arguments.languages:
         work, text = arguments.work / language, arguments.text / f"{language}.train.txt"
-        run([], "focus", "vocab", "--input", text, "--size", 16_000, "--output", work / "vocab")
+        run("focus", "vocab", "--input", text, "--size", VOCABULARY, "--output", work / "vocab")
         base = ("--source", arguments.source, "--vocab", work / "vocab", "--method", "random", "--extend")
-        run([], "focus", "convert", *base, "--output", work / "extended")
+        run("focus", "convert", *base, "--output", work / "extended")
         directories = (arguments.source, work / "vocab", work / "extended")
         tokenizers = [load_tokenizer(directory / MODEL) for directory in directories]
         valid = list(read_lines(arguments.text / f"{language}.valid.txt"))

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import fasttext
 from arguments import program_parser
-from starts import loss, trained
-from targets import run
+from steps import loss, prepared, run, trained
 
 from focus_plugin.checkpoint.names import EMBEDDING, PROJECTION
 from focus_plugin.checkpoint.read import read_checkpoint
@@ -72,10 +71,7 @@ def main() -> None:
     work, target = arguments.work, arguments.languages[-1]
     work.mkdir(parents=True, exist_ok=True)
     words = word_vectors([arguments.text / f"{language}.train.txt" for language in arguments.languages], work)
-    train, valid = (arguments.text / f"{target}.{part}.txt" for part in ("train", "valid"))
-    run([], "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
-    texts = ("--train", train, "--valid", valid)
-    run([], "focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
+    train = prepared(arguments.text, target, work)
     print(f"| factors | numbers in the embedding | MB of model.pt | loss | after {arguments.updates} updates |")
     print("|---:|---:|---:|---:|---:|")
     points = []
@@ -83,12 +79,12 @@ def main() -> None:
         output = work / f"ofa.{factors}"
         given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train, "--method", "ofa")
         options = ("--multilingual-vectors", words, "--factors", factors, "--output", output)
-        run([], "focus", "convert", *given, *options)
+        run("focus", "convert", *given, *options)
         tensors = read_checkpoint(output).tensors
         numbers = sum(tensors[name].numel() for name in (EMBEDDING, PROJECTION) if name in tensors)
         size = (output / "model.pt").stat().st_size / 1e6
         after = trained(work / "data", output, work / f"ofa.{factors}.trained", arguments.updates)
-        points.append((numbers, loss([], work / "data", output), loss([], work / "data", after)))
+        points.append((numbers, loss(work / "data", output), loss(work / "data", after)))
         print(f"| {factors} | {numbers:,} | {size:.1f} | {points[-1][1]:.3f} | {points[-1][2]:.3f} |", flush=True)
     if arguments.plot:
         arguments.plot.write_text(plot(points), encoding="utf-8")

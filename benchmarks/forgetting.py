@@ -12,8 +12,7 @@ import argparse
 from pathlib import Path
 
 from arguments import program_parser
-from starts import loss, trained
-from targets import run
+from steps import VOCABULARY, loss, run, trained
 
 from focus_plugin.files import read_lines
 from focus_plugin.vocabulary.encoding import encoded_length
@@ -25,7 +24,7 @@ def prepared(arguments: argparse.Namespace, encoder: Path, language: str, name: 
     """The text of a language with the vocabulary of ``encoder``."""
     output = arguments.work / "data" / f"{language}.{name}"
     train, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
-    run([], "focus", "prepare", "--vocab", encoder, "--train", train, "--valid", valid, "--output", output)
+    run("focus", "prepare", "--vocab", encoder, "--train", train, "--valid", valid, "--output", output)
     return output
 
 
@@ -38,9 +37,9 @@ def main() -> None:
     arguments = parser.parse_args()
     source, extended = arguments.source, arguments.work / "extended"
     text = arguments.text / f"{arguments.language}.train.txt"
-    run([], "focus", "vocab", "--input", text, "--size", 16_000, "--output", arguments.work / "vocab")
+    run("focus", "vocab", "--input", text, "--size", VOCABULARY, "--output", arguments.work / "vocab")
     given = ("--source", source, "--vocab", arguments.work / "vocab", "--corpus", text, "--extend")
-    run([], "focus", "convert", *given, "--output", extended)
+    run("focus", "convert", *given, "--output", extended)
     languages = [arguments.language, *arguments.others]
     encoders = {"source": source, "extended": extended}
     data = {name: {each: prepared(arguments, encoders[name], each, name) for each in languages} for name in encoders}
@@ -58,7 +57,7 @@ def main() -> None:
         lengths = " / ".join(f"{encoded_length(lines, tokenizer).tokens_per_word:.2f}" for tokenizer in tokenizers)
         of_source, of_extended = data["source"][language], data["extended"][language]
         measured = ((of_source, source), (of_extended, extended), (of_extended, after["extended"]))
-        losses = [loss([], *pair) for pair in (*measured, (of_source, after["source"]))]
+        losses = [loss(*pair) for pair in (*measured, (of_source, after["source"]))]
         print(f"| {language} | {lengths} | {' | '.join(f'{found:.3f}' for found in losses)} |", flush=True)
 
 

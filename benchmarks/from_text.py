@@ -14,7 +14,8 @@ import shutil
 from arguments import program_parser
 from corpus_memory import write_corpus
 from measure import run
-from vectors import VOCABULARY, authors, in_a_process
+from steps import VOCABULARY
+from vectors import authors, in_a_process
 
 
 def main() -> None:

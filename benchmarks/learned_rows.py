@@ -10,15 +10,11 @@ else the machine did. Auxiliary embeddings are in the cache after the first star
 import argparse
 import json
 import resource
-import subprocess
-import sys
-import sysconfig
 
 from arguments import program_parser
-from printed import LOSS, figure
+from steps import loss, prepared, run
 
-VOCABULARY, LENGTH, BATCH = 16_000, 128, 4096
-BUDGET = 10 * BATCH  # tokens of ten updates
+BUDGET = 10 * 4096  # tokens of ten updates
 LEARNED = ("--train-overlap", "--budget", BUDGET)
 STARTS: dict[str, tuple[object, ...]] = {
     "paper": ("--paper",),
@@ -31,15 +27,10 @@ STARTS: dict[str, tuple[object, ...]] = {
 }
 
 
-def run(*command: object) -> tuple[str, float]:
-    """What a command of this environment prints, and its seconds of CPU time."""
-    words = [str(word) for word in command]
-    print("$", *words, file=sys.stderr, flush=True)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    program = f"{sysconfig.get_path('scripts')}/{words[0]}"
-    said = subprocess.run([program, *words[1:]], stdout=subprocess.PIPE, text=True, check=True).stdout
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return said, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def processor_seconds() -> float:
+    """What the commands until now have used of a core."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measured(arguments: argparse.Namespace, language: str, name: str) -> tuple[float, float]:
@@ -47,18 +38,16 @@ def measured(arguments: argparse.Namespace, language: str, name: str) -> tuple[f
     work = arguments.work / language
     kept = work / f"{name}.{arguments.seed}.json".replace(" ", "-")
     if not kept.exists():
-        train, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
-        run("focus", "vocab", "--input", train, "--size", VOCABULARY, "--output", work / "vocab")
-        texts = ("--train", train, "--valid", valid)
-        run("focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
+        train = prepared(arguments.text, language, work)
         given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
         seed = () if name == "paper" else ("--seed", arguments.seed)  # the authors' is always 42
         start = kept.with_suffix("")
-        _, seconds = run("focus", "convert", *given, *STARTS[name], *seed, "--output", start)
-        said, _ = run("focus", "evaluate", work / "data", "--model", start, "--tokens-per-sample", LENGTH)
-        kept.write_text(json.dumps([float(figure(LOSS, said)), seconds]))
-    loss, seconds = json.loads(kept.read_text())
-    return loss, seconds
+        before = processor_seconds()
+        run("focus", "convert", *given, *STARTS[name], *seed, "--output", start)
+        seconds = processor_seconds() - before
+        kept.write_text(json.dumps([loss(work / "data", start), seconds]))
+    found, seconds = json.loads(kept.read_text())
+    return found, seconds
 
 
 def main() -> None:
@@ -73,8 +62,8 @@ def main() -> None:
     for language in arguments.languages:
         paper, _ = measured(arguments, language, "paper")
         for name in arguments.starts:
-            loss, seconds = measured(arguments, language, name)
-            print(f"| {language} | `{name}` | {loss:.3f} | {loss / paper - 1:+.1%} | {seconds:.0f} |")
+            found, seconds = measured(arguments, language, name)
+            print(f"| {language} | `{name}` | {found:.3f} | {found / paper - 1:+.1%} | {seconds:.0f} |")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,7 @@ import measure
 from arguments import program_parser
 from factors import word_vectors
 from random_encoder import write_random_encoder
-from starts import loss
-from targets import LENGTH, RECIPE, run
+from steps import LENGTH, RECIPE, loss, prepared, run
 
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.files import whole_file, write_json
@@ -53,7 +52,7 @@ def helper(arguments: argparse.Namespace) -> tuple[object, ...]:
     if not output.exists():
         start = write_random_encoder(arguments.work / "helper.random", HELPER, arguments.work / "vocab", 1)
         schedule = ("--recipe", "plain", "--lr", "1e-3", "--updates", HELPER_UPDATES, *RECIPE)
-        run([], "focus", "train", arguments.work / "data", "--init", start, "--output", output, *schedule)
+        run("focus", "train", arguments.work / "data", "--init", start, "--output", output, *schedule)
         note(arguments.work / "helper.json", {"seconds": time.perf_counter() - started})
     return ("--auxiliary", output)
 
@@ -121,7 +120,7 @@ def convert(arguments: argparse.Namespace, name: str) -> None:
         "focus", "convert", *given, "--method", name.partition("-")[0], *options, "--output", output
     )
     os.environ["FOCUS_CACHE"] = str(arguments.work / "cache" / "common")
-    note(figures, {"seconds": seconds, "memory": memory, "loss": loss([], arguments.work / "data", output)})
+    note(figures, {"seconds": seconds, "memory": memory, "loss": loss(arguments.work / "data", output)})
 
 
 def compare(arguments: argparse.Namespace, name: str) -> None:
@@ -129,7 +128,6 @@ def compare(arguments: argparse.Namespace, name: str) -> None:
     train = arguments.text / f"{arguments.language}.train.txt"
     options = ("--method", name.partition("-")[0], "--corpus", train, *STARTS[name].options(arguments))
     run(
-        [],
         *("focus", "compare", arguments.work / "data", "--source", arguments.source),
         *("--output", arguments.work / "compare", "--start", name, " ".join(map(str, options))),
         *("--recipe", "adapt", " ".join(map(str, RECIPE)), "--updates", arguments.updates),
@@ -167,10 +165,7 @@ def main() -> None:
     work = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     os.environ["FOCUS_CACHE"] = str(work / "cache" / "common")
-    train, valid = (arguments.text / f"{arguments.language}.{part}.txt" for part in ("train", "valid"))
-    run([], "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
-    texts = ("--train", train, "--valid", valid)
-    run([], "focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
+    prepared(arguments.text, arguments.language, work)
     for name in arguments.methods or STARTS:
         if all(getattr(arguments, need) for need in MISSING.get(name, ())):
             convert(arguments, name)

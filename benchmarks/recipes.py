@@ -10,25 +10,16 @@ Under the recipe `adapt`, the starts are that one, the default, and the rows lea
 
 import argparse
 import json
-import subprocess
-import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
 from arguments import program_parser
+from steps import run
 
 VOCABULARY, LENGTH, BATCH = 16_000, 128, 4096
 BASELINE_RATES = ("5e-4", "1e-3", "2e-3", "4e-3")
 STARTS = {"paper": "--paper", "focus": "", "newrows": "--method newrows --train-overlap"}
-
-
-def run(*command: object) -> None:
-    """Run a command of this environment."""
-    words = [str(word) for word in command]
-    print("$", *words, file=sys.stderr, flush=True)
-    subprocess.run([f"{sysconfig.get_path('scripts')}/{words[0]}", *words[1:]], stdout=sys.stderr, check=True)
 
 
 @dataclass(frozen=True)

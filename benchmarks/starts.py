@@ -12,8 +12,7 @@ from pathlib import Path
 from statistics import mean
 
 from arguments import program_parser
-from printed import LOSS, figure
-from targets import LENGTH, RECIPE, prepared, run
+from steps import LENGTH, RECIPE, loss, prepared, run
 
 PLAIN = ("--rare", "fill", "--calibrate", 0)
 STARTS: dict[str, tuple[object, ...]] = {
@@ -27,45 +26,23 @@ STARTS: dict[str, tuple[object, ...]] = {
 TRAINED = ("paper", "default")
 
 
-def losses(arguments: argparse.Namespace, language: str, seed: int, commands: list[str]) -> dict[str, float]:
+def losses(arguments: argparse.Namespace, language: str, seed: int) -> dict[str, float]:
     """The loss of every start, and after training (``START.trained``), in nats."""
     work = arguments.work / language
-    train = prepared(commands, arguments.text, language, work)
+    train = prepared(arguments.text, language, work)
     found = {}
     for name, options in STARTS.items():
         start = work / f"{name}.{seed}"
         given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
-        run(commands, "focus", "convert", *given, *options, "--seed", seed, "--output", start)
-        found[name] = loss(commands, work / "data", start)
+        run("focus", "convert", *given, *options, "--seed", seed, "--output", start)
+        found[name] = loss(work / "data", start)
         if name in TRAINED and arguments.updates:
-            schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
+            schedule = ("--updates", arguments.updates, "--lr", "5e-4", *RECIPE)
             job = ("focus", "train", work / "data", "--init", start, "--output", f"{start}.trained", *schedule)
-            run(
-                commands,
-                *job,
-                "--seed",
-                seed,
-                "--validate-every",
-                -(-arguments.updates // 2),
-                "--",
-                "--tokens-per-sample",
-                LENGTH,
-            )
-            found[f"{name}.trained"] = loss(commands, work / "data", Path(f"{start}.trained"))
+            how = ("--seed", seed, "--validate-every", arguments.updates)
+            run(*job, *how, "--", "--tokens-per-sample", LENGTH)
+            found[f"{name}.trained"] = loss(work / "data", Path(f"{start}.trained"))
     return found
-
-
-def loss(commands: list[str], data: Path, model: Path) -> float:
-    """What ``focus evaluate`` says, in nats."""
-    told = run(commands, "focus", "evaluate", data, "--model", model, "--tokens-per-sample", LENGTH)
-    return float(figure(LOSS, told))
-
-
-def trained(data: Path, start: Path, output: Path, updates: int) -> Path:
-    """``output``: the encoder ``start`` after a training by the default recipe."""
-    job = ("focus", "train", data, "--init", start, "--output", output, "--updates", updates, *RECIPE)
-    run([], *job, "--validate-every", updates, "--", "--tokens-per-sample", LENGTH)
-    return output
 
 
 def main() -> None:
@@ -76,8 +53,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=100)
     arguments = parser.parse_args()
     found = {
-        language: [losses(arguments, language, seed, []) for seed in arguments.seeds]
-        for language in arguments.languages
+        language: [losses(arguments, language, seed) for seed in arguments.seeds] for language in arguments.languages
     }
     print("| | " + " | ".join(f"{language}, mean | seeds" for language in found) + " |")
     print("|---|" + "---:|---:|" * len(found))

@@ -38,7 +38,7 @@ from derived_languages import (
 from random_encoder import write_random_encoder
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
-from targets import counts, run
+from steps import counts, run
 
 from focus_plugin.bilingual.pairs import PAIRS, TokenPair, chosen_pairs, read_translations
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -102,11 +102,11 @@ def write(path: Path, lines: Iterator[str]) -> None:
             new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def prepare(arguments: argparse.Namespace, setting: Setting, commands: list[str]) -> tuple[Path, Path]:
+def prepare(arguments: argparse.Namespace, setting: Setting) -> tuple[Path, Path]:
     """The directory of the derived language, with its tables, and the data to train on."""
     work = arguments.work
     train = arguments.text / f"{arguments.language}.train.txt"
-    run(commands, "focus", "vocab", "--input", train, "--size", arguments.size, "--output", work / "vocab")
+    run("focus", "vocab", "--input", train, "--size", arguments.size, "--output", work / "vocab")
     doubled, normalized = work / "doubled", normalizer(work / "vocab")
     parser = udpipe_parser(arguments.udpipe) if arguments.udpipe else None
     if not doubled.exists():
@@ -127,7 +127,6 @@ def prepare(arguments: argparse.Namespace, setting: Setting, commands: list[str]
     shuffled = ".shuffled" if setting.variant == "shuffled" else ""
     data = derived / f"data{shuffled}"
     run(
-        commands,
         *("focus", "prepare", "--vocab", doubled, "--output", data),
         *("--train", derived / "train.txt", "--source-text", original / "train.txt", "--valid", derived / "valid.txt"),
         *("--dictionary", doubled / f"dictionary{shuffled}.tsv", "--dictionary-of-tokens"),
@@ -154,26 +153,17 @@ def new_encoder(arguments: argparse.Namespace, seed: int) -> Path:
     return write_random_encoder(output, config, vocabulary, seed, arguments.start)
 
 
-def pretrain(arguments: argparse.Namespace, setting: Setting, data: Path, commands: list[str]) -> Path:
+def pretrain(arguments: argparse.Namespace, setting: Setting, data: Path) -> Path:
     """The pretrained encoder; with language embeddings that of the derived language."""
     output, updates = arguments.work / "encoders" / str(setting), arguments.updates
     share = () if setting.objective == "mlm" else (SHARED.get(setting.objective, "--dictionary-share"), setting.share)
     weight = ("--align-weight", 0) if setting.variant == "weightless" else ()
     run(
-        commands,
         *("focus", "train", data, "--init", new_encoder(arguments, setting.seed), "--output", output),
         *("--objective", setting.objective, *share, *weight),
         *(("--language-embeddings",) if setting.objective in WITH_LANGUAGES else ()),
-        *(
-            "--recipe",
-            arguments.recipe,
-            "--lr",
-            arguments.lr,
-            "--updates",
-            updates,
-            "--validate-every",
-            -(-updates // 4),
-        ),
+        *("--recipe", arguments.recipe, "--lr", arguments.lr),
+        *("--updates", updates, "--validate-every", -(-updates // 4)),
         *("--batch-tokens", arguments.tokens, "--device-tokens", arguments.tokens, "--seed", setting.seed),
         *(("--cpu",) if arguments.cpu else ()),
         *("--", *shlex.split(arguments.fairseq)),
@@ -208,7 +198,6 @@ def transfer(
         for name, tables, start in (("bs", derived, encoder), ("bz", arguments.work / "original", original)):
             tagger = models / f"{task}.{name}"
             run(
-                commands,
                 *("focus", "finetune", "tagging", "--model", start, "--output", tagger, "--seed", setting.seed),
                 *("--train", tables / f"{task}.train.txt", "--valid", tables / f"{task}.dev.txt", "--repair"),
                 *("--epochs", epochs, "--lr", arguments.tagger_lr, *(("--cpu",) if arguments.cpu else ())),
@@ -243,13 +232,13 @@ def nearest_is_twin(embedding: torch.Tensor, pairs: Sequence[TokenPair], ids: Ma
     return (rows[source] @ rows[target].T).argmax(1) == torch.arange(len(pairs))
 
 
-def measure(arguments: argparse.Namespace, setting: Setting, commands: list[str]) -> dict[str, object]:
+def measure(arguments: argparse.Namespace, setting: Setting) -> dict[str, object]:
     """Everything about one setting: a line of rows.jsonl."""
-    derived, data = prepare(arguments, setting, commands)
-    encoder = pretrain(arguments, setting, data, commands)
+    derived, data = prepare(arguments, setting)
+    encoder = pretrain(arguments, setting, data)
     losses = counts(encoder)["valid_loss_nats"]
     found = {"alignment": alignment(encoder, data, setting.seed), "losses": losses}
-    return {"setting": asdict(setting), **found, **transfer(arguments, setting, derived, encoder, commands)}
+    return {"setting": asdict(setting), **found, **transfer(arguments, setting, derived, encoder)}
 
 
 def table(rows: Sequence[Mapping]) -> Iterator[str]:
@@ -313,13 +302,12 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     path = arguments.work / "rows.jsonl"
-    commands: list[str] = []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
     for setting in settings(arguments.seeds, syntax=bool(arguments.udpipe)):
         known = json.loads(json.dumps(asdict(setting)))
         if arguments.only in str(setting) and known not in [row["setting"] for row in rows]:
             print(f"--- {setting}", file=sys.stderr, flush=True)
-            rows.append(json.loads(json.dumps(measure(arguments, setting, commands))))
+            rows.append(json.loads(json.dumps(measure(arguments, setting))))
             with open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
             print("\n".join(table(rows)), file=sys.stderr, flush=True)

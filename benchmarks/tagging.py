@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 from arguments import program_parser
 from focus_export.entities import entities_of
-from starts import trained
-from targets import prepared, run
+from steps import prepared, run, trained
 
 from focus_plugin.comparison.bootstrap import blocks, means_over_seeds
 from focus_plugin.finetuning.declaration import table_examples
@@ -107,10 +106,10 @@ TASKS = {
 def encoders(arguments: argparse.Namespace, language: str) -> dict[str, Path]:
     """The encoders of a language by their starts."""
     work = arguments.work / language
-    train, found = prepared([], arguments.data / "text", language, work), {"source": arguments.source}
+    train, found = prepared(arguments.data / "text", language, work), {"source": arguments.source}
     for method in ("random", "focus"):
         given = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train, "--method", method)
-        run([], "focus", "convert", *given, "--output", work / method)
+        run("focus", "convert", *given, "--output", work / method)
         found[method] = trained(work / "data", work / method, work / f"{method}.lapt", arguments.updates)
     return found
 
@@ -138,7 +137,7 @@ def measured(arguments: argparse.Namespace, language: str, task: Task, encoder: 
         if not kept.exists():
             given = ("--model", encoder, "--train", train, "--valid", valid, *task.options, "--truncate")
             how = ("--epochs", arguments.epochs or task.epochs, "--lr", arguments.lr, "--seed", seed)
-            run([], "focus", "finetune", task.task, *given, *how, "--output", model)
+            run("focus", "finetune", task.task, *given, *how, "--output", model)
             np.save(kept, units(task, model, test))
         found.append(np.load(kept))
     return found

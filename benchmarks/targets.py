@@ -3,79 +3,41 @@
     python benchmarks/targets.py --text DIR --news DIR --source DIR --work DIR --languages swa xho
 
 `--text` has LANG.train.txt and LANG.valid.txt; `--news` has LANG/train.tsv (or dev.tsv in its place) and LANG/test.tsv
-with the columns label and headline. What is in `--work` already is used again. Prints Markdown.
+with the columns label and headline. What is in `--work` already is used again. Prints Markdown, and the commands on
+standard error.
 """
 
 import argparse
-import json
-import shlex
-import subprocess
-import sys
-import sysconfig
-from pathlib import Path
 
 from arguments import program_parser
-from printed import LOSS, figure
-
-LENGTH = 128
-RECIPE = ("--batch-tokens", 4096, "--device-tokens", 4096)  # the default recipe, with batches for a small machine
+from steps import LENGTH, RECIPE, counts, figure, loss, prepared, run
 
 
-def run(commands: list[str], *command: object) -> str:
-    """Run a command of this environment, note it in ``commands``, and return what it said."""
-    words = [str(word) for word in command]
-    commands.append(shlex.join(words))
-    print(f"$ {commands[-1]}", file=sys.stderr, flush=True)
-    words[0] = f"{sysconfig.get_path('scripts')}/{words[0]}"
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    print(done.stdout, file=sys.stderr, end="", flush=True)
-    return done.stdout
-
-
-def counts(directory: Path) -> dict:
-    """The figures in a directory's manifest."""
-    return json.loads((directory / "focus.json").read_text(encoding="utf-8"))["counts"]
-
-
-def prepared(commands: list[str], text: Path, name: str, work: Path) -> Path:
-    """The text of a language, encoded with a vocabulary of its own: ``work/vocab`` and ``work/data``.
-
-    text: directory with NAME.train.txt and NAME.valid.txt. Returns the training text.
-    """
-    train, valid = (text / f"{name}.{part}.txt" for part in ("train", "valid"))
-    run(commands, "focus", "vocab", "--input", train, "--size", 16_000, "--output", work / "vocab")
-    texts = ("--train", train, "--valid", valid)
-    run(commands, "focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
-    return train
-
-
-def language(arguments: argparse.Namespace, name: str, commands: list[str]) -> dict[str, object]:
+def language(arguments: argparse.Namespace, name: str) -> dict[str, object]:
     """The main job for one language: every figure of its column."""
     work = arguments.work / name
-    train, valid = prepared(commands, arguments.text, name, work), arguments.text / f"{name}.valid.txt"
+    train, valid = prepared(arguments.text, name, work), arguments.text / f"{name}.valid.txt"
     found: dict[str, object] = {}
     for method in ("random", "focus"):
         source = ("--source", arguments.source, "--vocab", work / "vocab", "--corpus", train)
-        run(commands, "focus", "convert", *source, "--method", method, "--output", work / method)
+        run("focus", "convert", *source, "--method", method, "--output", work / method)
         base = ("focus", "train", work / "data", "--init", work / method, "--output", work / f"{method}.lapt")
-        schedule = ("--updates", arguments.updates, "--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
+        schedule = ("--updates", arguments.updates, "--lr", "5e-4", *RECIPE)
         validated = ("--validate-every", -(-arguments.updates // 6))
-        run(commands, *base, *schedule, *validated, "--", "--tokens-per-sample", LENGTH)
+        run(*base, *schedule, *validated, "--", "--tokens-per-sample", LENGTH)
         for stage in (method, f"{method}.lapt"):
-            model = ("--model", work / stage, "--tokens-per-sample", LENGTH)
-            told = run(commands, "focus", "evaluate", work / "data", *model)
-            found[f"loss.{stage}"] = float(figure(LOSS, told))
+            found[f"loss.{stage}"] = loss(work / "data", work / stage)
         found[f"{method}.curve"] = counts(work / f"{method}.lapt")["valid_loss_nats"]
     news = arguments.news / name
     table = news / "train.tsv" if (news / "train.tsv").exists() else news / "dev.tsv"
     for method in ("random", "focus"):
         tables = ("--train", table, "--valid", news / "test.tsv", "--text-column", "headline")
         tuned = ("focus", "finetune", "classification", "--model", work / f"{method}.lapt", *tables)
-        run(commands, *tuned, "--epochs", arguments.epochs, "--lr", "3e-4", "--output", work / f"{method}.topic")
+        run(*tuned, "--epochs", arguments.epochs, "--lr", "3e-4", "--output", work / f"{method}.topic")
         found[f"{method}.topic"] = counts(work / f"{method}.topic")
-    run(commands, "focus", "export", "--onnx", "--model", work / "focus.topic", "--output", work / "onnx")
+    run("focus", "export", "--onnx", "--model", work / "focus.topic", "--output", work / "onnx")
     (work / "out.jsonl").unlink(missing_ok=True)
-    told = run(commands, "focus", "predict", "--model", work / "onnx", "--input", valid, "--output", work / "out.jsonl")
+    told = run("focus", "predict", "--model", work / "onnx", "--input", valid, "--output", work / "out.jsonl")
     found["rate"] = figure(r"(\d+) texts a second", told)
     return found | counts(work / "focus") | counts(work / "onnx")
 
@@ -130,9 +92,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=15)
     arguments = parser.parse_args()
-    commands: dict[str, list[str]] = {name: [] for name in arguments.languages}
-    results = {name: language(arguments, name, commands[name]) for name in arguments.languages}
-    print(table(results), curves(results), "\n".join(next(iter(commands.values()))), sep="\n\n")
+    results = {name: language(arguments, name) for name in arguments.languages}
+    print(table(results), curves(results), sep="\n\n")
 
 
 if __name__ == "__main__":

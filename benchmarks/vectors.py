@@ -11,7 +11,6 @@ it is known. Of what is in `--work` already, vocabularies and data are used agai
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import random
@@ -24,17 +23,15 @@ from pathlib import Path
 
 from arguments import program_parser
 from measure import run as measured
-from printed import LOSS, figure
-from targets import LENGTH, run
+from steps import LENGTH, RECIPE, counts, loss, prepared, run
 
-VOCABULARY = 16_000
 AUTHORS = "authors' package"
 TRAINERS: dict[str, tuple[object, ...]] = {
     "neighbors": (),
     "fasttext": ("--trainer", "fasttext", "--dim", 300),
     "paper": ("--paper",),
 }
-SCHEDULE = ("--lr", "5e-4", "--batch-tokens", 4096, "--device-tokens", 4096)
+SCHEDULE = ("--lr", "5e-4", *RECIPE)
 
 
 def sample(text: Path, megabytes: float, output: Path) -> Path:
@@ -100,19 +97,10 @@ def _noting_peak(work: Callable[..., None], peak: Synchronized, *arguments: obje
     peak.value = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def loss(data: Path, model: Path) -> float:
-    """What ``focus evaluate`` says, in nats."""
-    told = run([], "focus", "evaluate", data, "--model", model, "--tokens-per-sample", LENGTH)
-    return float(figure(LOSS, told))
-
-
 def rows(arguments: argparse.Namespace, language: str) -> None:
     """Print the rows of a language."""
     work = arguments.work / language
-    train, valid = (arguments.text / f"{language}.{part}.txt" for part in ("train", "valid"))
-    vocabulary, data = work / "vocab", work / "data"
-    run([], "focus", "vocab", "--input", train, "--size", VOCABULARY, "--output", vocabulary)
-    run([], "focus", "prepare", "--vocab", vocabulary, "--train", train, "--valid", valid, "--output", data)
+    train, vocabulary, data = prepared(arguments.text, language, work), work / "vocab", work / "data"
     for megabytes in arguments.megabytes:
         text = sample(train, megabytes, work / "sample.txt")
         for name in arguments.trainers:
@@ -124,15 +112,10 @@ def rows(arguments: argparse.Namespace, language: str) -> None:
             else:
                 seconds, peak = measured(*base, *TRAINERS[name], "--output", start)
             cells = [language, f"{text.stat().st_size / 1e6:.1f}", name, f"{seconds:.0f}", f"{peak / 1e9:.1f}"]
-            cells += [f"{support(start):.0f}" if name != AUTHORS else "", f"{loss(data, start):.3f}"]
+            cells += [f"{counts(start)['mean_support']:.0f}" if name != AUTHORS else "", f"{loss(data, start):.3f}"]
             if arguments.updates and megabytes == arguments.megabytes[-1]:
                 cells.append(f"{trained(data, start, arguments.updates):.3f}")
             print("| " + " | ".join(cells) + " |", flush=True)
-
-
-def support(start: Path) -> float:
-    """The mean number of source tokens in a mixture."""
-    return json.loads((start / "focus.json").read_text(encoding="utf-8"))["counts"]["mean_support"]
 
 
 def trained(data: Path, start: Path, updates: int) -> float:
@@ -140,7 +123,7 @@ def trained(data: Path, start: Path, updates: int) -> float:
     output = Path(f"{start}.trained")
     shutil.rmtree(output, ignore_errors=True)
     job = ("focus", "train", data, "--init", start, "--output", output, "--updates", updates, *SCHEDULE)
-    run([], *job, "--validate-every", updates, "--", "--tokens-per-sample", LENGTH)
+    run(*job, "--validate-every", updates, "--", "--tokens-per-sample", LENGTH)
     return loss(data, output)
 
 
