@@ -8,24 +8,16 @@ first's: the median of the turns.
 """
 
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 from arguments import program_parser
+from measure import seconds
 
 from focus_plugin.files import read_lines
 from focus_plugin.vocabulary.encoding import batches, write_pieces
 from focus_plugin.vocabulary.readers import load_sentencepiece
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long ``work`` takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:

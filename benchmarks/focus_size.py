@@ -29,7 +29,7 @@ from arguments import program_parser
 from deepfocus import FOCUS
 from deepfocus.focus import focus_additional_token_initialization
 from deepfocus.vocab_helper import NewToken, OverlappingToken, TokenClass
-from measure import run
+from measure import run, seconds
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
@@ -187,13 +187,6 @@ def peak() -> Iterator[Callable[[], int]]:
         seen.append(resident())
         done.set()
         sampler.join()
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long ``work`` takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def extra_memory(given: Case) -> tuple[int, Transfer]:

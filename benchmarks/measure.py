@@ -1,10 +1,11 @@
-"""How long one of our commands takes, and how much memory and disk it uses at most."""
+"""How long something takes, and how much memory and disk one of our commands uses at most."""
 
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,13 @@ class Usage:
     seconds: float
     memory: int
     disk: int
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long ``work`` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def run(*command: object) -> tuple[float, int]:

@@ -16,7 +16,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from arguments import program_parser
+from measure import seconds
 
 from focus_plugin.auxiliary.alignment import TokenVectors
 from focus_plugin.auxiliary.word_vectors import WordVectors
@@ -189,7 +189,7 @@ def authors_seconds(name: str, given: Input, rows: int) -> float | None:
 
     def of_rows(count: int) -> float:
         part = first_rows(given, count)
-        return measured(lambda: AUTHORS[name](part))
+        return seconds(lambda: AUTHORS[name](part))
 
     try:
         of_rows(rows // 4)  # with what is only done the first time
@@ -207,13 +207,6 @@ def first_rows(given: Input, count: int) -> Input:
     return replace(given, target=target, vectors=given.vectors[[*range(old), *(old + i for i in kept)]])
 
 
-def measured(work: Callable[[], object]) -> float:
-    """The seconds that ``work`` takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def held() -> int:
     """The bytes that this process holds now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -223,10 +216,9 @@ def one(name: str, rows: int, scale: float, authors: int) -> dict[str, float | N
     """Measure one method in this process."""
     given, method = made_input(name, rows, scale), find_method(name).declaration
     before, result = held(), []
-    seconds = measured(lambda: result.append(run_method(method, given)))
-    found: dict[str, float | None] = {"seconds": seconds}
+    found: dict[str, float | None] = {"seconds": seconds(lambda: result.append(run_method(method, given)))}
     found["memory"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    found["products"] = measured(lambda: bare_products(name, given, result[0]))
+    found["products"] = seconds(lambda: bare_products(name, given, result[0]))
     found["authors"] = authors_seconds(name, given, min(authors, rows))
     return found
 
