@@ -39,18 +39,9 @@ def main() -> None:
         os.environ["FOCUS_CACHE"] = str(work / "cache")
         write_corpus(arguments.text, corpus, megabytes * 1_000_000)
         trained = ("--input", corpus, "--size", 16_000, "--sample-mb", SAMPLE_MB, "--output", vocabulary)
-        converted = (
-            "--source",
-            arguments.source,
-            "--vocab",
-            vocabulary,
-            "--corpus",
-            corpus,
-            "--output",
-            work / "focus",
-        )
+        files = ("--source", arguments.source, "--vocab", vocabulary, "--corpus", corpus)
         prepared = ("--vocab", vocabulary, "--train", corpus, "--valid", arguments.text, "--output", work / "data")
-        for command in (("vocab", *trained), ("convert", *converted), ("prepare", *prepared)):
+        for command in (("vocab", *trained), ("convert", *files, "--output", work / "focus"), ("prepare", *prepared)):
             seconds, peak = run("focus", *command)
             print(f"focus {command[0]}, {megabytes} MB: {seconds:.0f} s, peak {peak / 1e9:.2f} GB", flush=True)
 

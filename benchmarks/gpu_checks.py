@@ -94,18 +94,10 @@ def trainings(place: Place) -> Iterator[Row]:
     losses = {}
     for name, words in ways.items():
         output = place.work / "trainings" / name
-        sizes = (
-            "--updates",
-            UPDATES,
-            "--batch-tokens",
-            2048,
-            "--device-tokens",
-            2048,
-            "--validate-every",
-            UPDATES // 2,
-        )
+        sizes = ("--batch-tokens", 2048, "--device-tokens", 2048)
+        schedule = ("--updates", UPDATES, "--validate-every", UPDATES // 2, *sizes)
         started = ("train", directory / "data", "--init", directory / "encoder", "--output", output, "--quiet")
-        focus.main(args=[*map(str, (*started, *sizes, *words))], prog_name="focus", standalone_mode=False)
+        focus.main(args=[*map(str, (*started, *schedule, *words))], prog_name="focus", standalone_mode=False)
         losses[name] = list(counts(output)["valid_loss_nats"].values())
     wanted = losses["float32"][-1]
     for name, (before, *_, after) in losses.items():

@@ -76,14 +76,8 @@ def by_fairseq(run: Run, *options: str) -> float:
     trainer.Trainer.train_step = timed
     layers, width, inner, heads = map(str, run.shape)
     sys.argv[1:] = [
-        *(
-            str(run.data),
-            "--bf16" if run.on_gpu else "--cpu",
-            "--distributed-world-size",
-            "1",
-            "--disable-validation",
-            "--no-save",
-        ),
+        *(str(run.data), "--bf16" if run.on_gpu else "--cpu"),
+        *("--distributed-world-size", "1", "--disable-validation", "--no-save"),
         *("--encoder-layers", layers, "--encoder-embed-dim", width, "--encoder-ffn-embed-dim", inner),
         *("--encoder-attention-heads", heads, "--max-positions", "512", "--tokens-per-sample", str(run.length)),
         *("--sample-break-mode", "none", "--max-tokens", str(run.batch_tokens), "--mask-prob", str(PREDICTED)),

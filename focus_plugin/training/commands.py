@@ -70,14 +70,9 @@ def train_command(training: Training, save_dir: Path) -> list[str]:
     No sample is left out. On a GPU the precision is half, unless ``extra`` has an option for another one.
     """
     return [
-        *(
-            command_path("fairseq-train"),
-            ":".join(map(_argument, (training.data, *training.shards))),
-            "--user-dir",
-            USER_DIR,
-            "--arch",
-            "focus_roberta",
-        ),
+        command_path("fairseq-train"),
+        ":".join(map(_argument, (training.data, *training.shards))),
+        *("--user-dir", USER_DIR, "--arch", "focus_roberta"),
         *_shape(training.config),
         *training.schedule.recipe.options(training.schedule.updates, training.extra),
         *_schedule(training.schedule, last_setting(training.extra, "--max-epoch", int)),
