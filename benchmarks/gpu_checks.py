@@ -1,6 +1,5 @@
 """The checks of `scripts/gpu`: what the GPU computes against what the CPU computes, on the embedded sample."""
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from focus_export.providers import CUDA
 from focus_export.runtime import Predictor
 from gpu_results import Job, Place, Row
 from measure import run
+from steps import counts
 
 from focus_plugin.checkpoint.release import RELEASE_MODEL
 from focus_plugin.files import whole_directory
@@ -32,11 +32,6 @@ UPDATES = 20
 def command(*words: object) -> None:
     """One of our commands in this process, which is quicker than a new one."""
     focus.main(args=[*map(str, words), "--quiet"], prog_name="focus", standalone_mode=False)
-
-
-def counts(directory: Path) -> dict:
-    """The figures in a directory's manifest."""
-    return json.loads((directory / "focus.json").read_text(encoding="utf-8"))["counts"]
 
 
 def sample(place: Place) -> Path:

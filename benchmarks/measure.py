@@ -60,13 +60,13 @@ def run_beside(place: Path | None, *command: object) -> Usage:
         while process.poll() is None:
             memory, disk = max(memory, _memory(process.pid)), max(disk, _size(place) - before)
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-        seconds = time.perf_counter() - start
+        took = time.perf_counter() - start
         errors.seek(0)
         said = errors.read().splitlines()
     if process.returncode:
         raise SystemExit("\n".join([*said[:-1], f"{' '.join(words)} failed"]))
     memory = max(memory, 1024 * int(said[-1]))
-    return Usage(seconds=seconds, memory=memory, disk=max(disk, _size(place) - before))
+    return Usage(seconds=took, memory=memory, disk=max(disk, _size(place) - before))
 
 
 def _memory(starter: int) -> int:
