@@ -6,6 +6,11 @@ from pathlib import Path
 
 from focus_plugin.control_groups import control_groups
 
+_FILES = {  # of the limit, the memory in use, and the file cache in it, by the version of control groups
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
+
 
 def available_memory(root: Path = Path("/")) -> int | None:
     """The bytes that this process may use: those that it uses now, and those that are free for it.
@@ -29,19 +34,13 @@ def _free_on_machine(root: Path) -> Iterator[int]:
 
 def _free_in_groups(root: Path) -> Iterator[int]:
     for version, group in control_groups(root, "memory"):
-        limit, used, files = _NAMES[version]
+        limit, used, files = _FILES[version]
         try:
             most, held = int((group / limit).read_text()), int((group / used).read_text())
             pages = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         except (OSError, ValueError):  # the group does not exist, or its limit is "max"
             continue
         yield max(0, most - held + int(pages.get(files, 0)))
-
-
-_NAMES = {
-    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    2: ("memory.max", "memory.current", "inactive_file"),
-}
 
 
 def _held(root: Path) -> int:

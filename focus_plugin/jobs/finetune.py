@@ -76,13 +76,11 @@ class FinetuningJob:
 
 
 def finetune(job: FinetuningJob, output: Path, watcher: Watcher, launch: Launch = AT_ONCE) -> Manifest:
-    """Fine-tune, and write the best checkpoint as a release with the task's head and ``head.json``; see
-    ``train_release``.
+    """Fine-tune, and write the best checkpoint as a release with the task's head; see ``train_release``.
 
     The manifest counts the metrics of the release on the validation table as ``valid_METRIC`` and those on the test
     table as ``test_METRIC``. It has the name of the metric that the checkpoint was chosen by under ``CHOSEN_BY``, and
-    the task's warnings about the tables under ``WARNINGS``. Raises FocusError for
-    faults of the tables.
+    the task's warnings about the tables under ``WARNINGS``. Raises FocusError for faults of the tables.
     """
     return train_release(finetuning_training(job, watcher), output, watcher, launch)
 
@@ -129,8 +127,8 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
             chosen = replace(own, head=head)
             return torch_pipeline(directory, task, chosen, truncate=options.truncate, cpu=options.cpu)
 
-        adjusted, evaluated = _evaluate(task, job, head, pipeline, watcher.phase)
-        write_head(directory / HEAD_FILE, adjusted, prefix)
+        final_head, evaluated = _evaluate(task, job, head, pipeline, watcher.phase)
+        write_head(directory / HEAD_FILE, final_head, prefix)
         return {**counts, **evaluated}
 
     return TrainingJob(

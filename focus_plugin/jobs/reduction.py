@@ -99,7 +99,7 @@ def write_reduced(reduction: Reduction, phase: Phase) -> tuple[Path, Mapping[str
     found: dict[str, object] = {"valid_samples": len(reduction.examples), "scores": dict(scores), "loss": loss}
     found["judged_on"] = provider
     if job.precision == "int8":
-        found |= {"scales": best, "losses": {name: quality.loss for name, quality in judged.items()}}
+        found |= {"scales": best, "losses": {name: of_export.loss for name, of_export in judged.items()}}
     return exact.with_name(best), found
 
 

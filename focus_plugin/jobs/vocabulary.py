@@ -18,8 +18,6 @@ from focus_plugin.vocabulary.sizes import ModelShape, SizeComparison, compare_si
 from focus_plugin.vocabulary.training import train_vocabulary
 
 _KIND = "vocabulary"
-
-
 DEFAULT = UnigramTraining()
 
 

@@ -13,6 +13,7 @@ from focus_plugin.model_card.metrics import HELD_OUT, Measured, exported, of_exp
 from focus_plugin.model_card.use import Code, Use
 
 _MOST_ENTRIES = 50  # of a list
+_NAMES = dict(zip(HELD_OUT, ("validation", "test"), strict=True))
 
 
 def model_card(manifest: Manifest, use: Use) -> str:
@@ -57,9 +58,6 @@ def _metrics(trained: Manifest) -> Iterator[list[str]]:
             yield _seed_table(seeds)
     if failed := trained.counts.get("collapsed"):
         yield [f"Collapsed: {'; '.join(f'seed {seed}, {reason}' for seed, reason in failed.items())}."]
-
-
-_NAMES = dict(zip(HELD_OUT, ("validation", "test"), strict=True))
 
 
 def _table(measured: Sequence[Measured]) -> list[str]:

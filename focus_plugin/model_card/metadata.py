@@ -8,6 +8,7 @@ from focus_plugin.model_card.metrics import Measured
 from focus_plugin.model_card.use import Use
 
 PROGRAM = "focus-fairseq"
+_REVISION = "source_revision"  # in counts: NAME@COMMIT on the Hub
 
 
 def metadata(manifest: Manifest, use: Use, measured: Sequence[Measured]) -> dict[str, Any]:
@@ -27,9 +28,6 @@ def metadata(manifest: Manifest, use: Use, measured: Sequence[Measured]) -> dict
             {"name": manifest.kind, "results": [{"task": task, **_result(entry)} for entry in measured]}
         ]
     return found
-
-
-_REVISION = "source_revision"  # in counts: NAME@COMMIT on the Hub
 
 
 def _result(measured: Measured) -> dict[str, Any]:
