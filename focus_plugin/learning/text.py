@@ -49,8 +49,9 @@ def token_ids(lines: Iterable[list[str]], tokenizer: Tokenizer, vocabulary: Voca
     parts: list[np.ndarray] = [np.empty(0, np.int64)]
     count = 0
     for batch in lines:
-        parts += [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
-        count = sum(map(len, parts))
+        found = [np.append(table[ids], end) for ids in map(np.asarray, tokenizer.ids(batch)) if len(ids)]
+        parts += found
+        count += sum(map(len, found))
         if count >= tokens:
             break
     taken: np.ndarray = np.concatenate(parts)[:tokens].astype(np.int64)
