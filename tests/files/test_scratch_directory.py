@@ -14,9 +14,6 @@ from focus_plugin.files import scratch_directory, whole_directory, whole_file
 MAKER = """
 import sys
 from pathlib import Path
-import pytest
-
-from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_directory
 with whole_directory(Path(sys.argv[1])) as directory:
     (directory / "large").write_text("x")
@@ -48,9 +45,6 @@ def test_of_a_killed_file_nothing_is_left(tmp_path):
     killed = """
 import os, signal, sys
 from pathlib import Path
-import pytest
-
-from focus_plugin.errors import FocusError
 from focus_plugin.files import whole_file
 with whole_file(Path(sys.argv[1])) as path:
     path.write_text("large")
