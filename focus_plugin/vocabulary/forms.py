@@ -9,6 +9,7 @@ they are all different.
 
 import re
 import string
+from collections.abc import Callable
 from functools import cache
 
 WORD_START = "▁"
@@ -37,6 +38,11 @@ def byte_level_form(token: str) -> str:
 def wordpiece_form(token: str, continuation: str = "##") -> str:
     """The canonical form of a WordPiece token. A token that does not begin with ``continuation`` starts a word."""
     return token[len(continuation) :] if token.startswith(continuation) else WORD_START + token
+
+
+def ending_form(token: str, end: str, form: Callable[[str], str]) -> str:
+    """The canonical form of a token whose tokenizer marks the ends of words by ``end``; ``form``: that of the rest."""
+    return form(token.removesuffix(end)) + WORD_START if token.endswith(end) else form(token)
 
 
 def is_bytes(form: str) -> bool:

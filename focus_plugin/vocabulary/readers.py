@@ -13,7 +13,7 @@ from focus_export.tokenizer import parse_tokenizer_json
 from focus_plugin.errors import FocusError
 from focus_plugin.files import existing_file, parse_json, read_lines
 from focus_plugin.vocabulary.files import TOKENIZER_JSON, dictionary_token, tokenizer_token
-from focus_plugin.vocabulary.forms import byte_level_form, plain_form, wordpiece_form
+from focus_plugin.vocabulary.forms import byte_level_form, ending_form, plain_form, wordpiece_form
 from focus_plugin.vocabulary.vocabulary import BEGIN, END, MASK, PAD, SPECIALS, UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
@@ -116,14 +116,17 @@ def form_of_kind(tokenizer: dict[str, Any]) -> Callable[[str], str]:
     """The function from token to canonical form for the tokenizer in a ``tokenizer.json``; ``tokenizer``: its content.
 
     WordPiece is recognized by its model, byte-level BPE by its pre-tokenizer or decoder. The tokens of all other kinds,
-    with or without byte fallback, are text with ``▁`` for spaces.
+    with or without byte fallback, are text with ``▁`` for spaces. BPE can mark the ends of words, as HerBERT's does, or
+    continuations, as WordPiece does.
     """
     model = tokenizer.get("model") or {}
-    if model.get("type") == "WordPiece":
-        return partial(wordpiece_form, continuation=model.get("continuing_subword_prefix", "##"))
+    if continuation := model.get("continuing_subword_prefix", "##" if model.get("type") == "WordPiece" else None):
+        return partial(wordpiece_form, continuation=continuation)
+    form: Callable[[str], str] = plain_form
     if '"ByteLevel"' in json.dumps([tokenizer.get("pre_tokenizer"), tokenizer.get("decoder")]):
-        return partial(_byte_level, added={token["content"] for token in tokenizer.get("added_tokens", ())})
-    return plain_form
+        form = partial(_byte_level, added={token["content"] for token in tokenizer.get("added_tokens", ())})
+    end = model.get("end_of_word_suffix")
+    return partial(ending_form, end=end, form=form) if end else form
 
 
 def form_beside(dictionary: Path) -> Callable[[str], str]:

@@ -199,6 +199,31 @@ def test_byte_level_forms_are_text():
     assert byte_level_form("Ã") == "<0xC3>"
 
 
+def test_forms_of_bpe_with_marks_of_ends_and_continuations(target_text, tmp_path):
+    """As HerBERT's, CLIP's and CamemBERTa's: a form has a space where a word ends or begins, and nothing else."""
+    lines = target_text.read_text().splitlines()[:500]
+    for marks, alphabet, split, want in (
+        ({"end_of_word_suffix": "</w>"}, [], pre_tokenizers.WhitespaceSplit(), "Xylo▁ba▁"),
+        (
+            {"end_of_word_suffix": "</w>"},
+            pre_tokenizers.ByteLevel.alphabet(),
+            pre_tokenizers.Sequence(
+                [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+            ),
+            "Xylo▁ba▁",
+        ),
+        ({"continuing_subword_prefix": "##"}, [], pre_tokenizers.WhitespaceSplit(), "▁Xylo▁ba"),
+    ):
+        tokenizer = Tokenizer(models.BPE(**marks))
+        tokenizer.pre_tokenizer = split
+        trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False, **marks)
+        tokenizer.train_from_iterator([*lines, "Xylo ba"] * 3, trainer)
+        tokenizer.save(str(tmp_path / "tokenizer.json"))
+        vocabulary = read_tokenizer_json(tmp_path / "tokenizer.json")
+        forms = [vocabulary.forms[i] for i in tokenizer.encode("Xylo ba").ids]
+        assert "".join(forms) == want
+
+
 def test_tokenizer_json_keeps_the_order_of_ids(tmp_path):
     tokenizer = Tokenizer(models.WordLevel({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "▁a": 5}, unk_token="<unk>"))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
