@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
-from focus_plugin.vocabulary.files import SENTENCEPIECE, TOKENIZER_JSON, dictionary_token, tokenizer_token
+from focus_plugin.vocabulary.files import CONVERSION, SENTENCEPIECE, TOKENIZER_JSON, dictionary_token, tokenizer_token
 from focus_plugin.vocabulary.forms import plain_form
 from focus_plugin.vocabulary.readers import (
     in_order,
@@ -41,7 +41,8 @@ def read_tokenizer(directory: Path, kind: str) -> tuple[Vocabulary, Tokenizer]:
     if (path := directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
         return _with_added(directory, read_vocab_json(path)), byte_level_tokenizer(path, directory / "merges.txt")
     raise FocusError(
-        f"{directory}: has no tokenizer; looked for tokenizer.json, {SENTENCEPIECE}, and vocab.json with merges.txt."
+        f"{directory}: has no tokenizer; looked for {TOKENIZER_JSON}, {SENTENCEPIECE}, and vocab.json with merges.txt; "
+        f"{CONVERSION}."
     )
 
 

@@ -16,6 +16,10 @@ from focus_plugin.errors import FocusError
 DICTIONARY = "dict.txt"
 SENTENCEPIECE = "sentencepiece.bpe.model"
 TOKENIZER_JSON = "tokenizer.json"
+CONVERSION = (
+    f"transformers makes a {TOKENIZER_JSON} of other files: "
+    "AutoTokenizer.from_pretrained(DIRECTORY).save_pretrained(DIRECTORY)"
+)
 
 
 def vocabulary_files(directory: str | Path) -> tuple[Path, Path]:

@@ -7,7 +7,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import Progress, existing_file, silent
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.encoding import CorpusCounts, count_pieces
-from focus_plugin.vocabulary.files import DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON, write_dictionary
+from focus_plugin.vocabulary.files import CONVERSION, DICTIONARY, SENTENCEPIECE, TOKENIZER_JSON, write_dictionary
 from focus_plugin.vocabulary.readers import (
     load_tokenizer_json,
     parse_sentencepiece,
@@ -18,6 +18,8 @@ from focus_plugin.vocabulary.readers import (
 from focus_plugin.vocabulary.tokenizers import Tokenizer, hugging_face_tokenizer, processor_tokenizer
 from focus_plugin.vocabulary.unigram import SentencePieceModel, sentencepiece_model
 from focus_plugin.vocabulary.vocabulary import Vocabulary
+
+_PARTS = ("vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ def read_published(path: Path) -> PublishedTokenizer:
     is neither.
     """
     content = existing_file(path).read_bytes()
+    if path.name in _PARTS:
+        raise FocusError(f"{path}: is only a part of a tokenizer; {CONVERSION}.")
     if path.suffix != ".json":
         return _sentencepiece(SentencePieceModel(content, ()), path)
     load_tokenizer_json(path)  # raises FocusError if the file is damaged

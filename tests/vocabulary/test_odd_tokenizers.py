@@ -7,8 +7,9 @@ import unicodedata
 import pytest
 import sentencepiece
 from fairseq.data import Dictionary
-from tokenizer_kinds import SPECIALS, byte_level, unigram, wordpiece
+from tokenizer_kinds import BERT, SPECIALS, byte_level, unigram, wordpiece
 from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer
 
 from focus_plugin.binary_data import Encoder
 from focus_plugin.errors import FocusError
@@ -345,6 +346,19 @@ def test_a_tokenizer_with_only_special_tokens_is_refused(take, tmp_path, model):
         take(Tokenizer(model).to_str())
     assert str(error.value).startswith(f"{tmp_path / 'theirs.json'}: has only special tokens")
     assert not list((tmp_path / "vocabulary").iterdir())
+
+
+def test_what_to_do_with_other_files_of_a_tokenizer_is_told(target_text, tmp_path):
+    """transformers then makes the tokenizer.json that is needed."""
+    wordpiece(target_text.read_text().splitlines(), 300).model.save(str(tmp_path))
+    with pytest.raises(FocusError, match=r"vocab\.txt: is only a part of a tokenizer; transformers makes a tokenizer"):
+        import_vocabulary(Text.of(target_text), tmp_path / "vocab.txt", tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    AutoTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
+    (output := tmp_path / "vocabulary").mkdir()
+    import_vocabulary(Text.of(target_text), tmp_path / "tokenizer.json", output)
+    tokens = read_dictionary(output / "dict.txt").tokens
+    assert {*tokens} - {*SPECIALS} == {*(tmp_path / "vocab.txt").read_text().split()} - {*BERT}
 
 
 def test_an_empty_sentencepiece_model_is_told(target_text, tmp_path):
