@@ -39,13 +39,13 @@ def extend_vocabulary(source: Path, tokens: Vocabulary, language: Path, output: 
     The model is a mixture of the source's unigram model and the language's, which has the probability LANGUAGE_SHARE:
     the score of a new piece is its log-probability in the language's model plus log(LANGUAGE_SHARE). With larger
     scores, other languages would be cut into the new pieces, and the language itself would need hardly fewer tokens.
-    With smaller scores, the new pieces would not be used. Raises FocusError if a tokenizer is not a SentencePiece
-    unigram model and cannot be converted to one, and if there is nothing to append.
+    With smaller scores, the new pieces would not be used. Raises FocusError if a tokenizer is not a unigram model, if
+    the source's cannot be converted to a SentencePiece model, and if there is nothing to append.
     """
     dictionary, tokenizer = vocabulary_files(language)
-    model, language_model = _source_model(source), _unigram(tokenizer)
-    pieces = {dictionary_token(piece.piece): piece for piece in language_model.pieces}
-    new = [token for token in read_dictionary(dictionary).tokens if token not in tokens.ids]
+    model, pieces = _source_model(source), _language_pieces(tokenizer)
+    special = {token for token, piece in pieces.items() if piece.type == _Piece.CONTROL}
+    new = [token for token in read_dictionary(dictionary).tokens if token not in tokens.ids and token not in special]
     if not new:
         raise FocusError(f"{source}: its vocabulary already has all tokens of {language}; there is nothing to append.")
     if absent := [token for token in new if token not in pieces]:
@@ -77,6 +77,23 @@ def _source_model(directory: Path) -> Any:
     if path := tokenizer_file(directory):
         return _unigram(path)
     raise FocusError(f"{directory}: has neither {SENTENCEPIECE} nor {TOKENIZER_JSON}; --extend needs its tokenizer.")
+
+
+def _language_pieces(path: Path) -> dict[str, Any]:
+    """The pieces of the language's unigram model by their names in its ``dict.txt``.
+
+    A Unigram ``tokenizer.json`` need not be convertible: only its pieces and their scores are used.
+    """
+    content = read_json(path) if path.name == TOKENIZER_JSON else {"model": {}}
+    model = content["model"]
+    if model.get("type") != "Unigram":
+        return {dictionary_token(piece.piece): piece for piece in _unigram(path).pieces}
+    pieces = {dictionary_token(text): _Piece(piece=text, score=score) for text, score in model["vocab"]}
+    for entry in (entry for entry in content["added_tokens"] if entry["special"]):
+        pieces[dictionary_token(entry["content"])] = _Piece(piece=entry["content"], type=_Piece.CONTROL)
+    for name in {f"<0x{byte:02X}>" for byte in range(256)} & pieces.keys() if model.get("byte_fallback") else ():
+        pieces[name].type = _Piece.BYTE
+    return pieces
 
 
 def _unigram(path: Path) -> Any:

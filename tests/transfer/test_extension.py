@@ -15,7 +15,7 @@ from invoked import refuse, run
 from mixing_inputs import random
 from sentencepiece import sentencepiece_model_pb2
 from tokenizer_kinds import byte_level, unigram
-from tokenizers import Tokenizer, decoders, models
+from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from focus_plugin.checkpoint.forward import head_states, hidden_states
@@ -261,6 +261,31 @@ def test_a_unigram_tokenizer_json_is_extended_as_a_sentencepiece_model(source_te
     ]
     assert len(kept) > 25
     assert all(mine == want for mine, want in kept)
+
+
+def test_a_language_s_unigram_tokenizer_of_any_normalization_is_appended(release, target_text, tmp_path):
+    """Its lower-case pieces are used for lower-case text; the source's tokenizer normalizes it."""
+    lines = target_text.read_text().splitlines()
+    library = unigram([line.lower() for line in lines], 300)
+    library.normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.Lowercase()])
+    library.add_special_tokens(["<entity>"])
+    library.save(str(tmp_path / "theirs.json"))
+    (language := tmp_path / "language").mkdir()
+    import_vocabulary(Text.of(target_text), tmp_path / "theirs.json", language)
+    assert (language / "tokenizer.json").is_file()
+    source = read_dictionary(release / "dict.txt")
+    dictionary, model = extend_vocabulary(release, source, language, tmp_path)
+    tokens, held = read_dictionary(dictionary).tokens, {*source.tokens}
+    pieces = [piece for piece in read_dictionary(language / "dict.txt").tokens if piece not in {*held, "<entity>"}]
+    assert list(tokens) == [*source.tokens[:-1], *pieces, MASK]
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    scores = dict(json.loads((language / "tokenizer.json").read_text())["model"]["vocab"])
+    for piece in pieces:
+        assert processor.get_score(processor.piece_to_id(piece)) == pytest.approx(
+            scores[piece] + math.log(LANGUAGE_SHARE), abs=0.01
+        )
+    cut = processor.encode([line.lower() for line in lines[:100]], out_type=str)
+    assert {*pieces} & {piece for line in cut for piece in line}
 
 
 def test_what_cannot_be_extended_is_told(release, vocabulary, source_text, target_text, vectors, tmp_path):
