@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from focus_export.head import ServingHead
 from focus_export.pipeline import Name, Pipeline
 
 from focus_plugin.binary_data import Encoder
@@ -33,6 +34,23 @@ def table_metrics(
 ) -> Mapping[str, float]:
     """The task's metrics on the examples of a table, see :func:`evaluated`."""
     return evaluated(task, predict, examples, table, phase)[0]
+
+
+def variant_metrics(
+    task: TaskHead,
+    head: ServingHead,
+    predict_of: Callable[[ServingHead], Predict],
+    examples: Sequence[Example],
+    table: Text,
+    phase: Phase,
+) -> Mapping[str, float]:
+    """The metrics of ``Finetuning.variants`` of a head, with their names in front. predict_of: results with a head."""
+    variants = task.finetuning.variants(head) if task.finetuning else {}
+    return {
+        f"{name}_{metric}": value
+        for name, variant in variants.items()
+        for metric, value in table_metrics(task, predict_of(variant), examples, table, phase).items()
+    }
 
 
 def evaluated(

@@ -15,7 +15,7 @@ from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place
 from focus_plugin.finetuning.declaration import Example, Outcome, TaskHead, checked_examples
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import Predict, baseline_of, evaluated, torch_pipeline
+from focus_plugin.finetuning.evaluation import Predict, baseline_of, evaluated, torch_pipeline, variant_metrics
 from focus_plugin.finetuning.head_file import read_kept_head
 from focus_plugin.finetuning.mistakes import mistakes, write_mistakes
 from focus_plugin.finetuning.options import TableEvaluation
@@ -66,6 +66,8 @@ def evaluate_table(job: TableEvaluation, phase: Phase = no_phase, launch: Launch
     size = sum(path.stat().st_size for path in model.files)
     begin(table_forecast(task, examples, table, size, model.load), launch)
     metrics, results = evaluated(task, model.load(), examples, table, phase)
+    if model.with_head:
+        metrics = {**metrics, **variant_metrics(task, model.head, model.with_head, examples, table, phase)}
     if job.errors or job.report:
         parts, compared = zip(*_compared(task, examples, results), strict=True)
         found = mistakes(parts, compared)
@@ -92,11 +94,16 @@ def _compared(task: TaskHead, examples: Sequence[Example], results: Sequence[Any
 
 @dataclass(frozen=True)
 class _Model:
-    """A model with a head. files: its weights. load: loads it the first time and gives its results of samples."""
+    """A model with a head.
+
+    files: its weights. load: loads it the first time and gives its results of samples. with_head: its results with
+    another head; None for an export, whose graph has one.
+    """
 
     files: Sequence[Path]
     head: ServingHead
     load: Callable[[], Predict]
+    with_head: Callable[[ServingHead], Predict] | None = None
 
 
 def _exported(job: TableEvaluation) -> _Model:
@@ -114,8 +121,8 @@ def _released(job: TableEvaluation) -> _Model:
     if kept is None:
         raise FocusError(f"{job.model}: is an encoder without a head for a task; fine-tune it first.")
 
-    @cache
-    def load() -> Predict:
-        return torch_pipeline(job.model, find_task(kept.head.name), kept, truncate=job.truncate, cpu=job.cpu).results
+    def with_head(head: ServingHead) -> Predict:
+        own = replace(kept, head=head)
+        return torch_pipeline(job.model, find_task(head.name), own, truncate=job.truncate, cpu=job.cpu).results
 
-    return _Model(checkpoint_files(job.model), kept.head, load)
+    return _Model(checkpoint_files(job.model), kept.head, cache(lambda: with_head(kept.head)), with_head)

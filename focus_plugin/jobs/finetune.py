@@ -31,7 +31,13 @@ from focus_plugin.finetuning.declaration import (
     table_examples,
 )
 from focus_plugin.finetuning.discovery import find_task
-from focus_plugin.finetuning.evaluation import adjusted, baseline_of, table_metrics, torch_pipeline
+from focus_plugin.finetuning.evaluation import (
+    adjusted,
+    baseline_of,
+    table_metrics,
+    torch_pipeline,
+    variant_metrics,
+)
 from focus_plugin.finetuning.head_file import HEAD_FILE, head_files, read_head_file, write_head
 from focus_plugin.finetuning.kept_head import kept_head
 from focus_plugin.finetuning.options import FinetuningOptions
@@ -186,14 +192,13 @@ def _evaluate(
         examples = list(checked_examples(task, pipeline.head, table, job.columns, phase))
         if split == "valid":
             pipeline = adjusted(task, pipeline, examples, table, phase)
-        metrics = dict(table_metrics(task, pipeline.results, examples, table, phase))
+        metrics = table_metrics(task, pipeline.results, examples, table, phase)
         if split == "valid" and task.finetuning.loss:
             counts[CHOSEN_BY] = next(iter(metrics))
         baselines[split] = baseline_of(task, examples)
-        for name, other in task.finetuning.variants(pipeline.head).items():
-            found = table_metrics(task, pipeline_of(other).results, examples, table, phase)
-            metrics |= {f"{name}_{metric}": value for metric, value in found.items()}
-        counts |= {f"{split}_{name}": value for name, value in {**metrics, "samples": len(examples)}.items()}
+        others = variant_metrics(task, pipeline.head, lambda head: pipeline_of(head).results, examples, table, phase)
+        found = {**metrics, **others, "samples": len(examples)}
+        counts |= {f"{split}_{name}": value for name, value in found.items()}
     return pipeline.head, {**counts, BASELINES: baselines}
 
 

@@ -256,6 +256,10 @@ def test_it_learns_and_the_measures_are_those_of_what_is_served(world: World, tr
         said = focus("evaluate", "--model", model, "--table", world.root / "valid.tsv", "--cpu")
         assert f"retrieval-accuracy {counts['valid_retrieval_accuracy']:.3f}, first-to-second" in said
         assert "on 60 samples" in said
+        layer = (
+            f", 1-layers-retrieval-accuracy {counts['valid_1_layers_retrieval_accuracy']:.3f}, 1-layers-first" in said
+        )
+        assert layer == (model == trained), "an export has the layers that it was made with"
 
 
 def test_texts_with_another_nearest_one_are_listed(world: World, trained: Path, tmp_path: Path) -> None:
