@@ -80,23 +80,27 @@ def count_labels(given: Preparation, separator: str = "") -> dict[str, int]:
     """How many training examples have each label, sorted by label.
 
     Raises FocusError, with file and line, for a label that is wrong (see :func:`cell_fault`), that looks like another
-    one, or that the training table does not have; and if all training examples have the same label, or none has one.
+    one, or that the training table does not have; and if all training examples have the same labels, or none has one.
     """
-    train, counts, written = given.tables["train"], Counter[str](), dict[str, str]()
+    train, counts, written, rows = given.tables["train"], Counter[str](), dict[str, str](), 0
     for split, table in given.tables.items():
         for example in given.examples(table):
             labels = split_labels(example.expected, separator)
             fault = cell_fault(example.expected, separator) or _twin_fault(labels, written)
             if not fault and split == "train":
                 counts.update(labels)
+                rows += 1
             elif not fault and (strange := [label for label in labels if label not in counts]):
                 fault = f"the label {strange[0]!r} is not in {train}, which has {_some(sorted(counts))}"
             if fault:
                 raise FocusError(f"{example.place}: {fault}.")
         if not counts:
             raise FocusError(f"{train}: no row has a label.")
-        if len(counts) == 1 and not separator:
-            raise FocusError(f"{train}: every row has the label {next(iter(counts))!r}; at least two are needed.")
+        if set(counts.values()) == {rows}:
+            needed = "some rows must lack one" if separator else "at least two are needed"
+            raise FocusError(
+                f"{train}: every row has the label{'s' if len(counts) > 1 else ''} {_some(sorted(counts))}; {needed}."
+            )
     return {label: counts[label] for label in sorted(counts)}
 
 

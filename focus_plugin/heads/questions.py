@@ -91,8 +91,8 @@ def prepare(given: Preparation) -> Prepared:
     With balanced sampling, the rarer of questions with and without an answer are there several times.
 
     Raises FocusError, with file and line, for a question that is too long, and for one without the field of answers;
-    with ``strict`` for an answer that does not fit; and for a table of which nothing is left, or which cannot be
-    balanced.
+    with ``strict`` for an answer that does not fit; and for a table of which nothing is left, for a
+    training table without an answer, and for one that cannot be balanced.
     """
     import json
 
@@ -109,7 +109,8 @@ def prepare(given: Preparation) -> Prepared:
     for split, table in given.tables.items():
         tables[split] = _Table(split=split, strict=options.strict, copies=copies.get(split, {}))
         windows[split] = write_samples(given, split, head, tables[split].samples)
-        if not windows[split] and split != "test":
+        usable = tables[split].answered if split == "train" else windows[split]
+        if not usable and split != "test":
             raise FocusError(f"{table}: no question has an answer that is at its place in the context.")
     lines = [json.dumps(entry, ensure_ascii=False) + "\n" for table in tables.values() for entry in table.left_out]
     (given.directory / LEFT_OUT).write_text("".join(lines), encoding="utf-8")
@@ -173,6 +174,11 @@ class _Table:
         if fitting or not answers:
             for sample in window_samples(encoded, fitting[0] if fitting else None):
                 yield from repeat(sample, self.copies.get(bool(answers), 1))
+
+    @property
+    def answered(self) -> int:
+        """The number of questions with an answer that fits."""
+        return self.counts["questions"] - self.counts["without_answer"] - self.counts["left_out"]
 
     def warning(self) -> str | None:
         """A sentence about the answers that do not fit, None if all do."""

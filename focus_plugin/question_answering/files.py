@@ -168,7 +168,7 @@ def _question(line: int, record: Any, names: FieldNames) -> GivenQuestion:
         raise FocusError("is not a JSON object.")
     for name in (names.question, names.context):
         if name not in record:
-            raise FocusError(f"has no field {name!r}; its fields are {listed(list(record))}.")
+            raise FocusError(f"has no field {name!r}; it has {listed(list(record)) or 'none'}.")
         if not isinstance(record[name], str) and (name == names.question or record[name] is not None):
             raise FocusError(f"the field {name!r} is not a string.")
     if not record[names.question].strip():

@@ -149,6 +149,7 @@ SEVERAL = {"multi_label": True}
         ((*GOOD, "a,,b\tba"), GOOD, SEVERAL, r"t\.tsv, line 4: 'a,,b' has an empty label"),
         ((*GOOD, "a, a\tba"), GOOD, SEVERAL, r"t\.tsv, line 4: the label 'a' is there twice"),
         (("topic\ttext", "\tba"), GOOD, SEVERAL, r"t\.tsv: no row has a label"),
+        (("topic\ttext", "b,a\tba", "a,b\tbe"), GOOD, SEVERAL, r"t\.tsv: every row has the labels 'a', 'b'; some"),
         (GOOD, GOOD, {**SEVERAL, "label_separator": " "}, "--label-separator must be a character"),
     ],
 )

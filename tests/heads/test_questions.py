@@ -308,6 +308,7 @@ def test_questions_without_answers_are_not_trained_on_or_evaluated(trained: Trai
     for table, message in (
         ([asked], "line 1: has no field of answers"),
         ([{**asked, "answers": {"text": ["Wuwu"], "answer_start": [0]}}], "no question has an answer that is at its"),
+        ([{**asked, "answers": {"text": [], "answer_start": []}}], "no question has an answer that is at its"),
     ):
         _write(tmp_path / "train.jsonl", table)
         tables = ("--train", tmp_path / "train.jsonl", "--valid", trained.root / "valid.jsonl")

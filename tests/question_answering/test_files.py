@@ -199,7 +199,8 @@ def test_faults_in_squads_layout_are_told_with_their_place(
         (f"{json.dumps(_record())}\n[1]", "line 2: is not a JSON object"),
         (json.dumps(_record())[:40], "line 1: not valid JSON .* may be incomplete"),
         (json.dumps([_record()]), "line 1: is not a JSON object"),
-        (json.dumps({"sentence": "ka"}), "line 1: has no field 'question'; its fields are 'sentence'"),
+        (json.dumps({"sentence": "ka"}), "line 1: has no field 'question'; it has 'sentence'"),
+        ("{}", "line 1: has no field 'question'; it has none"),
         (SQUAD[: len(SQUAD) // 2], r"line \d\d: not valid JSON .* may be incomplete"),
         (
             SQUAD.replace('"id": "b"', '"id": "a"'),
