@@ -45,12 +45,11 @@ def write_evaluation(path: Path, found: Evaluated) -> None:
 
 def _confusion(compared: Sequence[Outcome]) -> str:
     """The sections about labels, if the results are of a limited number of kinds."""
-    if not all(result.classes for result in compared):
+    different = {label for result in compared for label in (result.expected, result.predicted)}
+    if len(different) > _LABELS or not all(result.classes for result in compared):
         return ""
     confusion = Confusion.of(compared)
     labels = confusion.labels
-    if len(labels) > _LABELS:
-        return ""
     counts = [(label, *map(str, row)) for label, row in zip(labels, confusion.counts, strict=True)]
     scores = [
         (label, *(f"{value:.3f}" for value in confusion.scores(number)), str(sum(confusion.counts[number])))
