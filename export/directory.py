@@ -138,7 +138,7 @@ def _changed(path: Path) -> FocusError:
 def _read_config(path: Path) -> dict[str, object]:
     """The values in ``config.json``. Raises FocusError if they have another format version."""
     if not path.is_file():
-        raise FocusError(f"{path}: no such file; {path.parent} is not an export directory.")
+        raise FocusError(f"{path}: no such file; give a directory made by focus export --onnx.")
     try:
         values = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -11,6 +11,7 @@ from focus_export.head import ServingHead
 from focus_export.runtime import Predictor
 
 from focus_plugin.checkpoint.read import checkpoint_files, read_checkpoint
+from focus_plugin.checkpoint.release import RELEASE_MODEL
 from focus_plugin.errors import FocusError
 from focus_plugin.files import require_place
 from focus_plugin.finetuning.declaration import Example, Outcome, TaskHead, checked_examples
@@ -117,6 +118,9 @@ def _exported(job: TableEvaluation) -> _Model:
 
 
 def _released(job: TableEvaluation) -> _Model:
+    if not (job.model / RELEASE_MODEL).is_file():
+        what = f"has neither {RELEASE_MODEL} nor {ONNX_MODEL}" if job.model.is_dir() else "no such directory"
+        raise FocusError(f"{job.model}: {what}; give a directory made by focus finetune or by focus export --onnx.")
     kept = read_kept_head(job.model, read_checkpoint(job.model))
     if kept is None:
         raise FocusError(f"{job.model}: is an encoder without a head for a task; fine-tune it first.")

@@ -235,7 +235,7 @@ def test_the_command_writes_a_repository_once_and_whole(repositories, tmp_path):
     assert json.loads(manifest.read_text())["kind"] == "Triton model repository"
     with pytest.raises(FocusError, match="already holds a Triton model repository made from other input"):
         export_triton(repositories["mean"][0], tmp_path / "models")
-    refuse(*command[:4], repository, *command[5:], says="is not an export directory")
+    refuse(*command[:4], repository, *command[5:], says="no such file; give a directory made by focus export --onnx")
 
 
 def test_the_text_model_needs_numpy_and_sentencepiece_alone(repositories):

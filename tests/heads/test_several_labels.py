@@ -106,6 +106,11 @@ def test_a_table_of_another_task(place: Place, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["t.conll"]
 
 
+def test_a_directory_for_transformers_is_not_evaluated(place: Place) -> None:
+    said = refused("evaluate", "--model", place.root / "hf", "--table", place.root / "valid.tsv", "--cpu")
+    assert "hf: has neither model.pt nor model.onnx; give a directory made by focus finetune or by focus export" in said
+
+
 def test_the_thresholds_go_along(place: Place) -> None:
     for directory in ("onnx", "hf"):
         config = json.loads((place.root / directory / "config.json").read_text())
