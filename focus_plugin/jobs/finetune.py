@@ -104,6 +104,11 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     source = read_checkpoint(options.model)
     if options.freeze_layers is not None and options.freeze_layers > source.config.layers:
         raise FocusError(f"--freeze-layers {options.freeze_layers}: {options.model} has {source.config.layers} layers.")
+    if options.freeze_layers == source.config.layers and task.module is None:
+        raise FocusError(
+            f"--freeze-layers {options.freeze_layers}: nothing would be trained, since {task.name} has no weights but "
+            f"the {source.config.layers} layers of {options.model}; give fewer."
+        )
     finetuning = task.finetuning
 
     def prepare(directory: Path) -> Training:

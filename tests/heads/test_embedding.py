@@ -390,6 +390,7 @@ def test_nested_embeddings_are_good(trained: Path) -> None:
         (("finetune", "embedding", "--nested-dimensions", 32), "has 32 dimensions; those nested in it must be fewer"),
         (("finetune", "embedding", "--nested-layers", 2), "has 2 layers; those nested in it must be fewer, not 2."),
         (("finetune", "embedding", *["--nested-layers", 1] * 2), '"nested_layers" is (1, 1), not different numbers'),
+        (("finetune", "embedding", "--freeze-layers", CONFIG.layers), "--freeze-layers 2: nothing would be trained"),
     ],
 )
 def test_cuts_that_do_not_fit(world: World, tmp_path: Path, words: Sequence[object], message: str) -> None:
