@@ -190,13 +190,20 @@ class Outcome:
     """A result beside the expected one.
 
     expected, predicted: both as text. error: 0 if the result is right, and the larger, the worse it is. classes:
-    whether the texts are of a limited number of kinds, such as labels.
+    whether the texts are of a limited number of kinds, such as labels. several: if results are any number of labels,
+    the expected and the predicted ones.
     """
 
     expected: str
     predicted: str
     error: float
     classes: bool = True
+    several: tuple[Sequence[str], Sequence[str]] | None = None
+
+    @property
+    def labels(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The expected and the predicted labels, usually one each."""
+        return self.several or ((self.expected,), (self.predicted,))
 
 
 @dataclass(frozen=True, kw_only=True)

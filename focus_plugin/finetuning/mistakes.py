@@ -55,11 +55,33 @@ class Confusion:
         labels = tuple(sorted({label for pair in pairs for label in pair}))
         return cls(labels, tuple(tuple(pairs[one, other] for other in labels) for one in labels))
 
-    def scores(self, number: int) -> tuple[float, float, float]:
-        """Precision, recall and F1 of a label; 0 where a division is by zero."""
-        right, expected = self.counts[number][number], sum(self.counts[number])
-        predicted = sum(row[number] for row in self.counts)
-        return right / max(1, predicted), right / max(1, expected), 2 * right / max(1, predicted + expected)
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """A label, for how many samples it is expected and predicted, and for how many of both: these are right."""
+
+    label: str
+    expected: int
+    predicted: int
+    right: int
+
+    @property
+    def scores(self) -> tuple[float, float, float]:
+        """Precision, recall and F1; 0 where a division is by zero."""
+        both = self.predicted + self.expected
+        return self.right / max(1, self.predicted), self.right / max(1, self.expected), 2 * self.right / max(1, both)
+
+
+def label_counts(compared: Sequence[Outcome]) -> list[LabelCounts]:
+    """Those of each label, also of samples that have several."""
+    expected, predicted, right = Counter[str](), Counter[str](), Counter[str]()
+    for result in compared:
+        wanted, found = map(set, result.labels)
+        expected.update(wanted)
+        predicted.update(found)
+        right.update(wanted & found)
+    labels = sorted(expected | predicted)
+    return [LabelCounts(label, expected[label], predicted[label], right[label]) for label in labels]
 
 
 def _texts(example: Example) -> tuple[str, ...]:

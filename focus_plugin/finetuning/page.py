@@ -8,11 +8,11 @@ from string import Template
 
 from focus_plugin.files import whole_file
 from focus_plugin.finetuning.declaration import Outcome
-from focus_plugin.finetuning.mistakes import Confusion, Mistake, mistake_cells
+from focus_plugin.finetuning.mistakes import Confusion, Mistake, label_counts, mistake_cells
 from focus_plugin.report.parts import head, part, table
 
 _SHOWN = 200  # errors on the page
-_LABELS = 40  # with more, the confusion is left out
+_LABELS = 40  # with more, their confusion is left out
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ def write_evaluation(path: Path, found: Evaluated) -> None:
     """Write the page of an evaluation to ``path``; the same input gives the same bytes."""
     metrics = ", ".join(f"{name.replace('_', '-')} {value:.3f}" for name, value in found.metrics.items())
     shown = found.mistakes[:_SHOWN]
-    page = Template(part("page.html", "focus_plugin.finetuning")).substitute(
+    page = _template("page.html").substitute(
         head=head(found.title, part("page.css")),
         title=escape(found.title),
         summary=escape(f"{len(found.compared):,} samples: {metrics}."),
-        confusion=_confusion(found.compared),
+        labels=_labels(found.compared),
         errors=table(("line", "expected", "predicted", *found.inputs), map(mistake_cells, shown), {0}),
         how_many=f"{len(shown):,} of {len(found.mistakes):,}",
     )
@@ -43,18 +43,27 @@ def write_evaluation(path: Path, found: Evaluated) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _confusion(compared: Sequence[Outcome]) -> str:
+def _labels(compared: Sequence[Outcome]) -> str:
     """The sections about labels, if the results are of a limited number of kinds."""
-    different = {label for result in compared for label in (result.expected, result.predicted)}
-    if len(different) > _LABELS or not all(result.classes for result in compared):
+    if not all(result.classes for result in compared):
         return ""
-    confusion = Confusion.of(compared)
+    counts = label_counts(compared)
+    one = not any(result.several for result in compared)
+    matrix = _confusion(Confusion.of(compared)) if one and len(counts) <= _LABELS else ""
+    rows = [
+        (of.label, *map(str, (of.expected, of.predicted, of.right)), *(f"{score:.3f}" for score in of.scores))
+        for of in counts
+    ]
+    columns = ("label", "expected", "predicted", "right", "precision", "recall", "F1")
+    return matrix + _template("labels.html").substitute(labels=table(columns, rows, range(1, len(columns))))
+
+
+def _confusion(confusion: Confusion) -> str:
     labels = confusion.labels
     counts = [(label, *map(str, row)) for label, row in zip(labels, confusion.counts, strict=True)]
-    scores = [
-        (label, *(f"{value:.3f}" for value in confusion.scores(number)), str(sum(confusion.counts[number])))
-        for number, label in enumerate(labels)
-    ]
     matrix = table(("expected \\ predicted", *labels), counts, range(1, len(labels) + 1))
-    of_labels = table(("label", "precision", "recall", "F1", "samples"), scores, range(1, 5))
-    return Template(part("confusion.html", "focus_plugin.finetuning")).substitute(matrix=matrix, scores=of_labels)
+    return _template("confusion.html").substitute(matrix=matrix)
+
+
+def _template(name: str) -> Template:
+    return Template(part(name, "focus_plugin.finetuning"))

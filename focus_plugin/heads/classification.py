@@ -142,7 +142,9 @@ def compared(expected: Any, result: Any) -> Outcome:
     if isinstance(expected, str):
         return compared_labels(expected, result)
     different = {*expected} ^ {*result.labels}
-    return Outcome(", ".join(sorted(expected)), ", ".join(sorted(result.labels)), float(len(different)))
+    sides = (expected, result.labels)
+    wanted, found = (", ".join(sorted(labels)) for labels in sides)
+    return Outcome(wanted, found, float(len(different)), several=sides)
 
 
 def adjust(head: ClassificationHead, expected: Sequence[Any], results: Sequence[Classifications]) -> ClassificationHead:

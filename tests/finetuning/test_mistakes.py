@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from focus_plugin.finetuning.declaration import Example, Outcome
-from focus_plugin.finetuning.mistakes import Confusion, mistakes, write_mistakes
+from focus_plugin.finetuning.mistakes import Confusion, label_counts, mistakes, write_mistakes
 from focus_plugin.finetuning.page import Evaluated, write_evaluation
 
 LABEL = st.sampled_from(["a", "b", "c d", "é"])
+LABELS = st.lists(LABEL, max_size=3, unique=True)
 
 
 @given(st.lists(st.tuples(LABEL, LABEL), min_size=1, max_size=20))
@@ -23,9 +24,25 @@ def test_confusion_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None
     labels = sorted({*expected, *predicted})
     assert confusion.labels == tuple(labels)
     assert np.array_equal(confusion.counts, confusion_matrix(expected, predicted, labels=labels))
-    wanted = precision_recall_fscore_support(expected, predicted, labels=labels, zero_division=0)[:3]
-    found = [confusion.scores(number) for number in range(len(labels))]
-    np.testing.assert_allclose(np.transpose(found), wanted)
+
+
+@given(st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=20), st.booleans())
+def test_labels_are_counted_as_by_scikit_learn(pairs: list[tuple[list[str], list[str]]], several: bool) -> None:
+    """Also if a sample has several labels, or none."""
+    if several:
+        outcomes = [Outcome(", ".join(one), ", ".join(other), 1.0, several=(one, other)) for one, other in pairs]
+    else:
+        pairs = [([" ".join(one)], [" ".join(other)]) for one, other in pairs]
+        outcomes = [Outcome(one, other, 1.0) for [one], [other] in pairs]
+    counts = label_counts(outcomes)
+    labels = sorted({label for pair in pairs for side in pair for label in side})
+    assert [of.label for of in counts] == labels
+    for of in counts:
+        expected, predicted = ([of.label in side for side in sides] for sides in zip(*pairs, strict=True))
+        wanted = precision_recall_fscore_support(expected, predicted, labels=[True], zero_division=0)[:3]
+        np.testing.assert_allclose(of.scores, np.ravel(wanted))
+        [[_, wrong], [missed, right]] = confusion_matrix(expected, predicted, labels=[False, True])
+        assert (of.right, of.predicted, of.expected) == (right, right + wrong, right + missed)
 
 
 def _found() -> tuple[list[Example], list[Outcome]]:
@@ -63,4 +80,5 @@ def test_confusion_is_shown_for_a_few_labels(tmp_path: Path, classes: bool) -> N
         write_evaluation(tmp_path / "page.html", Evaluated("t", ("text",), {"accuracy": 1.0}, outcomes, []))
         page = (tmp_path / "page.html").read_text(encoding="utf-8")
         assert ("Confusion of labels" in page) == (classes and number == 3)
+        assert ('<td>0</td><td class="number">1</td>' in page) == classes, "the counts of the label 0"
         assert "0 of 0." in page

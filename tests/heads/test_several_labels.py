@@ -12,7 +12,7 @@ import torch
 from fairseq_models import make_world
 from focus_export.runtime import Predictor
 from invoked import focus, refused
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_recall_fscore_support
 from text_model import text_model_outputs
 from training_log import chosen_by
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -93,6 +93,23 @@ def test_a_table_is_evaluated_in_pytorch_and_onnx(place: Place) -> None:
         model = place.root / kind
         found = focus("evaluate", "--model", model, "--table", place.root / "valid.tsv", "--truncate", "--cpu")
         assert found.startswith(f"{model}: {said} on 100 samples. Always giving the commonest result: micro-f1 0.")
+
+
+def test_the_page_counts_each_label_alone(place: Place, tmp_path: Path) -> None:
+    files = ("--table", place.root / "valid.tsv", "--truncate", "--cpu", "--report", tmp_path / "page.html")
+    focus("evaluate", "--model", place.root / "onnx", *files)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    found = place.scores(place.texts) >= place.thresholds
+    for label, expected, predicted in zip(LABELS, place.expected.T, found.T, strict=True):
+        counts = (expected.sum(), predicted.sum(), (expected & predicted).sum())
+        cells = "".join(f'<td class="number">{cell}</td>' for cell in (*counts, *_shown_scores(expected, predicted)))
+        assert f"<tr><td>{label}</td>{cells}</tr>" in page
+    assert "Confusion of labels" not in page, "of sets of labels"
+
+
+def _shown_scores(expected: np.ndarray, predicted: np.ndarray) -> list[str]:
+    scores = precision_recall_fscore_support(expected, predicted, average="binary", zero_division=0)[:3]
+    return [f"{score:.3f}" for score in scores]
 
 
 def test_a_table_of_another_task(place: Place, tmp_path: Path) -> None:
