@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -56,6 +57,7 @@ from focus_plugin.progress import Phase
 from focus_plugin.text import Text
 from focus_plugin.training.commands import Schedule, Training, check_extra, devices, on_gpu
 from focus_plugin.training.log import DECISIVE
+from focus_plugin.training.ranks import rank_of
 from focus_plugin.training.recipe import Recipe
 from focus_plugin.training.release import Trained, TrainingJob, train_release
 from focus_plugin.training.watcher import Watcher
@@ -96,6 +98,8 @@ def finetuning_training(job: FinetuningJob, watcher: Watcher) -> TrainingJob:
     task, options = find_task(job.task), job.options
     if task.finetuning is None:
         raise FocusError(f"The task {task.name} has no training.")
+    if rank_of(os.environ):
+        raise FocusError("focus finetune uses all GPUs of one machine by itself; start it without torchrun or srun.")
     require_release(options.model)
     check_extra(options.extra, options.cpu, {**_NOT_FOR_USERS, **task.finetuning.refused})
     dictionary, tokenizer = vocabulary_files(options.model)

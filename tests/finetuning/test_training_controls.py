@@ -86,3 +86,13 @@ def test_a_training_ends_early_and_is_then_done(world: World, tmp_path: Path) ->
     assert stopped_early(log)
     assert counts["valid_samples"] == 60
     assert not list(tmp_path.glob("out.unfinished*"))
+
+
+def test_ranks_of_a_launcher_are_refused(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them would train alone."""
+    launcher = {"TORCHELASTIC_RUN_ID": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "WORLD_SIZE": "2"}
+    for name, value in {**launcher, "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(FocusError, match="start it without torchrun or srun"):
+        _finetuned(world, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
