@@ -145,7 +145,7 @@ def read_texts(
 def score_fault(cell: str) -> str | None:
     """A sentence if a cell is not a finite number."""
     try:
-        finite = math.isfinite(float(cell))
+        finite = math.isfinite(float(cell)) and "_" not in cell  # Python reads 0_5 as 5
     except ValueError:
         finite = False
     return None if finite else f"the score {cell!r} is not a finite number"

@@ -71,6 +71,7 @@ GOOD = (PAIR, ("ba", "be"), ("bi", "bo"))
         ((SCORED, ("ba", "be", "")), {"loss": "cosent"}, r"t\.tsv, line 2: the score '' is not a finite number"),
         ((SCORED, ("ba", "be", "nan")), {"loss": "cosent"}, r"t\.tsv, line 2: the score 'nan' is not a finite number"),
         ((SCORED, ("ba", "be", "-inf")), {"loss": "cosent"}, r"line 2: the score '-inf' is not a finite number"),
+        ((SCORED, ("ba", "be", "0_5")), {"loss": "cosent"}, r"line 2: the score '0_5' is not a finite number"),
         ((SCORED, *[("ba", "be", 0.5)] * 3), {"loss": "cosent"}, r"t\.tsv: every pair has the score 0\.5"),
         ((SCORED, ("ba", "be", 0), ("a", "b", 5)), {"loss": "cosine"}, r"t\.tsv, line 3: has the score 5\.0, which no"),
     ],
