@@ -44,15 +44,14 @@ def extend_vocabulary(source: Path, tokens: Vocabulary, language: Path, output: 
     """
     dictionary, tokenizer = vocabulary_files(language)
     model, pieces = _source_model(source), _language_pieces(tokenizer)
-    special = {token for token, piece in pieces.items() if piece.type == _Piece.CONTROL}
-    new = [token for token in read_dictionary(dictionary).tokens if token not in tokens.ids and token not in special]
+    new = [token for token in read_dictionary(dictionary).tokens if token not in tokens.ids]
     if not new:
         raise FocusError(f"{source}: its vocabulary already has all tokens of {language}; there is nothing to append.")
     if absent := [token for token in new if token not in pieces]:
         raise FocusError(f"{dictionary}: the token {absent[0]!r} is not a piece of {tokenizer.name} beside it.")
     held = {piece.piece for piece in model.pieces}
     for piece in (pieces[token] for token in new if pieces[token].piece not in held):
-        used = piece.type in (_Piece.NORMAL, _Piece.USER_DEFINED)  # a byte piece does not count
+        used = piece.type in (_Piece.NORMAL, _Piece.USER_DEFINED)  # neither a byte nor a special token is text
         kind = _Piece.NORMAL if used else _Piece.UNUSED
         model.pieces.add(piece=piece.piece, score=piece.score + _SCORE, type=kind)
     model.trainer_spec.vocab_size = len(model.pieces)

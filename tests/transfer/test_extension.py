@@ -276,8 +276,9 @@ def test_a_language_s_unigram_tokenizer_of_any_normalization_is_appended(release
     source = read_dictionary(release / "dict.txt")
     dictionary, model = extend_vocabulary(release, source, language, tmp_path)
     tokens, held = read_dictionary(dictionary).tokens, {*source.tokens}
-    pieces = [piece for piece in read_dictionary(language / "dict.txt").tokens if piece not in {*held, "<entity>"}]
+    pieces = [piece for piece in read_dictionary(language / "dict.txt").tokens if piece not in held]
     assert list(tokens) == [*source.tokens[:-1], *pieces, MASK]
+    pieces.remove("<entity>")
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
     scores = dict(json.loads((language / "tokenizer.json").read_text())["model"]["vocab"])
     for piece in pieces:
@@ -286,6 +287,9 @@ def test_a_language_s_unigram_tokenizer_of_any_normalization_is_appended(release
         )
     cut = processor.encode([line.lower() for line in lines[:100]], out_type=str)
     assert {*pieces} & {piece for line in cut for piece in line}
+    assert "<entity>" not in processor.encode("<entity>", out_type=str)
+    result = extend(release, language, tmp_path / "extended", "--corpus", target_text, *SMALL)
+    assert read_dictionary(result / "dict.txt").tokens == tokens
 
 
 def test_what_cannot_be_extended_is_told(release, vocabulary, source_text, target_text, vectors, tmp_path):
