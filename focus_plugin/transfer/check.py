@@ -11,6 +11,8 @@ from focus_plugin.errors import FocusError
 from focus_plugin.mixing.mixing import SUM_TOLERANCE, Block, Factors, Mixing, sparse_parts, supports
 from focus_plugin.mixing.rows import Rows
 
+MUCH = 10
+
 
 def checked(method: str, made: object, source: int, target: int, width: int) -> Mixing | Rows:
     """``made`` itself. The blocks of a mixing are checked when they are iterated over.
@@ -34,6 +36,22 @@ def checked(method: str, made: object, source: int, target: int, width: int) -> 
     if made.factors:
         _check_factors(method, made.factors, (source, width))
     return replace(made, blocks=_checked_blocks(method, made))
+
+
+def long_rows(method: str, embedding: Tensor, made: np.ndarray, source: Tensor) -> Iterator[str]:
+    """A sentence if some of the rows of ``embedding`` at the ids ``made`` are much longer than those of ``source``.
+
+    Both are of shape (tokens, width). That happens if weights of both signs nearly cancel each other, and are then
+    divided by their small sum.
+    """
+    longest = float(torch.linalg.vector_norm(source, dim=1).max())
+    lengths = torch.linalg.vector_norm(embedding[torch.from_numpy(made)], dim=1)
+    if count := int((lengths > MUCH * longest).sum()):
+        yield (
+            f"Warning: the rows of {count:,} tokens by {method} are more than {MUCH} times as long as the longest row "
+            f"of the source, the longest {float(lengths.max()) / longest:,.0f} times. Such an encoder is hardly of "
+            "use; try other auxiliary embeddings, or another method."
+        )
 
 
 def _check_factors(method: str, factors: Factors, embedding: tuple[int, int]) -> None:

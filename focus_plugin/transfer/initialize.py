@@ -27,9 +27,10 @@ from focus_plugin.progress import Phase, no_phase
 from focus_plugin.text import Text
 from focus_plugin.transfer.apply import Transfer, apply
 from focus_plugin.transfer.calibration import SAMPLE_BYTES, Calibration, calibrated_bias, text_ids
-from focus_plugin.transfer.check import checked
+from focus_plugin.transfer.check import checked, long_rows
 from focus_plugin.transfer.helper import encoder_vectors
 from focus_plugin.transfer.options import Initialization
+from focus_plugin.transfer.origins import MIXED
 from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.files import DICTIONARY, vocabulary_files
 from focus_plugin.vocabulary.readers import read_dictionary
@@ -108,6 +109,9 @@ def _by_method(source: Checkpoint, target: Target, how: Initialization, phase: P
             made = extended(made, source.vocabulary, language, target.vocabulary)
         options = how.options
         done = apply(source.tensors, made, seed=options.seed, device=options.device, fill=options.fill)
+        if not done.convex:
+            ids = np.flatnonzero(done.origins.kind == MIXED)
+            notes += long_rows(how.method.name, done.tensors[EMBEDDING], ids, source.tensors[EMBEDDING])
         return replace(done, notes=tuple(notes))
 
 

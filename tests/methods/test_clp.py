@@ -18,6 +18,7 @@ from focus_plugin.checkpoint.read import read_checkpoint
 from focus_plugin.methods.clp import METHOD
 from focus_plugin.transfer.apply import apply
 from focus_plugin.transfer.origins import FILLED, MIXED
+from focus_plugin.vocabulary.readers import read_dictionary
 from focus_plugin.vocabulary.vocabulary import Vocabulary
 
 
@@ -100,6 +101,23 @@ def test_the_command_with_a_helper(release, vocabulary, target_text, tmp_path):
     report = (tmp_path / "out" / "report.html").read_text()
     assert "The weights of a mixture can be negative" in report
     assert "Mixtures are dense" in report
+
+
+def test_rows_that_are_much_too_long_are_told(release, vocabulary, tmp_path):
+    """The similarities of random vectors have both signs, so sums of them can be almost zero."""
+    dictionary, size = read_dictionary(vocabulary / "dict.txt"), 12
+    drawn = np.random.default_rng(1).normal(size=(len(dictionary), size)).astype(np.float32)
+    helper, output = tmp_path / "helper.npz", tmp_path / "out"
+    np.savez(helper, tokens=np.array(dictionary.tokens), vectors=drawn)
+    job = ("focus", "convert", "--source", release, "--vocab", vocabulary, "--method", "clp", "--auxiliary", helper)
+    said = run(*job, "--skip-tokenizer-check", "--output", output).stdout
+    source, made = (read_checkpoint(path).tensors[EMBEDDING].norm(dim=1) for path in (release, output))
+    longest = float(source.max())
+    count = int((made > 10 * longest).sum())
+    assert count
+    assert f"Warning: the rows of {count:,} tokens by clp are more than 10 times as long" in said
+    assert f"the longest {float(made.max()) / longest:,.0f} times" in said
+    assert "Warning" not in run(*job[:-4], "--method", "scripts", "--output", tmp_path / "scripts").stdout
 
 
 def test_an_encoder_with_another_vocabulary_is_no_helper(release, vocabulary, tmp_path):
