@@ -1,11 +1,13 @@
 """How long something takes, and how much memory and disk one of our commands uses at most."""
 
+import os
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,9 +101,8 @@ def _size(place: Path | None) -> int:
     if place is None:
         return 0
     total = 0
-    for path in place.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # removed meanwhile
-            continue
+    for directory, _, names in os.walk(place):  # which passes over directories that are removed meanwhile
+        for name in names:
+            with suppress(OSError):  # removed meanwhile
+                total += os.stat(os.path.join(directory, name)).st_size
     return total
