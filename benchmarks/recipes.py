@@ -27,7 +27,7 @@ class Trainings:
     """Trainings that are compared with each other.
 
     text, valid: files of the target language. source: an encoder. work: directory of the language. batch: tokens of an
-    update.
+    update. vocabulary: its size.
     """
 
     text: Path
@@ -36,14 +36,20 @@ class Trainings:
     work: Path
     updates: int
     batch: int = BATCH
+    vocabulary: int = VOCABULARY
+
+    def prepared(self) -> Path:
+        """The directory of the prepared text."""
+        data = self.work / "data"
+        if not data.exists():
+            run("focus", "vocab", "--input", self.text, "--size", self.vocabulary, "--output", self.work / "vocab")
+            texts = ("--train", self.text, "--valid", self.valid)
+            run("focus", "prepare", "--vocab", self.work / "vocab", *texts, "--output", data)
+        return data
 
     def run(self, starts: dict[str, str], recipes: dict[str, str], seeds: list[int]) -> list[dict]:
         """Run what has not been run yet; the rows of everything. ``starts``, ``recipes``: their options by name."""
-        data, output = self.work / "data", self.work / f"compare.{self.updates}"
-        if not data.exists():
-            run("focus", "vocab", "--input", self.text, "--size", VOCABULARY, "--output", self.work / "vocab")
-            texts = ("--train", self.text, "--valid", self.valid)
-            run("focus", "prepare", "--vocab", self.work / "vocab", *texts, "--output", data)
+        data, output = self.prepared(), self.work / f"compare.{self.updates}"
         batch = f"--batch-tokens {self.batch} --device-tokens {self.batch}"
         pairs = [part for name, how in starts.items() for part in ("--start", name, f"--corpus {self.text} {how}")]
         pairs += [part for name, how in recipes.items() for part in ("--recipe", name, f"{batch} {how}")]

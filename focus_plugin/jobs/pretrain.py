@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from focus_plugin.forecast.training import TrainingWork
 from focus_plugin.jobs.objective import MASKED_LM, objective_of, released
 from focus_plugin.jobs.prepare import DATA_KIND, require_prepared
 from focus_plugin.manifest import Manifest, expect_kind
+from focus_plugin.masked_lm.amount import TrainingAmount, amount_of, split_update
 from focus_plugin.masked_lm.data import shards_of
 from focus_plugin.masked_lm.masking import PREDICTED_SHARE
 from focus_plugin.masked_lm.options import Pretraining
@@ -69,7 +71,7 @@ def _training_job(job: Pretraining, rank: Rank | None) -> TrainingJob:
         raise FocusError(f"{job.data}: was prepared with another vocabulary than that of {job.init}.")
     objective = objective_of(job)
     files = {**_input(job), **objective.files}
-    options = {**settings(job), "validate_every": job.updates_between_validations, "extra": list(job.extra)}
+    options = {**settings(job), **asdict(_amount(job)), "extra": list(job.extra)}
 
     def release(trained: Trained, directory: Path) -> dict[str, object]:
         """Write the best checkpoint; the counts of the manifest."""
@@ -101,8 +103,7 @@ def masked_lm_task(
     is the one with the lowest loss on the validation text. Raises FocusError if a sample, whose length ``extra`` can
     set, has more tokens than a batch.
     """
-    sample = min(512, config.max_positions)
-    longest = last_setting(extra, "--tokens-per-sample", int) or sample
+    longest = _sample(config, extra)
     limit = last_setting(extra, "--max-tokens", int) or device_tokens
     if longest > limit:
         raise FocusError(
@@ -111,10 +112,15 @@ def masked_lm_task(
         )
     return (
         *objective,
-        *("--sample-break-mode", "none", "--tokens-per-sample", str(sample)),
+        *("--sample-break-mode", "none", "--tokens-per-sample", str(_sample(config))),
         *("--max-tokens", str(device_tokens), "--skip-invalid-size-inputs-valid-test"),
         *("--best-checkpoint-metric", "nats"),
     )
+
+
+def _sample(config: EncoderConfig, extra: Sequence[str] = ()) -> int:
+    """The tokens of a sample, unless it is the last one."""
+    return last_setting(extra, "--tokens-per-sample", int) or min(512, config.max_positions)
 
 
 def _input(job: Pretraining) -> dict[str, Path]:
@@ -129,7 +135,7 @@ def training_work(job: Pretraining, source: Checkpoint, rank: Rank | None = None
     training = _training(job, source.config, objective_of(job).words, rank)
     words = (*training.task, *job.extra)
     length, most = last_setting(words, "--tokens-per-sample", int), last_setting(words, "--max-tokens", int)
-    updates = last_setting(job.extra, "--max-update", int) or job.updates
+    updates = last_setting(job.extra, "--max-update", int) or _amount(job).updates
     accumulate = last_setting(job.extra, "--update-freq", int) or training.schedule.accumulate
     counts = expect_kind(job.data, DATA_KIND).counts
     tokens, rows = min(most or job.device_tokens, counts["train"]["tokens"]), len(source.vocabulary)
@@ -150,11 +156,13 @@ def training_work(job: Pretraining, source: Checkpoint, rank: Rank | None = None
 
 
 def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...], rank: Rank | None) -> Training:
+    amount, sample = _amount(job), _sample(config, job.extra)
+    device_tokens, accumulate = split_update(amount.batch_tokens, job.device_tokens, devices(job.cpu, rank), sample)
     schedule = Schedule(
-        updates=job.updates,
+        updates=amount.updates,
         recipe=_recipe(job, config.width),
-        validate_every=job.updates_between_validations,
-        accumulate=max(1, round(job.batch_tokens / (job.device_tokens * devices(job.cpu, rank)))),
+        validate_every=amount.validate_every,
+        accumulate=accumulate,
         seed=job.seed,
     )
     return Training(
@@ -164,7 +172,7 @@ def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...
         config=config,
         schedule=schedule,
         task=(
-            *masked_lm_task(config, job.device_tokens, job.extra, objective),
+            *masked_lm_task(config, min(device_tokens, job.device_tokens), job.extra, objective),
             *("--mask-prob", str(_PREDICTED[job.recipe])),
         ),
         cpu=job.cpu,
@@ -176,9 +184,18 @@ def _training(job: Pretraining, config: EncoderConfig, objective: tuple[str, ...
 def passes(job: Pretraining) -> float:
     """How often the training reads its text. Raises FocusError if the text is not prepared."""
     require_prepared(job.data, "train", "valid")
-    updates = last_setting(job.extra, "--max-update", int) or job.updates
+    amount = _amount(job)
+    updates = last_setting(job.extra, "--max-update", int) or amount.updates
+    return updates * amount.batch_tokens / _text_tokens(job)
+
+
+def _amount(job: Pretraining) -> TrainingAmount:
+    return amount_of(job, _text_tokens(job))
+
+
+def _text_tokens(job: Pretraining) -> int:
     tokens: int = expect_kind(job.data, DATA_KIND).counts["train"]["tokens"]
-    return updates * job.batch_tokens / tokens
+    return tokens
 
 
 def _recipe(job: Pretraining, width: int) -> Recipe:

@@ -1,6 +1,5 @@
 """The options of ``focus prepare``, ``focus train`` and ``focus evaluate`` for masked language modelling."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from focus_plugin.training.options import cpu_option, seed_option
 SOURCE_TEXT = "source"  # the split of the text of a second language that is trained on
 PARALLEL = ("parallel.source", "parallel.target")  # the names of the files of parallel lines
 SHARD_LINES = 2_000  # encoded at once, and written to one shard
-_LONGEST_WITHOUT_VALIDATION = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +22,11 @@ class Pretraining:
 
     data: Path
     init: Path = option(help="Encoder to start from: a directory made by focus convert.")
-    updates: int = option(10_000, minimum=1, help="Optimizer steps.")
+    updates: int | None = option(
+        None,
+        minimum=1,
+        help="Optimizer steps. By default as many as read the text 4 times, and at most 10,000.",
+    )
     recipe: str = option(
         "adapt",
         choices=("adapt", "plain"),
@@ -73,7 +75,12 @@ class Pretraining:
     language: str = option(
         "target", choices=("source", "target"), help="Language of the output; with --language-embeddings."
     )
-    batch_tokens: int = option(32_768, minimum=1, help="Tokens of one update.")
+    batch_tokens: int | None = option(
+        None,
+        minimum=1,
+        help="Tokens of one update. By default 4,096 to 32,768, the fewest with which 10,000 updates read the text 4 "
+        "times.",
+    )
     device_tokens: int = option(8_192, minimum=1, help="Tokens in one batch on one device.")
     validate_every: int | None = option(
         None,
@@ -84,11 +91,6 @@ class Pretraining:
     cpu: bool = cpu_option()
     seed: int = seed_option()
     extra: tuple[str, ...] = ()
-
-    @property
-    def updates_between_validations(self) -> int:
-        """``validate_every`` or its default."""
-        return self.validate_every or min(math.ceil(self.updates / 10), _LONGEST_WITHOUT_VALIDATION)
 
 
 @dataclass(frozen=True, kw_only=True)
