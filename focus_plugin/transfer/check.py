@@ -45,7 +45,7 @@ def long_rows(method: str, embedding: Tensor, made: np.ndarray, source: Tensor) 
     divided by their small sum.
     """
     longest = float(torch.linalg.vector_norm(source, dim=1).max())
-    lengths = torch.linalg.vector_norm(embedding[torch.from_numpy(made)], dim=1)
+    lengths = torch.linalg.vector_norm(embedding, dim=1)[torch.from_numpy(made)]
     if count := int((lengths > MUCH * longest).sum()):
         yield (
             f"Warning: the rows of {count:,} tokens by {method} are more than {MUCH} times as long as the longest row "
