@@ -187,9 +187,7 @@ def of_language(model: Path, encoder: Path, output: Path, languages: tuple[str, 
     return output
 
 
-def transfer(
-    arguments: argparse.Namespace, setting: Setting, derived: Path, encoder: Path, commands: list[str]
-) -> dict[str, float]:
+def transfer(arguments: argparse.Namespace, setting: Setting, derived: Path, encoder: Path) -> dict[str, float]:
     """BS and BZ of each task."""
     found, models = {}, arguments.work / "taggers" / str(setting)
     original = of_language(encoder, encoder, models / "encoder.source", ("target", "source"))
