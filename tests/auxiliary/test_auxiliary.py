@@ -29,7 +29,7 @@ from focus_plugin.jobs.vocabulary import make_vocabulary
 from focus_plugin.text import Text
 from focus_plugin.vocabulary.counts import read_counts
 from focus_plugin.vocabulary.encoding import BATCH_LINES, write_pieces
-from focus_plugin.vocabulary.files import SENTENCEPIECE
+from focus_plugin.vocabulary.files import SENTENCEPIECE, dictionary_token
 from focus_plugin.vocabulary.readers import load_sentencepiece, read_dictionary, read_tokenizer_json
 from focus_plugin.vocabulary.tokenizers import load_tokenizer
 from focus_plugin.vocabulary.vocabulary import SPECIALS, Vocabulary
@@ -362,7 +362,8 @@ def tokenizer(directory: Path, target_text: Path) -> PreTrainedTokenizerFast:
 
 def test_word_vectors_are_those_of_the_authors_package(tokenizer, word_model, directory):
     target = read_tokenizer_json(directory / "words.tokenizer.json")
-    theirs = load_target_token_embedding(tokenizer, language_identifier=str(word_model))
+    found = load_target_token_embedding(tokenizer, language_identifier=str(word_model))
+    theirs = {dictionary_token(token): vector for token, vector in found.items()}
     ours = load_word_vectors(word_model, target).vectors
     without = {"▁", "<0xC3>"}
     assert set(theirs) == set(target.tokens)
