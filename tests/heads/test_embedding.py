@@ -271,7 +271,7 @@ def test_texts_with_another_nearest_one_are_listed(world: World, trained: Path, 
     said = focus("evaluate", "--model", trained, "--table", mixed, "--cpu", *files)
     header, *found = (tmp_path / "errors.tsv").read_text().splitlines()
     assert header == "line\texpected\tpredicted\ttext"
-    there, back = (float(share) for share in re.findall(r"(?:first-to-second|second-to-first) ([\d.]+)", said))
+    there, back = (float(share) for share in re.findall(r" (?:first-to-second|second-to-first) ([\d.]+)", said))
     pairs = [line.split("\t") for line in mixed.read_text().splitlines()]
     cells = [line.split("\t") for line in found]
     assert len(cells) == round(60 * (1 - there)) + round(60 * (1 - back)) > 0
