@@ -12,10 +12,8 @@ from itertools import islice
 from statistics import mean
 
 from arguments import program_parser
-from recipes import VOCABULARY, Trainings, losses
-
-from focus_plugin.jobs.prepare import DATA_KIND
-from focus_plugin.manifest import expect_kind
+from recipes import Trainings, losses
+from steps import VOCABULARY, counts, encode
 
 START = {"focus": ""}
 
@@ -40,9 +38,8 @@ def main() -> None:
             with (arguments.text / f"{language}.train.txt").open(encoding="utf-8") as lines:
                 text.write_text("".join(islice(lines, arguments.lines)), encoding="utf-8")
         paths = (text, arguments.text / f"{language}.valid.txt", arguments.source, work)
-        tokens = expect_kind(Trainings(*paths, 0, vocabulary=arguments.size).prepared(), DATA_KIND).counts["train"][
-            "tokens"
-        ]
+        data = encode(*paths[:2], work, arguments.size)
+        tokens = counts(data)["train"]["tokens"]
         for batch in arguments.batches:
             for passes in arguments.passes:
                 updates = round(passes * tokens / batch)

@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from arguments import program_parser
-from steps import run
+from steps import LENGTH, VOCABULARY, encode, run
 
-VOCABULARY, LENGTH, BATCH = 16_000, 128, 4096
+BATCH = 4096
 BASELINE_RATES = ("5e-4", "1e-3", "2e-3", "4e-3")
 STARTS = {"paper": "--paper", "focus": "", "newrows": "--method newrows --train-overlap"}
 
@@ -38,18 +38,9 @@ class Trainings:
     batch: int = BATCH
     vocabulary: int = VOCABULARY
 
-    def prepared(self) -> Path:
-        """The directory of the prepared text."""
-        data = self.work / "data"
-        if not data.exists():
-            run("focus", "vocab", "--input", self.text, "--size", self.vocabulary, "--output", self.work / "vocab")
-            texts = ("--train", self.text, "--valid", self.valid)
-            run("focus", "prepare", "--vocab", self.work / "vocab", *texts, "--output", data)
-        return data
-
     def run(self, starts: dict[str, str], recipes: dict[str, str], seeds: list[int]) -> list[dict]:
         """Run what has not been run yet; the rows of everything. ``starts``, ``recipes``: their options by name."""
-        data, output = self.prepared(), self.work / f"compare.{self.updates}"
+        data, output = encode(self.text, self.valid, self.work, self.vocabulary), self.work / f"compare.{self.updates}"
         batch = f"--batch-tokens {self.batch} --device-tokens {self.batch}"
         pairs = [part for name, how in starts.items() for part in ("--start", name, f"--corpus {self.text} {how}")]
         pairs += [part for name, how in recipes.items() for part in ("--recipe", name, f"{batch} {how}")]

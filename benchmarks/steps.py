@@ -41,10 +41,16 @@ def prepared(text: Path, language: str, work: Path) -> Path:
     text: directory with LANGUAGE.train.txt and LANGUAGE.valid.txt. Returns the training text.
     """
     train, valid = (text / f"{language}.{part}.txt" for part in ("train", "valid"))
-    run("focus", "vocab", "--input", train, "--size", VOCABULARY, "--output", work / "vocab")
+    encode(train, valid, work)
+    return train
+
+
+def encode(train: Path, valid: Path, work: Path, size: int = VOCABULARY) -> Path:
+    """``work/data``: two texts, encoded with a vocabulary of ``size`` tokens, ``work/vocab``, of the first one."""
+    run("focus", "vocab", "--input", train, "--size", size, "--output", work / "vocab")
     texts = ("--train", train, "--valid", valid)
     run("focus", "prepare", "--vocab", work / "vocab", *texts, "--output", work / "data")
-    return train
+    return work / "data"
 
 
 def trained(data: Path, start: Path, output: Path, updates: int) -> Path:
