@@ -1,6 +1,6 @@
 """Every method for one language: its loss before and after equal short training, its seconds and its memory.
 
-    python benchmarks/method_table.py --text DIR --source DIR --work DIR --language swa --seeds 1 --updates 50 \
+    python benchmarks/method_table.py --text DIR --source DIR --work DIR --language swa --seeds 1 2 3 --updates 50 400 \
         --english eng --parallel PREFIX --dictionary english-swahili.txt [METHOD ...]
 
 `--text` has LANG.train.txt and LANG.valid.txt, also of `--english`; `--parallel` is the start of the names of two
@@ -10,18 +10,18 @@ omp is an encoder of two layers, 128 wide, which is trained from random weights 
 
 Each method is converted without a fitted output bias, in a process of its own, which is measured; vectors that it
 trains on the text are in its time, and word vectors and the helper are not. Then `focus compare` evaluates it with a
-fitted bias and trains it with the default recipe. What is in `--work` already is used again, so methods can be run one
-by one. Prints Markdown: all methods of `--work` that are finished.
+fitted bias and trains it with the default recipe, once for each number of `--updates`. What is in `--work` already is
+used again, so methods can be run one by one. Prints Markdown: all methods of `--work` that are finished.
 """
 
 import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 import fasttext
@@ -29,13 +29,13 @@ import measure
 from arguments import program_parser
 from factors import word_vectors
 from random_encoder import write_random_encoder
-from steps import LENGTH, RECIPE, loss, prepared, run
+from steps import LENGTH, RECIPE, loss, prepared, run, trained
 
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.files import whole_file, write_json
 
 HELPER = EncoderConfig(layers=2, width=128, feedforward=512, attention_heads=2, max_positions=LENGTH)
-HELPER_UPDATES = 400
+HELPER_UPDATES = 2000
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def helper(arguments: argparse.Namespace) -> tuple[object, ...]:
     output, started = arguments.work / "helper", time.perf_counter()
     if not output.exists():
         start = write_random_encoder(arguments.work / "helper.random", HELPER, arguments.work / "vocab", 1)
-        schedule = ("--recipe", "plain", "--lr", "1e-3", "--updates", HELPER_UPDATES, *RECIPE)
-        run("focus", "train", arguments.work / "data", "--init", start, "--output", output, *schedule)
+        trained(arguments.work / "data", start, output, HELPER_UPDATES)
         note(arguments.work / "helper.json", {"seconds": time.perf_counter() - started})
     return ("--auxiliary", output)
 
@@ -88,6 +87,7 @@ STARTS: Mapping[str, Start] = {
     "focus-alpha-1-5": Start("text", lambda _: ("--alpha", 1.5)),
     "newrows": Start("text", lambda _: ()),
     "regression": Start("text", lambda _: ()),
+    "distillation": Start("text", lambda _: ()),
     "clp": Start("helper", helper),
     "omp": Start("helper", helper),
     "ofa": Start("word vectors in one space", multilingual),
@@ -123,33 +123,53 @@ def convert(arguments: argparse.Namespace, name: str) -> None:
     note(figures, {"seconds": seconds, "memory": memory, "loss": loss(arguments.work / "data", output)})
 
 
-def compare(arguments: argparse.Namespace, name: str) -> None:
+def compared(arguments: argparse.Namespace, updates: int) -> Path:
+    """The directory of the trainings of a length."""
+    return arguments.work / f"compare.{updates}"
+
+
+def compare(arguments: argparse.Namespace, name: str, updates: int) -> None:
     """Train with a fitted bias, by every seed that is not done yet."""
     train = arguments.text / f"{arguments.language}.train.txt"
     options = ("--method", name.partition("-")[0], "--corpus", train, *STARTS[name].options(arguments))
     run(
         *("focus", "compare", arguments.work / "data", "--source", arguments.source),
-        *("--output", arguments.work / "compare", "--start", name, " ".join(map(str, options))),
-        *("--recipe", "adapt", " ".join(map(str, RECIPE)), "--updates", arguments.updates),
+        *("--output", compared(arguments, updates), "--start", name, " ".join(map(str, options))),
+        *("--recipe", "adapt", " ".join(map(str, RECIPE)), "--updates", updates),
         *("--seeds", ",".join(map(str, arguments.seeds)), "--tokens-per-sample", LENGTH),
     )
 
 
-def table(arguments: argparse.Namespace) -> None:
-    """Print the finished methods, the lowest loss first."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for line in (arguments.work / "compare" / "rows.jsonl").read_text(encoding="utf-8").splitlines():
+def rows(arguments: argparse.Namespace, updates: int) -> dict[str, list[dict[str, Any]]]:
+    """The finished trainings of a length by their method."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in (compared(arguments, updates) / "rows.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        rows.setdefault(row["start"], []).append(row)
-    print(f"| method | needs | seconds | GB | loss, bias moved | bias fitted | after {arguments.updates} updates |")
-    print("|---|---|---:|---:|---:|---:|---:|")
-    for name, found in sorted(rows.items(), key=lambda entry: mean(row["loss"] for row in entry[1])):
+        found.setdefault(row["start"], []).append(row)
+    return found
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Print the finished methods, the one with the lowest loss after the first number of updates first."""
+    first, *more = (rows(arguments, updates) for updates in arguments.updates)
+    trainings = [f"after {updates} updates" for updates in arguments.updates]
+    print("|", " | ".join(["method", "needs", "seconds", "GB", "loss, bias moved", "bias fitted", *trainings]), "|")
+    print(f"|---|---|{'---:|' * (4 + len(trainings))}")
+    for name, found in sorted(first.items(), key=lambda entry: mean(row["loss"] for row in entry[1])):
         figures = json.loads((arguments.work / f"{name}.json").read_text(encoding="utf-8"))
         cells = [f"{figures['seconds']:.0f}", f"{figures['memory'] / 1e9:.1f}", f"{figures['loss']:.3f}"]
-        cells += [f"{mean(row[key] for row in found):.3f}" for key in ("before", "loss")]
+        cells += [spread([row["before"] for row in found])]
+        cells += [spread([row["loss"] for row in other.get(name, ())]) for other in (first, *more)]
         print(f"| {name} | {STARTS[name].needs} | {' | '.join(cells)} |")
     if (path := arguments.work / "helper.json").exists():
         print(f"\nThe helper took {json.loads(path.read_text(encoding='utf-8'))['seconds']:.0f} s.")
+
+
+def spread(losses: Sequence[float]) -> str:
+    """The mean over the seeds, and their deviation if there are several."""
+    if not losses:
+        return ""
+    return f"{mean(losses):.3f}" + (f" ± {stdev(losses):.3f}" if len(losses) > 1 else "")
 
 
 def main() -> None:
@@ -159,7 +179,7 @@ def main() -> None:
     for name in ("english", "parallel", "dictionary"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
-    parser.add_argument("--updates", type=int, default=50)
+    parser.add_argument("--updates", nargs="+", type=int, default=[50])
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=", ".join(STARTS))
     arguments = parser.parse_args()
     work = arguments.work
@@ -169,7 +189,8 @@ def main() -> None:
     for name in arguments.methods or STARTS:
         if all(getattr(arguments, need) for need in MISSING.get(name, ())):
             convert(arguments, name)
-            compare(arguments, name)
+            for updates in arguments.updates:
+                compare(arguments, name, updates)
     table(arguments)
 
 
