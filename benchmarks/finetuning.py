@@ -9,7 +9,8 @@ two precisions, autocast to bfloat16 or bfloat16 in products of matrices only; o
 rate is the median over intervals of the training, so it has neither the start nor validations. Then a tagger of XLM-R
 base's shape with random weights over `--vocab` tags `--lines` sentences of test.txt: by `focus predict`, in turns with
 the embeddings of its encoder; and in processes that keep their model, in turns with the pipeline on optimum's ONNX
-export. `--peers` is a Python with `optimum-onnx[onnxruntime]`; unless given, this one. What is in `--work` already is
+export, which is also compared with the bare products of its matrices in float32, the least that any program needs.
+`--peers` is a Python with `optimum-onnx[onnxruntime]`; unless given, this one. What is in `--work` already is
 used again. Prints Markdown.
 """
 
@@ -26,21 +27,22 @@ from statistics import median
 import numpy as np
 import torch
 from arguments import program_parser
-from finetuning_systems import BATCH, EPOCHS, PRECISIONS, RATE
+from finetuning_systems import BATCH, EPOCHS, PRECISIONS, PRODUCTS, RATE
 from focus_export.heads.tagging import TaggingHead
 from measure import run
-from serving import in_turns, ratio, worker
+from serving import in_turns, needed, ratio, worker
 from xlmr_base import CONFIG, random_tensors
 
 from focus_plugin.checkpoint.config import EncoderConfig
 from focus_plugin.checkpoint.release import write_release
-from focus_plugin.files import silent, whole_directory, write_json
+from focus_plugin.files import read_lines, silent, whole_directory, write_json
 from focus_plugin.finetuning.declaration import TASK_HEAD
 from focus_plugin.finetuning.head_file import HEAD_FILE, write_head
 from focus_plugin.tagging.columns import TagColumns
 from focus_plugin.tagging.splitting import fitted_splitter, with_raw_text
 from focus_plugin.tagging.tables import tagged_sentences
 from focus_plugin.vocabulary.readers import read_dictionary
+from focus_plugin.vocabulary.tokenizers import load_tokenizer
 
 SYSTEMS = Path(__file__).with_name("finetuning_systems.py")
 OURS = {"autocast": "bfloat16", "products": "products"}  # the values of --cpu-precision
@@ -120,6 +122,12 @@ def make(arguments: argparse.Namespace) -> None:
         subprocess.run([arguments.peers, SYSTEMS, "export", work], check=True)
 
 
+def lengths(work: Path) -> np.ndarray:
+    """The number of tokens of each text, with ``<s>`` and ``</s>``."""
+    tokenizer = load_tokenizer(work / "encoder" / "sentencepiece.bpe.model")
+    return np.array([len(ids) + 2 for ids in tokenizer.ids(list(read_lines(work / "words.txt")))])
+
+
 def predicted(work: Path, model: str, ending: str) -> float:
     """The seconds of ``focus predict`` on ``texts.txt``."""
     output = work / f"{model}.{ending}"
@@ -136,9 +144,10 @@ def serving(arguments: argparse.Namespace) -> str:
     files = {name: partial(predicted, work, *place) for name, place in _FILES.items()}
     seconds = in_turns(files, turns)
     workers = {True: worker(sys.executable, SYSTEMS, work), False: worker(arguments.peers, SYSTEMS, work)}
-    jobs = {name: partial(workers[name == _TAGS[0]], name) for name in _TAGS}
+    jobs = {name: partial(workers[name == _TAGS[0]], name) for name in (*_TAGS, PRODUCTS)}
     in_turns(jobs, 1)  # loads the models and keeps the tags
     seconds |= in_turns(jobs, turns)
+    seconds[PRODUCTS] = needed(lengths(work), seconds[PRODUCTS])
     ours, *others = (np.load(work / "results" / f"{name}.npy") for name in _TAGS)
     same = min(float((ours == other).mean()) for other in others)
     if same < SAME:
@@ -153,6 +162,7 @@ def serving(arguments: argparse.Namespace) -> str:
             f"{same:.2%} of {len(ours):,} words have the same tag in both systems.",
             _target("tagging a file / embedding it", ratio(tags, embeddings), most=TARGETS["file"]),
             _target("the pipeline / ours", ratio(seconds[fastest], seconds[_TAGS[0]]), least=TARGETS["pipeline"]),
+            f"- the pipeline / the bare products: {ratio(seconds[fastest], seconds[PRODUCTS]):.2f}",
         ]
     )
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from serving_systems import CORES, Job, serve, session_options
+from serving_systems import CORES, Job, products, serve, session_options
 
 PRECISIONS = {"autocast": True, "products": False}  # whether the Trainer uses autocast to bfloat16
 BATCH, EPOCHS, RATE = 32, 2, 3e-4
+PRODUCTS = "matrix products alone"
 
 
 def train(table: Path, precision: str, seed: int, work: Path) -> list[float]:
@@ -130,6 +131,7 @@ def jobs(work: Path) -> dict[str, Callable[[], Job]]:
         "tags, ours": partial(tags_in_ours, work),
         "tags, pipeline 1": partial(tags_in_pipeline, work, 1),
         "tags, pipeline 32": partial(tags_in_pipeline, work, 32),
+        PRODUCTS: products,
     }
 
 
