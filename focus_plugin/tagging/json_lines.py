@@ -35,13 +35,20 @@ def json_sentences(path: Path, lines: Iterable[str], columns: TagColumns) -> Ite
             place = f"{path}, line {number}"
             found = json_value(path, line, number)
             rows = SentenceRows(path, columns.repair)
-            if isinstance(found, dict) and (columns.word_column or "tokens") in found:
+            if isinstance(found, dict) and _has_tokens(found, columns):
                 _add_tokens(place, rows, number, found, columns)
             elif isinstance(found, dict) and isinstance(found.get("text"), str):
                 _add_text(place, rows, number, found["text"], _spans(place, found, columns))
             else:
                 raise FocusError(f'{place}: is not an object with "tokens" and "tags", or with "text" and "spans".')
             yield from rows.sentence()
+
+
+def _has_tokens(found: Mapping[str, Any], columns: TagColumns) -> bool:
+    """Whether an object has words. Prodigy's ``tokens`` are objects that describe the words of its ``text``."""
+    words = found.get(columns.word_column or "tokens")
+    described = isinstance(words, list) and any(isinstance(word, dict) for word in words)
+    return words is not None and not (described and isinstance(found.get("text"), str))
 
 
 def _add_tokens(place: str, rows: SentenceRows, number: int, found: Mapping[str, Any], columns: TagColumns) -> None:

@@ -120,6 +120,9 @@ def test_json_lines(tmp_path: Path) -> None:
         '"spans": [{"start": 14, "end": 24, "label": "LOC"}, {"start": 1, "end": 5, "label": "PER"}]',
         '"entities": [{"type": "PER", "start": 1, "end": 5, "text": "x"}, {"type": "LOC", "start": 14, "end": 24}]',
         '"label": [[1, 5, "PER"], [14, 24, "LOC"]]',
+        # As Prodigy's db-out writes it.
+        '"tokens": [{"text": "\u201cAsha\u201d", "start": 0, "end": 6, "id": 0, "ws": true}], "spans": [{"start": 1, "end": 5, '
+        '"token_start": 0, "token_end": 0, "label": "PER"}, {"start": 14, "end": 24, "label": "LOC"}], "answer": "accept"',
     ],
 )
 def test_spans_of_characters(tmp_path: Path, spans: str) -> None:
