@@ -1,7 +1,9 @@
 """Reads CoNLL-U tables, the format of Universal Dependencies (universaldependencies.org/format.html)."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
@@ -19,25 +21,31 @@ def conllu_sentences(path: Path, lines: Iterable[str], columns: TagColumns) -> I
     """The sentences of a CoNLL-U table, with the spaces between words by ``SpaceAfter=No``.
 
     The words are those of the raw text: a multiword token such as 1-2 is one word, whose tag is the tags of its words
-    joined by ``+``. Empty nodes such as 1.1 are left out. A column that is none of NAMES is a feature; a word without
-    it has the tag ``_``. Raises FocusError, with the line, for a line that does not have ten columns, for IDs of
-    another form, for an empty word, and for a feature that no word has.
+    joined by ``+``. Empty nodes such as 1.1 are left out. A column that is none of NAMES is a feature or an entry of
+    MISC, such as NER in the output of focus predict; a word without it has the tag ``_``. Raises FocusError, with the
+    line, for a line that does not have ten columns, for IDs of another form, for an empty word, and for a feature that
+    no word has.
     """
     feature = columns.tag_column if _is_feature(columns.tag_column) else None
-    tag = _FEATURES if feature else column_index(str(path), columns.tag_column or "UPOS", NAMES, len(NAMES))
+    value: Callable[[Sequence[str]], str]
+    if feature:
+        value = partial(_value, name=feature)
+    else:
+        value = itemgetter(column_index(str(path), columns.tag_column or "UPOS", NAMES, len(NAMES)))
     word = column_index(str(path), columns.word_column or "FORM", NAMES, len(NAMES))
     has_feature = False
     for block in _blocks(path, lines):
         rows = SentenceRows(path, columns.repair)
         for (number, cells), parts in _tokens(path, block):
-            values = [_value(part[tag], feature) if feature else part[tag] for _, part in parts]
+            values = [value(part) for _, part in parts]
             has_feature |= any(value != _NO_VALUE for value in values)
             gap = "" if "SpaceAfter=No" in cells[_MISC].split("|") else " "
             rows.add(number, cells[word], "+".join(values), gap)
         yield from rows.sentence()
     if feature and not has_feature:
         raise FocusError(
-            f"{path}: no word has the feature {feature!r}; give a feature, or one of the columns {', '.join(NAMES)}."
+            f"{path}: no word has the feature {feature!r}; give one in FEATS or MISC, or one of the columns "
+            f"{', '.join(NAMES)}."
         )
 
 
@@ -45,9 +53,10 @@ def _is_feature(column: str | None) -> bool:
     return column is not None and column not in NAMES and not column.removeprefix("-").isdigit()
 
 
-def _value(features: str, name: str) -> str:
-    """The value of a feature in a list such as ``Case=Nom|Number=Sing``."""
-    return next((entry.partition("=")[2] for entry in features.split("|") if entry.startswith(f"{name}=")), _NO_VALUE)
+def _value(cells: Sequence[str], name: str) -> str:
+    """The value of a feature or an entry of MISC; both columns are lists such as ``Case=Nom|Number=Sing``."""
+    entries = (*cells[_FEATURES].split("|"), *cells[_MISC].split("|"))
+    return next((entry.partition("=")[2] for entry in entries if entry.startswith(f"{name}=")), _NO_VALUE)
 
 
 def _blocks(path: Path, lines: Iterable[str]) -> Iterator[list[_Row]]:

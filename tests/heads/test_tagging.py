@@ -351,6 +351,9 @@ def test_conllu_is_read_again(tagged: Tagged, tmp_path: Path) -> None:
         f"NER={tags[1]}",
         f"NER={tags[2]}",
     ]
+    (tmp_path / "t.conllu").write_text("\n".join(lines))
+    (example,) = examples(tmp_path / "t.conllu", TagColumns(tag_column="NER", scheme="plain"), silent)
+    assert (example.expected.text, list(example.expected.tags)) == ("Badi, gofe", tags)
     head = TaggingHead(("X", "Y"), ("",) * 4, ())
     words = tuple(TaggedWord("Badi, gofe"[start:end], start, end, "X", 1) for start, end in ((0, 4), (4, 5), (6, 10)))
     (tmp_path / "t.conllu").write_text(head.lines()["conllu"](Tagging(words, ())))

@@ -120,9 +120,8 @@ def test_json_lines(tmp_path: Path) -> None:
         '"spans": [{"start": 14, "end": 24, "label": "LOC"}, {"start": 1, "end": 5, "label": "PER"}]',
         '"entities": [{"type": "PER", "start": 1, "end": 5, "text": "x"}, {"type": "LOC", "start": 14, "end": 24}]',
         '"label": [[1, 5, "PER"], [14, 24, "LOC"]]',
-        # As Prodigy's db-out writes it.
-        '"tokens": [{"text": "\u201cAsha\u201d", "start": 0, "end": 6, "id": 0, "ws": true}], "spans": [{"start": 1, "end": 5, '
-        '"token_start": 0, "token_end": 0, "label": "PER"}, {"start": 14, "end": 24, "label": "LOC"}], "answer": "accept"',
+        '"spans": [{"start": 1, "end": 5, "label": "PER", "token_end": 0}, {"start": 14, "end": 24, "label": "LOC"}], '
+        '"tokens": [{"text": "\u201cAsha\u201d", "start": 0, "end": 6, "id": 0}], "answer": "accept"',  # of Prodigy
     ],
 )
 def test_spans_of_characters(tmp_path: Path, spans: str) -> None:
@@ -224,7 +223,12 @@ def test_wrong_columns(tmp_path: Path) -> None:
     for name, content, columns, message in (
         ("t.txt", BIO, {"tag_column": "3"}, r"t\.txt, line 1: there is no column 3; the line has 2"),
         ("t.txt", BIO, {"tag_column": "NER"}, r"t\.txt, line 1: there is no column 'NER'; give its number"),
-        ("t.conllu", CONLLU, {"tag_column": "Kase"}, r"t\.conllu: no word has the feature 'Kase'; give a feature, or"),
+        (
+            "t.conllu",
+            CONLLU,
+            {"tag_column": "Kase"},
+            r"t\.conllu: no word has the feature 'Kase'; give one in FEATS or",
+        ),
         ("t.txt", BIO, {"scheme": "iobes"}, r"t\.txt, line 2: 'I-X' is the last tag of an entity"),
         ("t.txt", BIO, {"scheme": "iob1"}, r"t\.txt, line 1: 'B-X' is not after an entity of its type"),
         ("t.txt", "a NN\n", {"scheme": "bio"}, r"t\.txt, line 1: 'NN' is not a tag of the scheme bio"),
