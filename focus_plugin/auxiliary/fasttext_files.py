@@ -58,27 +58,42 @@ def model_vectors(model: Any, target: Vocabulary) -> NamedVectors:
 def read_text(path: Path, wanted: Container[str] | None = None) -> NamedVectors:
     """The vectors of the ``wanted`` words, or of all, in a file in fastText's text format, compressed or not.
 
-    Raises FocusError, with the line, if the file is not in this format.
+    Raises FocusError, with the line, if the file is not in this format, and for a wanted word that occurs twice or
+    whose vector holds NaN or infinity; also for a file with fewer words than its first line says, as if truncated.
     """
     lines = Text.of(path).lines()
     header = next(lines, "").split()
     if len(header) != 2 or not re.fullmatch("[0-9]+ [1-9][0-9]{0,4}", " ".join(header)):
-        raise FocusError(f"{path}, line 1: expected the number of tokens and the dimension, at most 99999.")
-    dimension = int(header[1])
-    words, vectors, others = [], [], []
+        raise FocusError(
+            f"{path}, line 1: expected the number of tokens and the dimension, at most 99999; add such a line, as in "
+            "'2000000 300', if the file begins with a vector."
+        )
+    declared, dimension = map(int, header)
+    places: dict[str, int] = {}  # the line of each wanted word
+    vectors, others = [], []
     for number, line in enumerate(lines, 2):
         word, *values = line.rstrip(" ").split(" ")
         try:
             if len(values) != dimension:
                 raise ValueError(f"{len(values)} numbers")
-            if wanted is None or word in wanted:
-                vectors.append(np.array(values, dtype=np.float32))
-                words.append(word)
-            else:
+            if wanted is not None and word not in wanted:
                 others.append(word)
+                continue
+            with np.errstate(over="ignore"):  # infinity is refused below
+                vectors.append(np.array(values, dtype=np.float32))
         except ValueError as error:
             raise FocusError(f"{path}, line {number}: expected a token and {dimension} numbers ({error}).") from error
-    return NamedVectors(words, _matrix(vectors, dimension), others)
+        if places.setdefault(word, number) != number:
+            raise FocusError(f"{path}, line {number}: {word!r} occurs twice; line {places[word]} also has it.")
+    words, matrix = list(places), _matrix(vectors, dimension)
+    for i in np.flatnonzero(~np.isfinite(matrix).all(axis=1))[:1]:
+        raise FocusError(f"{path}, line {places[words[i]]}: the vector of {words[i]!r} holds NaN or infinity.")
+    if (found := len(words) + len(others)) < declared:
+        raise FocusError(
+            f"{path}: its first line says {declared} words, but it has {found}; copy it again if it is truncated, or "
+            "correct the number."
+        )
+    return NamedVectors(words, matrix, others)
 
 
 def _matrix(vectors: list[np.ndarray], dimension: int) -> np.ndarray:

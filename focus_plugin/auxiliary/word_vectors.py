@@ -45,7 +45,7 @@ def read_word_vectors(path: str | Path) -> WordVectors:
 
     A file in the text format is named ``.vec`` or ``.txt``, with or without ``.gz``. It does not say how often words
     occur, but lists the frequent ones first, so they are counted by Zipf's law: the n-th word as 1/n. Raises FocusError
-    for a file that is damaged, in another format or without words, for a word that occurs twice, and for NaN.
+    as ``load_fasttext`` and ``read_text`` do, and for a file in another format or without words.
     """
     path = existing_file(path)
     if path.suffix == ".bin":
@@ -55,15 +55,9 @@ def read_word_vectors(path: str | Path) -> WordVectors:
     found = read_text(path)
     if not found.words:
         raise FocusError(f"{path}: has no words.")
-    if not np.isfinite(found.vectors).all():
-        raise FocusError(f"{path}: holds NaN or infinity; it is damaged.")
-    vectors = WordVectors(
+    return WordVectors(
         found.words, 1 / np.arange(1, len(found.words) + 1), found.vectors.shape[1], lambda ids: found.vectors[ids]
     )
-    if len(vectors.numbers) < len(found.words):
-        twice = next(word for i, word in enumerate(found.words) if vectors.numbers[word] != i)
-        raise FocusError(f"{path}: the word {twice!r} occurs twice.")
-    return vectors
 
 
 def _of_model(model: Any) -> WordVectors:

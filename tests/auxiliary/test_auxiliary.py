@@ -139,10 +139,10 @@ def test_the_compact_file_is_the_same_every_time(target, token_model, tmp_path):
         ("x.vec", "1 2\n▁a 1 two\n", "line 2: expected a token and 2 numbers"),
         ("x.vec", "1 2\n▁a 1 nan\n", "NaN or infinity"),
         ("x.vec", "1 2\nelsewhere 1 2\n", "for any token of the target vocabulary"),
-        ("x.vec", "2 2\n▁a 1 2\n▁a 1 2\n", "token '▁a' occurs twice"),
+        ("x.vec", "2 2\n▁a 1 2\n▁a 1 2\n", "line 3: '▁a' occurs twice; line 2 also has it"),
         ("x.vec", "", "expected the number of tokens"),
         ("x.vec", "3 99999999999\n", "expected the number of tokens and the dimension, at most 99999"),
-        ("x.vec", "3 99999\n", "for any token of the target vocabulary"),
+        ("x.vec", "3 99999\n", "says 3 words, but it has 0"),
         ("x.npy", b"", "are read from .bin, .vec, .vec.gz, .txt, .txt.gz, .npz, .safetensors"),
     ],
 )

@@ -2,11 +2,13 @@
 
 import gzip
 import random
+from functools import partial
 from pathlib import Path
 
 import fasttext
 import numpy as np
 import pytest
+from gensim.models import KeyedVectors
 from tokenizer_kinds import byte_level, unigram
 
 from focus_plugin.auxiliary import word_vectors
@@ -101,8 +103,10 @@ def test_tokens_are_the_weighted_mean_of_the_words_that_contain_them(kind, model
         ("w.npz", b"", "are read from .bin, .vec, .vec.gz, .txt, .txt.gz files"),
         ("w.bin", b"x", "damaged or not a fastText model"),
         ("w.vec", b"2 2\na 1 2\nb 1\n", "line 3: expected a token and 2 numbers"),
-        ("w.vec", b"2 2\na 1 2\nb 1 nan\n", "NaN or infinity"),
-        ("w.vec", b"2 2\na 1 2\na 1 3\n", "the word 'a' occurs twice"),
+        ("w.vec", b"2 2\na 1 2\nb 1 nan\n", "line 3: the vector of 'b' holds NaN or infinity"),
+        ("w.vec", b"2 2\na 1e39 2\nb 1 2\n", "line 2: the vector of 'a' holds NaN or infinity"),
+        ("w.vec", b"3 2\na 1 2\nb 1 2\na 1 3\n", "line 4: 'a' occurs twice; line 2 also has it"),
+        ("w.vec", b"3 2\na 1 2\nb 1 2", "its first line says 3 words, but it has 2"),
         ("w.vec", b"0 2\n", "has no words"),
         ("w.txt", b"a 1 2\n", "line 1: expected the number of tokens and the dimension"),
         ("w.txt", b"\xff 2\n", "line 1: not valid UTF-8"),
@@ -113,3 +117,15 @@ def test_bad_files_are_refused(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FocusError, match=says):
         read_word_vectors(tmp_path / name)
+
+
+def test_a_truncated_file_is_refused_as_by_gensim(model, tmp_path):
+    """Without its last lines, a file differs from a whole one only in its first line."""
+    whole = as_text(tmp_path / "whole.vec", fasttext.load_model(str(model))).read_text().splitlines(keepends=True)
+    (path := tmp_path / "w.vec").write_text("".join(whole[:-3]))
+    with pytest.raises(EOFError):
+        KeyedVectors.load_word2vec_format(str(path))
+    target = Vocabulary.of([*SPECIALS[:4], *(line.split()[0] for line in whole[1:9]), SPECIALS[4]])
+    for read in (read_word_vectors, partial(load_word_vectors, target=target), partial(load_vectors, target=target)):
+        with pytest.raises(FocusError, match=rf"w\.vec: its first line says {len(whole) - 1} words, but it has"):
+            read(path)
