@@ -23,9 +23,10 @@ from focus_plugin.vocabulary.vocabulary import END, Vocabulary
 class WordVectors:
     """Vectors of words.
 
-    words: all different, the most frequent first. counts: (words,), float64, how often each occurs. rows: a function
-    from numbers of words, (n,), to their vectors, (n, dimension), float32. of_text: a function from any text to its
-    vector, (dimension,), by n-grams of characters; None if the file has no n-grams.
+    words: all different, the most frequent first, without fastText's line end, which is no word. counts: (words,),
+    float64, how often each occurs. rows: a function from numbers of words, (n,), to their vectors, (n, dimension),
+    float32. of_text: a function from any text to its vector, (dimension,), by n-grams of characters; None if the file
+    has no n-grams.
     """
 
     words: Sequence[str]
@@ -53,16 +54,16 @@ def read_word_vectors(path: str | Path) -> WordVectors:
     if not path.name.endswith(TEXT_SUFFIXES):
         raise FocusError(f"{path}: vectors of words are read from .bin, {', '.join(TEXT_SUFFIXES)} files.")
     found = read_text(path)
-    if not found.words:
+    kept = np.array([i for i, word in enumerate(found.words) if word != END], dtype=np.int64)
+    if not len(kept):
         raise FocusError(f"{path}: has no words.")
-    return WordVectors(
-        found.words, 1 / np.arange(1, len(found.words) + 1), found.vectors.shape[1], lambda ids: found.vectors[ids]
-    )
+    words, counts = [found.words[i] for i in kept], 1 / np.arange(1, len(kept) + 1)
+    return WordVectors(words, counts, found.vectors.shape[1], lambda ids: found.vectors[kept[ids]])
 
 
 def _of_model(model: Any) -> WordVectors:
     found, of_found = model.get_words(include_freq=True, on_unicode_error="replace")
-    kept = [i for i, word in enumerate(found) if word != END]  # fastText's line end, which is no word
+    kept = [i for i, word in enumerate(found) if word != END]
     words, counts, dimension = [found[i] for i in kept], of_found[kept].astype(np.float64), model.get_dimension()
 
     def rows(numbers: np.ndarray) -> np.ndarray:

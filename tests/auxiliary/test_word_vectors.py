@@ -34,9 +34,8 @@ def model(source_text, tmp_path_factory) -> Path:
 
 
 def as_text(path: Path, model: fasttext.FastText._FastText) -> Path:
-    words = [word for word in model.words if word != "</s>"]
-    lines = [f"{len(words)} {model.get_dimension()}"]
-    lines += [f"{word} {' '.join(map(repr, map(float, model.get_word_vector(word))))}" for word in words]
+    lines = [f"{len(model.words)} {model.get_dimension()}"]
+    lines += [f"{word} {' '.join(map(repr, map(float, model.get_word_vector(word))))}" for word in model.words]
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -125,7 +124,7 @@ def test_a_truncated_file_is_refused_as_by_gensim(model, tmp_path):
     (path := tmp_path / "w.vec").write_text("".join(whole[:-3]))
     with pytest.raises(EOFError):
         KeyedVectors.load_word2vec_format(str(path))
-    target = Vocabulary.of([*SPECIALS[:4], *(line.split()[0] for line in whole[1:9]), SPECIALS[4]])
+    target = Vocabulary.of([*SPECIALS[:4], *(line.split()[0] for line in whole[20:28]), SPECIALS[4]])
     for read in (read_word_vectors, partial(load_word_vectors, target=target), partial(load_vectors, target=target)):
         with pytest.raises(FocusError, match=rf"w\.vec: its first line says {len(whole) - 1} words, but it has"):
             read(path)
