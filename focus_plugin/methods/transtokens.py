@@ -109,7 +109,15 @@ def _word_pairs(given: Given) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]
     pairs = read_pairs(text, options.sentence_pairs, given.seed)
     if left_out := pairs.left_out(text):
         given.tell(left_out)
-    return translation_counts(pairs, Aligner(options.aligner, source, target), given.tell).at_least(options.pair_count)
+    counts = translation_counts(pairs, Aligner(options.aligner, source, target), given.tell)
+    sentences, least = f"{len(pairs.source):,} pairs of sentences", f"aligned at least {options.pair_count:,} times"
+    frequent = int((counts.counts >= options.pair_count).sum())
+    if not frequent:
+        raise FocusError(
+            f"{text}: of {sentences}, no pair of words is {least}; give more parallel text or a smaller --pair-count."
+        )
+    given.tell(f"{text}: {sentences}; {frequent:,} pairs of words are {least}.")
+    return counts.at_least(options.pair_count)
 
 
 def _add(table: Table, token: int, translation: int, count: int) -> None:

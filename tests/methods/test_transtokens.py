@@ -1,6 +1,7 @@
 """``--method transtokens``: every weight against the authors' package, given the same alignment."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -191,7 +192,10 @@ def test_the_command_finds_the_translations_in_parallel_text(release, backwards,
     said = run(*base, "--parallel", text, "--pair-count", 3, "--output", tmp_path / "out").stdout
     count = len(text.read_text().splitlines())
     assert f"{text}: of {count:,} pairs, 1 with an empty side (line {count}) and 1 that repeat" in said
+    frequent = re.search(rf"{count - 2:,} pairs of sentences; (\d+) pairs of words are aligned at least 3 times", said)
     matrix = load_matrix(tmp_path / "out" / "mixing.safetensors")
+    assert frequent
+    assert int(frequent[1]) > 100
     source, library = read_checkpoint(release).vocabulary, load_sentencepiece(release / "sentencepiece.bpe.model")
     uses = Counter(word for line in text.read_text().splitlines() for word in line.split("\t")[1].split())
     shares = []
@@ -222,6 +226,11 @@ def test_the_command_refuses_what_is_missing_or_does_not_fit(release, backwards,
         ((*base, "--alignment", text, "--aligner", "eflomal"), "--aligner eflomal has no effect with --alignment"),
         ((*base, "--parallel-source", text, "--parallel-target", tmp_path / "short.txt"), "short.txt has 1; each"),
         ((*base, "--parallel", tmp_path / "short.txt"), "line 1: expected a text, a tab and its translation"),
+        (
+            (*base, "--parallel", text, "--pair-count", 100_000),
+            f"{text}: of {len(text.read_text().splitlines()) - 2:,} pairs of sentences, no pair of words is aligned at "
+            "least 100,000 times; give more parallel text or a smaller --pair-count",
+        ),
         ((*base, "--parallel", tmp_path), "is a directory; name the files in it"),
     )
     assert not (tmp_path / "out").exists()
