@@ -11,8 +11,8 @@ Only special tokens keep their rows. In the authors' experiments the source is a
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from focus_plugin.errors import FocusError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from focus_plugin.auxiliary.word_vectors import WordVectors
+    from focus_plugin.bilingual.dictionary import Entry
     from focus_plugin.bilingual.words import WordPairs
     from focus_plugin.mixing.mixing import Mixing
     from focus_plugin.text import Text
@@ -101,8 +102,14 @@ def _rotation(given: Given, pairs: "WordPairs", old: "WordVectors", new: "WordVe
     """
     import numpy as np
 
-    known = Counter(_known_pairs(pairs, old, new))
-    given.tell(f"Dictionary: {pairs}; {len(known):,} different pairs have vectors on both sides.")
+    found = [_spelled(pair, old, new) for pair in pairs.pairs]
+    known, used = Counter(chain.from_iterable(found)), sum(map(bool, found))
+    given.tell(f"Dictionary: {pairs}; {used:,} of them {'has' if used == 1 else 'have'} vectors on both sides.")
+    if (exchanged := sum(bool(_spelled((b, a), old, new)) for a, b in pairs.pairs)) > used:
+        given.tell(
+            f"Warning: {exchanged:,} would have vectors if the columns of --dictionary were exchanged; its first "
+            "column must be words of --source-words."
+        )
     if not known:
         raise FocusError(
             "No pair of --dictionary has a vector on both sides; its first column must be words of --source-words, and "
@@ -110,8 +117,8 @@ def _rotation(given: Given, pairs: "WordPairs", old: "WordVectors", new: "WordVe
         )
     if len(known) < old.dimension:
         given.tell(
-            f"These are fewer than the {old.dimension} dimensions, so that a part of the rotation is arbitrary; give a "
-            "larger dictionary."
+            f"Other spellings included, these are fewer than the {old.dimension} dimensions, so that a part of the "
+            "rotation is arbitrary; give a larger dictionary."
         )
     numbers, counts = np.array([*known]), np.array([*known.values()])
     products = np.zeros((old.dimension, old.dimension))
@@ -123,16 +130,18 @@ def _rotation(given: Given, pairs: "WordPairs", old: "WordVectors", new: "WordVe
     return np.asarray(left @ right, dtype=np.float32)
 
 
-def _known_pairs(pairs: "WordPairs", old: "WordVectors", new: "WordVectors") -> Iterator[tuple[int, int]]:
-    """The numbers of the words of each pair, as it is, in lower and in title case, if both have a vector.
+def _spelled(pair: "Entry", old: "WordVectors", new: "WordVectors") -> list[tuple[int, int]]:
+    """The numbers of the words of a pair, as it is, in lower and in title case, if both have a vector.
 
     A spelling that is equal to another one counts again, as in the authors' software.
     """
-    for word, translation in pairs.pairs:
-        for left in (word, word.lower(), word.title()):
-            for right in (translation, translation.lower(), translation.title()):
-                if left in old.numbers and right in new.numbers:
-                    yield old.numbers[left], new.numbers[right]
+    lefts, rights = ((word, word.lower(), word.title()) for word in pair)
+    return [
+        (old.numbers[left], new.numbers[right])
+        for left in lefts
+        for right in rights
+        if left in old.numbers and right in new.numbers
+    ]
 
 
 def _read_words(path: "Path") -> "WordVectors":

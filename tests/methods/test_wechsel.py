@@ -176,11 +176,31 @@ def test_a_rotation_is_found_again(languages, tmp_path):
     mixing = METHOD.make(given)
     for block in mixing.blocks:
         np.testing.assert_allclose(block.similarity.numpy(), 1, atol=1e-5)
-    assert "200 different pairs have vectors on both sides" in " ".join(notes)
+    assert "200 pairs of words; 200 of them have vectors on both sides" in " ".join(notes)
     assert not any("arbitrary" in note for note in notes)
     few, notes = given_of(one, one, both, WordPairs(pairs.pairs[:5], ()), copy_overlap=True)
     assert (METHOD.make(few).copied >= 0).all()
     assert any("fewer than the 16 dimensions" in note for note in notes)
+
+
+def test_a_dictionary_whose_columns_are_exchanged_is_told(tmp_path, languages):
+    """Words of one language also occur in text of the other, so that some of its pairs still have vectors."""
+    one = side(unigram, languages[0], 300, tmp_path / "one.json")
+    draw = np.random.default_rng(1)
+    old, new = (small(words, draw.normal(size=(3, 2))) for words in (["ba", "ka", "ta"], ["ba", "MA", "na"]))
+    pairs = (("ba", "ba"), ("ka", "ma"), ("Ka", "MA"), ("ta", "na"), ("x", "na"))
+    for read, says in (
+        (pairs, ["Dictionary: 5 pairs of words; 3 of them have vectors on both sides."]),
+        (
+            tuple((b, a) for a, b in pairs),
+            ["Dictionary: 5 pairs of words; 1 of them has vectors on both sides.", "Warning: 3 would have"],
+        ),
+    ):
+        given, notes = given_of(one, one, (old, new), WordPairs(read, ()))
+        METHOD.make(given)
+        told = [note for note in notes if "arbitrary" not in note]
+        assert len(told) == len(says)
+        assert all(note.startswith(say) for note, say in zip(told, says, strict=True))
 
 
 def test_words_that_do_not_fit_are_told(languages, tmp_path):
