@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from focus_export.head import LENGTH, Encoded, HeadCard, HuggingFaceHead, Output, ServingHead
@@ -234,8 +234,8 @@ print(pipeline('token-classification', '.', aggregation_strategy='simple')('This
 
     def _conllu(self, result: Tagging) -> str:
         lines = []
-        starts = [*(token.start for token in result.tokens[1:]), None]
-        for number, (token, after) in enumerate(zip(result.tokens, starts, strict=True), 1):
+        starts = [token.start for token in result.tokens]
+        for number, (token, after) in enumerate(zip_longest(result.tokens, starts[1:]), 1):
             upos, misc = ("_", [f"NER={token.tag}"]) if "entities" in self.columns else (token.tag, [])
             misc += ["SpaceAfter=No"] if after == token.end else []
             columns = [str(number), token.text, "_", upos, *5 * "_", "|".join(misc) or "_"]

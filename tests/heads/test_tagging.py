@@ -191,7 +191,7 @@ def test_formats_of_predictions(tagged: Tagged, tmp_path: Path) -> None:
     """Raw text is cut into words as the table was; an empty line gives a result without words."""
     texts = ["Badi, gofe.", "", "\ufb01b\u0301a gola"]
     (tmp_path / "t.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-    for name in ("out.jsonl", "out.conll", "out.parquet"):
+    for name in ("out.jsonl", "out.conll", "out.conllu", "out.parquet"):
         focus("predict", "--model", tagged.onnx, "--input", tmp_path / "t.txt", "--output", tmp_path / name)
     results = list(Predictor(tagged.onnx).predict(texts))
     assert [token.text for token in results[0].tokens] == ["Badi", ",", "gofe", "."]
@@ -202,6 +202,8 @@ def test_formats_of_predictions(tagged: Tagged, tmp_path: Path) -> None:
     lines = (tmp_path / "out.conll").read_text(encoding="utf-8")
     written = [[f"{token.text}\t{token.tag}\n" for token in result.tokens] for result in results]
     assert lines == "".join("".join(words) + "\n" for words in written)
+    found = (tmp_path / "out.conllu").read_text(encoding="utf-8").split("\n")
+    assert [(line.split("\t") * 2)[1] for line in found] == [line.split("\t")[0] for line in lines.split("\n")]
     rows = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
     frame = Predictor(tagged.onnx)(pandas.DataFrame({"text": texts}))
     assert pyarrow.types.is_struct(pyarrow.Table.from_pandas(frame)["tokens"].type.value_type)
