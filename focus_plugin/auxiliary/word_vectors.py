@@ -112,6 +112,15 @@ def vectors_by_words(
     return np.divide(sums, totals[:, None], out=sums, where=totals[:, None] > 0).astype(np.float32)
 
 
+def any_text(vectors: np.ndarray, vocabulary: Vocabulary) -> bool:
+    """Whether a token of text has a vector; ``vectors``: (tokens, dimension).
+
+    Special tokens and white space are left out: of a word that a tokenizer cannot write, it finds just its word mark.
+    """
+    text = np.array([bool(token_text(form)) for form in vocabulary.forms])
+    return bool(vectors[text & ~vocabulary.special].any())
+
+
 def distinct_tokens(cuts: Sequence[Sequence[int]], table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The different tokens of each text: the number of the text, and the id of the token; both (n,), int64.
 

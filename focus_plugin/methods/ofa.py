@@ -48,10 +48,12 @@ def ofa(given: Given) -> "Mixing":
     """The mixing matrix of OFA.
 
     Tokens overlap if their canonical forms are equal, or else equal without case. Tokens that are in no word are
-    filled. Raises FocusError if no source token is in a word, and for factors that the source cannot have.
+    filled. Raises FocusError if no token of the source or none of the target is in a word, and for factors that the
+    source cannot have.
     """
     import numpy as np
 
+    from focus_plugin.auxiliary.word_vectors import any_text
     from focus_plugin.mixing.cosines import VectorsOf
     from focus_plugin.mixing.mixing import Mixing
     from focus_plugin.mixing.nearest import nearest_weighing
@@ -62,10 +64,12 @@ def ofa(given: Given) -> "Mixing":
     source, target = (_vectors(words, vocabulary, tokenizer) for vocabulary, tokenizer in sides)
     anchors = np.flatnonzero(source.any(axis=1) & ~given.source.special)
     new = np.flatnonzero(target.any(axis=1) & (copied < 0) & ~given.target.special)
-    if not len(anchors):
+    if not any_text(source, given.source):
         raise FocusError(
             "No token of the source is in a word of --multilingual-vectors; has it words of its languages?"
         )
+    if not any_text(target, given.target):
+        raise FocusError("No token of the target is in a word of --multilingual-vectors; has it words of its language?")
     weighing = nearest_weighing(given.options, len(anchors))
     blocks = similar(VectorsOf(target, new), VectorsOf(source, anchors), weighing, given.device, given.progress)
     return Mixing(copied, anchors, blocks, factors=_factors(given) if given.options.factors else None)

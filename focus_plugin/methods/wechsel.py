@@ -54,10 +54,11 @@ def wechsel(given: Given) -> "Mixing":
     """The mixing matrix of WECHSEL.
 
     Tokens without a vector are filled. Raises FocusError if the vectors of the two languages have different dimensions,
-    if none of the pairs of words has vectors, and if no source token has one.
+    if none of the pairs of words has vectors, and if no token of the source or none of the target has one.
     """
     import numpy as np
 
+    from focus_plugin.auxiliary.word_vectors import any_text
     from focus_plugin.mixing.cosines import VectorsOf
     from focus_plugin.mixing.mixing import Mixing
     from focus_plugin.mixing.nearest import nearest_weighing
@@ -77,8 +78,10 @@ def wechsel(given: Given) -> "Mixing":
     copied = kept(given)
     anchors = np.flatnonzero(source.any(axis=1) & (options.special_anchors | ~given.source.special))
     made = np.flatnonzero(target.any(axis=1) & (copied < 0) & ~given.target.special)
-    if not len(anchors):
+    if not any_text(source, given.source):
         raise FocusError("No token of the source is in a word of --source-words; are they of one of its languages?")
+    if not any_text(target, given.target):
+        raise FocusError("No token of the target is in a word of --target-words; are they of its language?")
     weighing = nearest_weighing(options, len(anchors))
     blocks = similar(VectorsOf(target, made), VectorsOf(source, anchors), weighing, given.device, given.progress)
     return Mixing(copied, anchors, blocks)

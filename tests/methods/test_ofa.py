@@ -151,6 +151,17 @@ def test_vectors_of_words_that_the_source_cannot_write_are_refused(source_text, 
         METHOD.make(given)
 
 
+def test_vectors_of_words_that_the_target_cannot_write_are_refused(source_text, tmp_path):
+    (tmp_path / "яблоко.txt").write_text("яблоко и груша\n" * 50, encoding="utf-8")
+    for name, lines in (("source", source_text), ("target", tmp_path / "яблоко.txt")):
+        wordpiece(lines.read_text().splitlines(), 200).save(str(tmp_path / f"{name}.json"))
+    word = next(word for word in source_text.read_text().split() if word.isalpha())
+    (tmp_path / "other.vec").write_text(f"1 2\n{word} 0.5 1\n", encoding="utf-8")
+    given = Case(tmp_path / "source.json", tmp_path / "target.json", tmp_path / "other.vec").given()
+    with pytest.raises(FocusError, match="No token of the target is in a word of --multilingual-vectors"):
+        METHOD.make(given)
+
+
 def test_the_command_makes_and_refuses(release, vocabulary, source_text, tmp_path):
     words = sorted(set(source_text.read_text().split()))[:400]
     values = np.random.default_rng(2).normal(size=(len(words), 4))

@@ -209,7 +209,8 @@ def test_words_that_do_not_fit_are_told(languages, tmp_path):
     for both, pairs, says in (
         ((words, small(["ba"], np.eye(1, 3))), None, r"have 4 dimensions and those of --target-words 3"),
         ((words, words), WordPairs((("x", "ba"), ("ba", "y")), ()), r"No pair of --dictionary has a vector on both"),
-        ((small(["東"], np.zeros((1, 4))), words), None, r"No token of the source is in a word of --source-words"),
+        ((small(["東"], np.ones((1, 4))), words), None, r"No token of the source is in a word of --source-words"),
+        ((words, small(["東"], np.ones((1, 4)))), None, r"No token of the target is in a word of --target-words"),
     ):
         with pytest.raises(FocusError, match=says):
             METHOD.make(given_of(one, one, both, pairs)[0])
