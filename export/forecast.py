@@ -16,7 +16,7 @@ from focus_plugin.forecast.forecast import Forecast, Step
 from focus_plugin.forecast.machine import PLAIN_PROCESS, Rates, seconds_of
 
 from .directory import ExportDirectory
-from .formats import Format
+from .formats import Format, ResultError
 from .growing_file import Destination, texts_done
 from .head import LENGTH, Encoded, RowHead, ServingHead, encoded_sample
 from .pipeline import WINDOW_BATCHES
@@ -146,7 +146,10 @@ def _result_bytes(work: PredictionWork, lines: Sequence[str]) -> float:
         results: Any = random.standard_normal((len(encoded), config.head.size(config.width)), np.float32)
     else:
         results = [_random_result(work, sample, random) for sample in encoded]
-    return len(work.form.encode(1, results)) / len(encoded)
+    try:
+        return len(work.form.encode(1, results)) / len(encoded)
+    except ResultError:  # the run names the line
+        return 0.0
 
 
 def _random_result(work: PredictionWork, sample: Encoded, random: np.random.Generator) -> Any:

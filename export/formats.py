@@ -27,15 +27,23 @@ class Format:
     """How predictions are appended to a file.
 
     start: the first bytes of the file. encode: a function from the number of the first text (from 1) and the results of
-    a window to the bytes to append. finish: a function that makes the finished file from the file of all results, in
-    its place or beside it, and returns its path; it shows its progress if it takes long. end: the last bytes of the
-    file, which finish appends if there are any.
+    a window to the bytes to append; it raises ResultError. finish: a function that makes the finished file from the
+    file of all results, in its place or beside it, and returns its path; it shows its progress if it takes long. end:
+    the last bytes of the file, which finish appends if there are any.
     """
 
     start: bytes
     encode: Encode
     finish: Callable[[Path, TextPhase], Path]
     end: bytes = b""
+
+
+class ResultError(FocusError):
+    """A result that cannot be written in a format. number: that of its text, from 1. fault: what is wrong."""
+
+    def __init__(self, number: int, fault: str) -> None:
+        super().__init__(f"Text {number}: {fault}")
+        self.number, self.fault = number, fault
 
 
 def format_names(head: ServingHead) -> tuple[str, ...]:
@@ -130,7 +138,7 @@ def _entries(head: ServingHead, entry: Callable[[Any], tuple[str, Any]], first: 
         try:
             key, value = entry(result)
         except FocusError as error:
-            raise FocusError(f"Text {number}: {error}") from error
+            raise ResultError(number, str(error)) from error
         pair = f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
         written.append(f"{',' if number > 1 else ''}\n{pair}")
     return "".join(written).encode()

@@ -15,7 +15,7 @@ from focus_plugin.text import STANDARD
 
 from .directory import EXPORT_CONFIG, ExportConfig, read_export
 from .forecast import PredictionWork, prediction_forecast
-from .formats import Format, format_name, make_format
+from .formats import Format, ResultError, format_name, make_format
 from .growing_file import Destination, Job, LocalOutput, growing_file
 from .pipeline import Results
 from .run_options import RunOptions
@@ -39,8 +39,8 @@ def predict_file(
     the file name, see :mod:`formats`. Results are appended to ``output_path.unfinished``, which is renamed to
     ``output_path`` at the end; after an interruption the same call continues. ``phase`` is called with the number of
     texts that are done and of their bytes in the input. Raises FocusError, naming file and line, if a line is not
-    UTF-8 or is too long for the model; if ``output_path`` exists; if the unfinished file is from another input, model
-    or other options; and if a store cannot be read or written.
+    UTF-8 or is too long for the model, or if its result cannot be written in the format; if ``output_path`` exists; if
+    the unfinished file is from another input, model or other options; and if a store cannot be read or written.
     """
     name, form = _format(predictor.model.config, output_path, given_format)
     texts = TextInput(input_files(*([inputs] if isinstance(inputs, str | Path) else inputs)))
@@ -92,7 +92,7 @@ def _predict_to_stdout(predictor: Predictor, texts: TextInput, form: Format, pha
     with phase(_label(predictor), texts.bytes) as progress:
         sys.stdout.buffer.write(form.start)
         for results in _windows(predictor, texts, progress):
-            sys.stdout.buffer.write(form.encode(texts.done + 1, results))
+            sys.stdout.buffer.write(_encoded(form, texts, results))
             sys.stdout.buffer.flush()
             texts.finish(len(results))
         sys.stdout.buffer.write(form.end)
@@ -115,11 +115,19 @@ def _predict_to_file(
                     f"give the same input, or remove {grown.path} and {grown.path}.json."
                 )
             for results in _windows(predictor, texts, progress):
-                data = form.encode(texts.done + 1, results)
+                data = _encoded(form, texts, results)
                 texts.finish(len(results))
                 grown.append(data, len(results), texts.digest)
         grown.publish(form.finish(grown.path, phase))
     return texts.done
+
+
+def _encoded(form: Format, texts: TextInput, results: Results) -> bytes:
+    """The results of the next window in a format. Raises FocusError, naming file and line, if it cannot have one."""
+    try:
+        return form.encode(texts.done + 1, results)
+    except ResultError as error:
+        raise FocusError(f"{texts.place(error.number)}: {error.fault}") from error
 
 
 def _label(predictor: Predictor) -> str:

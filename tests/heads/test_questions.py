@@ -132,9 +132,10 @@ def test_the_official_script_reads_the_answers(
     assert sorted(probabilities, key=probabilities.get) == sorted(scores, key=scores.get)
     assert all((probabilities[name] > 0.5) == (score > 0) for name, score in scores.items())
     nameless = tmp_path / "q.jsonl"
-    nameless.write_text('{"question": "Wuwu?", "context": "Wuwu ba."}\n')
+    line = '{"question": "Wuwu?", "context": "Wuwu ba."}'
+    nameless.write_text(line.replace("}", ', "id": "a"}') + f"\n{line}\n")
     told = refused("predict", "--model", onnx, "--input", nameless, "--format", "squad", "--output", tmp_path / "x")
-    assert told.startswith('Text 1: has no "id"')
+    assert told.startswith(f'{nameless}, line 2: has no "id"')
     assert not (tmp_path / "x").exists()
 
 
