@@ -135,7 +135,8 @@ def _squad_record(place: str, paragraph: dict[str, Any], asked: dict[str, Any], 
     if "answers" in asked:
         answers = list(_objects(place, asked, "answers", "answer"))
         record[names.answers] = {
-            name: [_member(within, answer, name) for within, answer in answers] for name in ("text", "answer_start")
+            "text": [_member(within, answer, "text") for within, answer in answers],
+            "answer_start": [answer.get("answer_start") for _, answer in answers],
         }
     return record
 

@@ -94,6 +94,14 @@ def test_squad(tmp_path: Path, version: str, indent: int | None) -> None:
     ]
 
 
+def test_an_answer_of_squad_without_its_place(tmp_path: Path) -> None:
+    """As in JSON Lines, it is read, and fits nowhere; the official script does not need the place."""
+    squad = json.loads(SQUAD)
+    del squad["data"][0]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"]
+    asked = _questions(tmp_path / "q.json", squad)[1]
+    assert asked.answers == (GivenAnswer(text="sa", start=None),)
+
+
 def test_answers_that_are_empty_or_unknown(tmp_path: Path) -> None:
     empty = {"text": ["", " \u00a0", "Kata"], "answer_start": [0, 5, 0]}
     unknown = {name: value for name, value in _record(id="q2").items() if name != "answers"}
