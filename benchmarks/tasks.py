@@ -183,7 +183,7 @@ TASKS = {
         units=each(answer_units),
         tables=("qa/zul/{part}.json", "qa/kin/{part}.json"),
         columns={"question_field": "question_translated", "answers_field": "answer_pivot"},
-        epochs=15,
+        epochs=10,
         starts=("source",),
     ),
 }
