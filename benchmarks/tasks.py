@@ -174,7 +174,7 @@ TASKS = {
         units=retrieval_units,
         tables=("parallel/en-{language}.{part}.en", "parallel/en-{language}.{part}.{language}"),
         columns={"line_aligned": True},
-        epochs=2,
+        epochs=1,
         extended=True,
     ),
     "questions": Task(
