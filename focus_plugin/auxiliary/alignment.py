@@ -22,7 +22,7 @@ class NamedVectors:
     words: the words of the file that are tokens of the target. vectors: shape (words, dimension), floating. others: the
     other words of the file, whose vectors are not read. rare: tokens that are not words of the file, but get a vector
     from their n-grams. rare_vectors: (rare, dimension). counts: (words,), int, how often each word occurs in the text
-    of the vectors, None if the file does not say.
+    of the vectors, None if the file does not say. left_out: the number of lines that are not used.
     """
 
     words: list[str]
@@ -31,6 +31,7 @@ class NamedVectors:
     rare: list[str] = field(default_factory=list)
     rare_vectors: np.ndarray | None = None
     counts: np.ndarray | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

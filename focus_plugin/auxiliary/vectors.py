@@ -56,7 +56,7 @@ def load_vectors(
 
 def _read(path: Path, target: Vocabulary) -> NamedVectors:
     if path.name.endswith(TEXT_SUFFIXES):
-        return read_text(path, target.ids)
+        return read_text(path, target.ids, of_tokens=True)
     match path.suffix:
         case ".bin":
             return read_model(path, target)

@@ -26,7 +26,7 @@ class WordVectors:
     words: all different, the most frequent first, without fastText's line end, which is no word. counts: (words,),
     float64, how often each occurs. rows: a function from numbers of words, (n,), to their vectors, (n, dimension),
     float32. of_text: a function from any text to its vector, (dimension,), by n-grams of characters; None if the file
-    has no n-grams.
+    has no n-grams. note: a sentence about lines of the file that are left out, None if there are none.
     """
 
     words: Sequence[str]
@@ -34,6 +34,7 @@ class WordVectors:
     dimension: int
     rows: Callable[[np.ndarray], np.ndarray]
     of_text: Callable[[str], np.ndarray] | None = None
+    note: str | None = None
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -58,7 +59,12 @@ def read_word_vectors(path: str | Path) -> WordVectors:
     if not len(kept):
         raise FocusError(f"{path}: has no words.")
     words, counts = [found.words[i] for i in kept], 1 / np.arange(1, len(kept) + 1)
-    return WordVectors(words, counts, found.vectors.shape[1], lambda ids: found.vectors[kept[ids]])
+    note = (
+        f"{path}: left out {found.left_out:,} words that are not valid UTF-8 or occur again."
+        if found.left_out
+        else None
+    )
+    return WordVectors(words, counts, found.vectors.shape[1], lambda ids: found.vectors[kept[ids]], note=note)
 
 
 def _of_model(model: Any) -> WordVectors:

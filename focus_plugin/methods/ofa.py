@@ -60,6 +60,8 @@ def ofa(given: Given) -> "Mixing":
     from focus_plugin.mixing.similarity import similar
 
     copied, words = _overlap(given), given.files["multilingual_vectors"]
+    if words.note:
+        given.tell(words.note)
     sides = ((given.source, given.source_tokenizer), (given.target, given.target_tokenizer))
     source, target = (_vectors(words, vocabulary, tokenizer) for vocabulary, tokenizer in sides)
     anchors = np.flatnonzero(source.any(axis=1) & ~given.source.special)

@@ -65,6 +65,8 @@ def wechsel(given: Given) -> "Mixing":
     from focus_plugin.mixing.similarity import similar
 
     options, old, new = given.options, given.files["source_words"], given.files["target_words"]
+    for note in filter(None, (old.note, new.note)):
+        given.tell(note)
     if old.dimension != new.dimension:
         raise FocusError(
             f"The vectors of --source-words have {old.dimension} dimensions and those of --target-words "

@@ -96,6 +96,19 @@ def test_tokens_are_the_weighted_mean_of_the_words_that_contain_them(kind, model
     assert 0 < (~matrix.any(axis=1)).sum() < 300
 
 
+def test_words_that_no_text_has_and_repeated_words_are_left_out_as_by_gensim(tmp_path):
+    draw = np.random.default_rng(1).standard_normal((300, 3)).round(3)
+    names = [f"w{number}".encode() for number in range(298)] + [b"w7", b"w\xe9"]
+    lines = [name + b" " + " ".join(map(str, row)).encode() for name, row in zip(names, draw, strict=True)]
+    path = tmp_path / "w.vec"
+    path.write_bytes(b"300 3\n" + b"\n".join(lines) + b"\n")
+    found, gensim = read_word_vectors(path), KeyedVectors.load_word2vec_format(str(path), unicode_errors="replace")
+    assert list(found.words) == [word for word in gensim.index_to_key if word and "\ufffd" not in word]
+    for number, word in enumerate(found.words):
+        np.testing.assert_array_equal(found.rows(np.array([number]))[0], gensim[word])
+    assert found.note == f"{path}: left out 2 words that are not valid UTF-8 or occur again."
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -104,7 +117,7 @@ def test_tokens_are_the_weighted_mean_of_the_words_that_contain_them(kind, model
         ("w.vec", b"2 2\na 1 2\nb 1\n", "line 3: expected a token and 2 numbers"),
         ("w.vec", b"2 2\na 1 2\nb 1 nan\n", "line 3: the vector of 'b' holds NaN or infinity"),
         ("w.vec", b"2 2\na 1e39 2\nb 1 2\n", "line 2: the vector of 'a' holds NaN or infinity"),
-        ("w.vec", b"3 2\na 1 2\nb 1 2\na 1 3\n", "line 4: 'a' occurs twice; line 2 also has it"),
+        ("w.vec", "3 2\na 1 2\né 1 2\nb 1 3\n".encode("latin-1"), "1 of its 3 words are not valid UTF-8"),
         ("w.vec", b"3 2\na 1 2\nb 1 2", "its first line says 3 words, but it has 2"),
         ("w.vec", b"0 2\n", "has no words"),
         ("w.txt", b"a 1 2\n", "line 1: expected the number of tokens and the dimension"),
