@@ -9,6 +9,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from focus_plugin.errors import FocusError
 
 _MAGIC, _VERSIONS = 793712314, (11, 12)
@@ -16,6 +18,7 @@ _HEADER = struct.Struct("<14id3i2q")
 _ENTRY = struct.Struct("<qb")  # after a word and a zero byte: its count, and 0 for a word or 1 for a label
 _MATRIX = struct.Struct("<?2q")  # before the values, float32: whether it is quantized, rows, columns
 _SUPERVISED = 3
+_AT_ONCE = 1 << 22  # values that are checked at once
 _MOST_COUNTED = 10**15  # fastText's Huffman tree takes this number for the count of no word
 
 
@@ -50,7 +53,7 @@ class _Header(NamedTuple):
 
 
 def require_fasttext(path: Path) -> None:
-    """Raise FocusError unless ``path`` has the layout of a fastText model that is not quantized."""
+    """Raise FocusError unless ``path`` has the layout of a fastText model that is not quantized, and finite vectors."""
     if path.stat().st_size < _HEADER.size:
         raise _damaged(path, "it is too short")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -71,6 +74,14 @@ def require_fasttext(path: Path) -> None:
             if _MATRIX.unpack_from(content, start) != (False, rows, header.dim):
                 raise _damaged(path, "its matrices do not fit its words, or are quantized")
             start += _MATRIX.size + 4 * rows * header.dim
+        if not _finite(content, start - of_matrices + _MATRIX.size, header.matrices[0] * header.dim):
+            raise _damaged(path, "it holds NaN or infinity")
+
+
+def _finite(content: mmap.mmap, start: int, count: int) -> bool:
+    """Whether ``count`` float32 values from the byte ``start`` on are finite."""
+    values = np.frombuffer(content, "<f4", count, start)
+    return all(np.isfinite(values[i : i + _AT_ONCE]).all() for i in range(0, count, _AT_ONCE))
 
 
 def _fault(header: _Header) -> str | None:

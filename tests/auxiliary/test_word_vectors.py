@@ -12,6 +12,7 @@ from gensim.models import KeyedVectors
 from tokenizer_kinds import byte_level, unigram
 
 from focus_plugin.auxiliary import word_vectors
+from focus_plugin.auxiliary.fasttext_files import load_fasttext
 from focus_plugin.auxiliary.vectors import load_vectors
 from focus_plugin.auxiliary.word_vectors import read_word_vectors, vectors_by_ngrams, vectors_by_words
 from focus_plugin.auxiliary.words import load_word_vectors
@@ -129,6 +130,15 @@ def test_bad_files_are_refused(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FocusError, match=says):
         read_word_vectors(tmp_path / name)
+
+
+def test_a_model_with_nan_is_refused(model, tmp_path):
+    """fastText itself reads such a model, and NumPy's decomposition then fails."""
+    row = fasttext.load_model(str(model)).get_input_matrix()[3].tobytes()
+    (path := tmp_path / "w.bin").write_bytes(model.read_bytes().replace(row, row[:4] + b"\0\0\xc0\x7f" + row[8:]))
+    for read in (read_word_vectors, load_fasttext):
+        with pytest.raises(FocusError, match=r"w\.bin: damaged or not a fastText model \(it holds NaN or infinity\)"):
+            read(path)
 
 
 def test_a_truncated_file_is_refused_as_by_gensim(model, tmp_path):
