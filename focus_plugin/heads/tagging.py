@@ -51,10 +51,13 @@ def examples(path: Path, columns: TagColumns, progress: Progress) -> Iterator[Ex
 
 
 def fault(head: TaggingHead, expected: TaggedSentence) -> str | None:
-    """A sentence if the model does not have a tag."""
+    """A sentence if the model does not have a tag, unless such tags are accepted."""
     for word, tag, line in zip(expected.words, expected.tags, expected.lines, strict=True):
-        if tag not in head.tags:
-            return f"the model has no tag {tag!r}, which {word!r} on line {line} has; it has {listed(head.tags)}"
+        if tag not in head.tags and not expected.any_tags:
+            return (
+                f"the model has no tag {tag!r}, which {word!r} on line {line} has; it has {listed(head.tags)}. Correct "
+                "the tag, or give --accept-unknown-tags to count such words as wrong"
+            )
     return None
 
 
@@ -71,7 +74,8 @@ def prepare(given: Preparation) -> Prepared:
 
     With balanced sampling, a sentence of the training table is there as often as its rarest tag says.
 
-    Raises FocusError, with file and line, if the training table has one tag only, or lacks a tag of another table.
+    Raises FocusError, with file and line, if the training table has one tag only, or lacks a tag of another table and
+    such tags are not accepted.
     """
     from focus_plugin.finetuning.samples import write_samples
     from focus_plugin.tagging.sampling import copies_by_tag
@@ -90,12 +94,18 @@ def prepare(given: Preparation) -> Prepared:
         split: write_samples(given, split, head, partial(_samples, head, copies.get(split, {})))
         for split in given.tables
     }
-    repaired = sum(sentence.repaired for sentences in tables.values() for sentence in sentences)
+    sentences = [sentence for table in tables.values() for sentence in table]
+    repaired = sum(sentence.repaired for sentence in sentences)
+    unknown = sum(tag not in head.tags for sentence in sentences for tag in sentence.tags)
+    warnings = (
+        f"{repaired} faults of the tables were repaired." if repaired else "",
+        f"Words whose tag the training table lacks, which count as wrong: {unknown:,}." if unknown else "",
+    )
     return Prepared(
         head=head,
         samples=samples["train"],
-        counts={"tags": list(head.tags), "windows": samples, "repaired": repaired},
-        warnings=(f"{repaired} faults of the tables were repaired.",) if repaired else (),
+        counts={"tags": list(head.tags), "windows": samples, "repaired": repaired, "unknown_tags": unknown},
+        warnings=tuple(filter(None, warnings)),
     )
 
 
@@ -112,7 +122,7 @@ def _samples(
 ) -> "Iterator[TrainingSample]":
     """A sample for each window, as often as the rarest tag has ``copies``.
 
-    The first piece of a word has its class in the window that the piece is kept in.
+    The first piece of a word has its class in the window that the piece is kept in, unless its tag is unknown.
     """
     import numpy as np
 
@@ -122,7 +132,7 @@ def _samples(
         raise FocusError(f"{example.place}: {wrong}.")
     words, tags = encoded.context, example.expected.tags
     classes = np.full(words.windows[-1].kept_end, IGNORED)
-    classes[words.first_pieces] = [head.tags.index(tag) for tag in tags]
+    classes[words.first_pieces] = [head.tags.index(tag) if tag in head.tags else IGNORED for tag in tags]
     times = max(copies.get(tag, 1) for tag in tags)
     for window, row in zip(words.windows, encoded.rows, strict=True):
         expected = np.full(len(row), IGNORED)

@@ -38,6 +38,9 @@ class TagColumns:
         help="Let an entity begin where a tag does not continue one, and leave out lines without a word, instead of "
         "refusing them.",
     )
+    accept_unknown_tags: bool = option(
+        False, help="Count words with a tag that the training table lacks as wrong, instead of refusing their table."
+    )
 
 
 def column_index(place: str, column: str, names: Sequence[str], width: int) -> int:

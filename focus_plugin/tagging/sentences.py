@@ -13,7 +13,8 @@ class TaggedSentence:
     """Words and their tags.
 
     lines: the line of each word in the table. gaps: what is between two words in the raw text, one string less than
-    words; None if the table does not have it. repaired: how many faults of the table were repaired in it.
+    words; None if the table does not have it. repaired: how many faults of the table were repaired in it. any_tags:
+    whether tags that a model does not have are accepted.
     """
 
     words: tuple[str, ...]
@@ -21,6 +22,7 @@ class TaggedSentence:
     lines: tuple[int, ...]
     gaps: tuple[str, ...] | None = None
     repaired: int = 0
+    any_tags: bool = False
 
     def with_gaps(self, gaps: tuple[str, ...]) -> "TaggedSentence":
         """The same words with ``gaps``."""

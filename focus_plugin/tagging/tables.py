@@ -1,6 +1,7 @@
 """Reads tables of tagged words."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from focus_plugin.errors import FocusError
@@ -32,4 +33,5 @@ def tagged_sentences(path: Path, columns: TagColumns, progress: Progress) -> Ite
         raise FocusError(f"{path}: the table has no sentences.")
     scheme = recognized_scheme(sentences, path) if columns.scheme == "auto" else columns.scheme
     for sentence in spread(file.bytes, sentences, progress):
-        yield sentence if scheme == PLAIN else as_bio(sentence, scheme, path, columns.repair)
+        converted = sentence if scheme == PLAIN else as_bio(sentence, scheme, path, columns.repair)
+        yield replace(converted, any_tags=columns.accept_unknown_tags)

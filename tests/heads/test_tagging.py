@@ -270,6 +270,21 @@ def test_tables_that_do_not_fit(tagged: Tagged, tmp_path: Path) -> None:
     assert "is a model for tagging, whose tables have no option text_column" in said
 
 
+def test_words_with_unknown_tags_count_as_wrong(tagged: Tagged, tmp_path: Path) -> None:
+    given = tmp_path / "given.conll"
+    given.write_text((tagged.root / "test.conll").read_text() + "\nBa\tB-PER\nGo\tB-ORG\nba\tO\n")
+    samples, expected = table(given)
+    predicted = [[token.tag for token in result.tokens] for result in Predictor(tagged.onnx).predict(samples)]
+    said = focus("evaluate", "--model", tagged.onnx, "--table", given, "--accept-unknown-tags", "--cpu")
+    assert f"f1 {f1_score(expected, predicted):.3f}, " in said
+    assert "f1-ORG 0.000" in said
+    tables = ("--train", tagged.root / "train.conll", "--valid", given, "--accept-unknown-tags", "--epochs", 1)
+    output = tmp_path / "out"
+    said = focus("finetune", "tagging", "--model", tagged.root / "source", *tables, "--cpu", "--output", output)
+    assert "Words whose tag the training table lacks, which count as wrong: 1." in said
+    assert "B-ORG" not in counts_of(output)["tags"]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
