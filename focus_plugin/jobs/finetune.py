@@ -301,8 +301,6 @@ def _choice(job: FinetuningJob) -> tuple[str, ...]:
 
 
 def _recipe(options: FinetuningOptions) -> Recipe:
-    if options.layer_decay == 1:
-        return Recipe(learning_rate=options.learning_rate)
     return Recipe(learning_rate=options.learning_rate, layer_decay=options.layer_decay, optimizer="focus_adam")
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 from fairseq.modules import MultiheadAttention
-from torch import Tensor, nn
+from torch import Tensor
+
+from focus_plugin.models.dropout import drawn, scale
 
 _SCORES = 2**18  # in a processor's cache: one megabyte in float32
 _KEPT = 256  # longest sample whose probabilities are kept for the backward pass; longer ones are computed again
@@ -27,9 +29,8 @@ class SelfAttention(MultiheadAttention):
         **options: Any,
     ) -> tuple[Tensor, Tensor | None]:
         """The attention of ``query``, shape (length, batch, width), to itself; see fairseq."""
-        dropped = self.training and self.dropout_module.p > 0
         unusual = options.get("need_weights") or options.get("attn_mask") is not None
-        if query.device.type != "cpu" or dropped or unusual:
+        if query.device.type != "cpu" or unusual:
             theirs: tuple[Tensor, Tensor | None]
             theirs = super().forward(query, key, value, key_padding_mask=key_padding_mask, **options)
             return theirs
@@ -39,50 +40,53 @@ class SelfAttention(MultiheadAttention):
             for projected in (self.q_proj(query) * self.scaling, self.k_proj(query), self.v_proj(query))
         ]
         padding = None if key_padding_mask is None else key_padding_mask.bool()
-        attended: Tensor = _Attention.apply(*heads, padding)  # type: ignore[no-untyped-call]
+        dropout = self.dropout_module.p if self.training else 0.0
+        attended: Tensor = _Attention.apply(*heads, padding, dropout)  # type: ignore[no-untyped-call]
         return self.out_proj(attended.transpose(0, 1).reshape(length, batch, width)), None
 
 
-def use_fast_attention(model: nn.Module) -> None:
-    """Let all of fairseq's self-attention in ``model`` compute as ``SelfAttention``; the weights stay in place."""
-    for module in model.modules():
-        if type(module) is MultiheadAttention:
-            module.__class__ = SelfAttention
-
-
 class _Attention(torch.autograd.Function):
-    """softmax(query · key) · value; all of shape (batch x heads, length, width of a head).
+    """dropout(softmax(query · key)) · value; all of shape (batch x heads, length, width of a head).
 
-    padding: (batch, length), True for keys that nothing attends to, or None.
+    padding: (batch, length), True for keys that nothing attends to, or None. dropout: a share of the probabilities.
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, dropout: float) -> Tensor:
         """The attention of a few heads after the other. Keeps the probabilities of short samples."""
-        attended, kept = torch.empty_like(query), []
+        attended, kept, used = torch.empty_like(query), [], []
         for part in _parts(query):
             chances = _chances(query, key, padding, part)
-            torch.bmm(chances, value[part], out=attended[part])
             if query.shape[1] <= _KEPT and any(ctx.needs_input_grad):
                 kept.append(chances)
-        ctx.save_for_backward(query, key, value, padding, *kept)
-        return attended
+            if dropout:
+                used.append(drawn(chances.shape, dropout))
+                chances = torch.where(used[-1], chances, 0)
+            torch.bmm(chances, value[part], out=attended[part])
+        ctx.save_for_backward(query, key, value, padding, *kept, *used)
+        ctx.dropout = dropout
+        return attended.mul_(scale(dropout)) if dropout else attended
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients. Probabilities that were not kept are computed again."""
         [gradient] = gradients
-        gradient = gradient.contiguous()
-        query, key, value, padding, *kept = ctx.saved_tensors
+        query, key, value, padding, *saved = ctx.saved_tensors
+        parts = _parts(query)
+        used = [saved.pop() for _ in parts][::-1] if ctx.dropout else []
+        gradient = (gradient * scale(ctx.dropout) if ctx.dropout else gradient).contiguous()
         of_query, of_key, of_value = (torch.empty_like(query) for _ in range(3))
-        for i, part in enumerate(_parts(query)):
-            chances = kept[i] if kept else _chances(query, key, padding, part)
-            torch.bmm(chances.transpose(1, 2), gradient[part], out=of_value[part])
+        for i, part in enumerate(parts):
+            chances = saved[i] if saved else _chances(query, key, padding, part)
+            after = torch.where(used[i], chances, 0) if used else chances
+            torch.bmm(after.transpose(1, 2), gradient[part], out=of_value[part])
             scores = torch.bmm(gradient[part], value[part].transpose(1, 2))
+            if used:
+                scores = torch.where(used[i], scores, 0)
             scores = torch._softmax_backward_data(scores, chances, -1, scores.dtype)
             torch.bmm(scores, key[part], out=of_query[part])
             torch.bmm(scores.transpose(1, 2), query[part], out=of_key[part])
-        return of_query, of_key, of_value, None
+        return of_query, of_key, of_value, None, None
 
 
 def _parts(query: Tensor) -> list[slice]:

@@ -20,8 +20,8 @@ from focus_plugin.distributed import load_on_every_rank
 from focus_plugin.finetuning.declaration import TASK_HEAD
 from focus_plugin.masked_lm.cross_entropy import summed_cross_entropy
 from focus_plugin.mixing.discovery import find_method
-from focus_plugin.models.attention import use_fast_attention
 from focus_plugin.models.factorized import factorize, output_states
+from focus_plugin.models.fast_layers import use_fast_layers
 from focus_plugin.models.first_weights import first_weights, source_encoder
 from focus_plugin.models.positions import use_sample_positions
 from focus_plugin.optimization.adam import FocusAdam  # noqa: F401  registers --optimizer focus_adam
@@ -83,7 +83,7 @@ class FocusRobertaModel(RobertaModel):
         parser.add_argument(
             "--fairseq-attention",
             action="store_true",
-            help="on CPUs, compute self-attention as fairseq does, which is slower",
+            help="compute self-attention, dropout and GELU by fairseq's own code, which is slower on CPUs",
         )
         parser.add_argument(
             "--cpu-precision",
@@ -119,7 +119,7 @@ class FocusRobertaModel(RobertaModel):
         if args.freeze_layers is not None:
             freeze(model, args.freeze_layers)
         if not args.fairseq_attention:
-            use_fast_attention(model)
+            use_fast_layers(model)
         if not getattr(args, "focus_built", False):
             # This is saved with every checkpoint: a model built from a checkpoint gets its weights from there.
             args.focus_built = True

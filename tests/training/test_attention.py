@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import focus_plugin.models.attention as attention
 from focus_plugin.models.attention import SelfAttention
+from focus_plugin.models.dropout import drawn
 
 WIDTH = 12
 
@@ -52,20 +53,34 @@ def test_results_and_gradients_are_fairseqs(length, lengths, padded, kept, score
             torch.testing.assert_close(found, want, atol=1e-5, rtol=1e-5)
 
 
-def test_gradients_are_those_of_numbers():
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("kept", [0, 256])
+@pytest.mark.parametrize("scores", [1, 2**18])
+def test_gradients_are_those_of_numbers(dropout, kept, scores, monkeypatch):
+    monkeypatch.setattr(attention, "_KEPT", kept)
+    monkeypatch.setattr(attention, "_SCORES", scores)
     inputs = [torch.randn(4, 5, 3, dtype=torch.float64, requires_grad=True) for _ in range(3)]
     padding = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
-    assert torch.autograd.gradcheck(lambda *heads: attention._Attention.apply(*heads, padding), inputs)
 
-
-def test_dropout_is_fairseqs():
-    """Where attention is dropped, fairseq's own code runs: the same draw gives the same result."""
-    ours, theirs = pair()
-    for module in (ours, theirs):
-        module.dropout_module.p = 0.5
-    states, found = torch.randn(6, 2, WIDTH), []
-    for module in (ours, theirs):
+    def attended(*heads):
         torch.manual_seed(4)
-        found.append(module(states, states, states, need_weights=False)[0])
-    assert torch.equal(*found)
-    assert not torch.equal(ours.eval()(states, states, states, need_weights=False)[0], found[0])
+        return attention._Attention.apply(*heads, padding, dropout)
+
+    assert torch.autograd.gradcheck(attended, inputs)
+
+
+def test_dropout_leaves_out_probabilities():
+    ours, theirs = pair()
+    ours.dropout_module.p = 0.3
+    states = torch.randn(6, 2, WIDTH)
+    torch.manual_seed(4)
+    found = ours(states, states, states, need_weights=False)[0]
+    torch.manual_seed(4)
+    factors = drawn(torch.Size([6, 6, 6]), 0.3) / (1 - 0.3)
+    heads = [theirs.v_proj(states), theirs.q_proj(states), theirs.k_proj(states)]
+    value, query, key = (one.view(6, 6, 4).transpose(0, 1) for one in heads)
+    chances = torch.softmax(query @ key.transpose(1, 2) / 2, -1) * factors
+    want = theirs.out_proj((chances @ value).transpose(0, 1).reshape(6, 2, WIDTH))
+    torch.testing.assert_close(found, want, atol=1e-5, rtol=1e-4)
+    assert 0 < (factors == 0).float().mean() < 0.6
+    torch.testing.assert_close(ours.eval()(states, states, states)[0], theirs(states, states, states)[0])
