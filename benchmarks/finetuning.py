@@ -19,6 +19,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,8 +30,8 @@ import torch
 from arguments import program_parser
 from finetuning_systems import BATCH, EPOCHS, PRECISIONS, PRODUCTS, RATE
 from focus_export.heads.tagging import TaggingHead
-from measure import run
 from serving import in_turns, needed, ratio, worker
+from steps import run
 from xlmr_base import CONFIG, random_tensors
 
 from focus_plugin.checkpoint.config import EncoderConfig
@@ -132,9 +133,9 @@ def predicted(work: Path, model: str, ending: str) -> float:
     """The seconds of ``focus predict`` on ``texts.txt``."""
     output = work / f"{model}.{ending}"
     output.unlink(missing_ok=True)
-    return run(
-        "focus", "predict", "--model", work / f"{model}.onnx", "--input", work / "texts.txt", "--output", output
-    )[0]
+    started = time.perf_counter()
+    run("focus", "predict", "--model", work / f"{model}.onnx", "--input", work / "texts.txt", "--output", output)
+    return time.perf_counter() - started
 
 
 def serving(arguments: argparse.Namespace) -> str:

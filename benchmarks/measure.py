@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS_BETWEEN_LOOKS = 0.05
+_PAUSE = 10  # a look at a large process slows it, so the pause is at least this many times as long
 _STARTER = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:]).returncode
@@ -60,8 +61,9 @@ def run_beside(place: Path | None, *command: object) -> Usage:
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen([*starter, program, *words[1:]], stdout=subprocess.DEVNULL, stderr=errors)
         while process.poll() is None:
+            looked = time.perf_counter()
             memory, disk = max(memory, _memory(process.pid)), max(disk, _size(place) - before)
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(max(_SECONDS_BETWEEN_LOOKS, _PAUSE * (time.perf_counter() - looked)))
         took = time.perf_counter() - start
         errors.seek(0)
         said = errors.read().splitlines()
