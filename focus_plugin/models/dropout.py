@@ -38,8 +38,11 @@ def _dropped_values(p: float) -> int:
 
 
 class _Dropped(torch.autograd.Function):
+    """Values of which a share ``p`` is set to zero."""
+
     @staticmethod
     def forward(ctx: Any, values: Tensor, p: float) -> Tensor:
+        """The values that are kept, scaled, and zeros."""
         kept = drawn(values.shape, p)
         ctx.save_for_backward(kept)
         ctx.scale = scale(p)
@@ -47,6 +50,7 @@ class _Dropped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the values that were kept, scaled, and zeros."""
         [gradient] = gradients
         [kept] = ctx.saved_tensors
         return torch.where(kept, gradient, 0).mul_(ctx.scale), None
