@@ -285,6 +285,7 @@ def _training(finetuning: Finetuning, job: FinetuningJob, data: Path, init: Path
             *_given("--freeze-layers", options.freeze_layers),
             *_given("--patience", options.patience),
             *("--batch-size", str(_device_size(options))),
+            *("--num-workers", "0"),  # it takes longer to start a process in each epoch than to make its batches
         ),
         cpu=options.cpu,
         extra=options.extra,

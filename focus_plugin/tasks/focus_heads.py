@@ -13,7 +13,7 @@ from fairseq.data import Dictionary
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from fairseq.models import BaseFairseqModel
-from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 from torch import Tensor
 
@@ -27,6 +27,7 @@ from focus_plugin.finetuning.samples import TrainingSamples
 from focus_plugin.finetuning.torch_model import TorchModel
 from focus_plugin.finetuning.validation import Validation
 from focus_plugin.numpy_compat import restore_numpy_compat
+from focus_plugin.tasks.data_loading import NewWorkersEachEpoch
 from focus_plugin.trusted import trust_fairseq_checkpoints
 from focus_plugin.vocabulary.files import DICTIONARY
 from focus_plugin.vocabulary.vocabulary import MASK
@@ -50,7 +51,7 @@ class FocusHeadsConfig(FairseqDataclass):
 
 
 @register_task("focus_heads", dataclass=FocusHeadsConfig)
-class FocusHeadsTask(FairseqTask):
+class FocusHeadsTask(NewWorkersEachEpoch):
     """Trains fairseq's model together with the module, if any, that the task of ``head.json`` declares."""
 
     def __init__(self, cfg: FocusHeadsConfig) -> None:

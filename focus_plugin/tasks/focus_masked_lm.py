@@ -29,6 +29,7 @@ from focus_plugin.masked_lm.bilingual_samples import SOURCE, TARGET, SampleLangu
 from focus_plugin.masked_lm.options import SOURCE_TEXT
 from focus_plugin.masked_lm.samples import BERT, Lines, MaskedSamples, Masking
 from focus_plugin.numpy_compat import restore_numpy_compat
+from focus_plugin.tasks.data_loading import NewWorkersEachEpoch
 from focus_plugin.trusted import trust_fairseq_checkpoints
 
 trust_fairseq_checkpoints()
@@ -36,7 +37,7 @@ restore_numpy_compat()
 
 
 @register_task("focus_masked_lm", dataclass=MaskedLMConfig)
-class FocusMaskedLMTask(MaskedLMTask):
+class FocusMaskedLMTask(NewWorkersEachEpoch, MaskedLMTask):
     """Masked LM that also logs ``nats``, the mean loss per predicted token, and ``predicted``, their number.
 
     Special tokens are not predicted. However a training masks, validation masks as BERT, with one seed: the losses of
