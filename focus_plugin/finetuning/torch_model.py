@@ -9,12 +9,15 @@ from fairseq.models.roberta import RobertaModel
 from focus_export.head import ServingHead
 from omegaconf import open_dict
 from torch import Tensor, nn
+from torch.nn import functional
 
 from focus_plugin.checkpoint.release import RELEASE_MODEL
 from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import Forward, TaskHead
 from focus_plugin.finetuning.kept_head import KeptHead
 from focus_plugin.trusted import trust_fairseq_checkpoints
+
+_MULTIPLE = 8  # of tokens that the encoder reads: on a CPU, PyTorch keeps code and memory for each shape of a batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +36,11 @@ class TorchModel:
 
         ids: (batch, length), padded on the right. lengths: (batch,).
         """
-        hidden, more = self.model(ids, features_only=True, return_all_hiddens=bool(self.lower_layers))
-        lower = {number: more["inner_states"][number].transpose(0, 1) for number in self.lower_layers}
+        length, pad = ids.shape[1], self.model.encoder.dictionary.pad()
+        padded = functional.pad(ids, (0, -length % _MULTIPLE), value=pad)
+        hidden, more = self.model(padded, features_only=True, return_all_hiddens=bool(self.lower_layers))
+        hidden = hidden[:, :length]
+        lower = {number: more["inner_states"][number].transpose(0, 1)[:, :length] for number in self.lower_layers}
         given = Forward(
             model=self.model, head=self.head, module=self.module, hidden=hidden, lengths=lengths, lower=lower
         )

@@ -15,7 +15,7 @@ from focus_plugin.vocabulary.tokenizers import Tokenizer
 
 _TOKENIZED = 2000  # examples of a table
 _VALIDATED = 2  # times that a validation reads its table: for the loss and for the metrics
-_VALIDATING = 350_000_000  # bytes: a second process that loads data, the tokenizer, and what PyTorch keeps
+_VALIDATING = 350_000_000  # bytes: the tokenizer, and what PyTorch keeps for each shape of a batch
 _IN_DATA = 24  # bytes of a token and of what is expected of it, in the data that fairseq reads
 
 
