@@ -41,7 +41,7 @@ _NOT_WITH_ADAPT = dict.fromkeys(
     ("--memory-efficient-fp16", "--memory-efficient-bf16"), "its optimizer needs --recipe plain"
 )
 _PLAIN_RATE = 5e-5
-_FEW_PASSES = 2  # through the training text; what is read so rarely is not memorized
+_FEW_PASSES = 10  # through the training text; what is read so rarely is not memorized
 _DROPOUT = 0.1  # with more passes
 
 
@@ -208,6 +208,6 @@ def _recipe(job: Pretraining, width: int) -> Recipe:
     return Recipe(
         learning_rate=rate,
         embedding_ratio=job.embedding_lr_ratio,
-        dropout=_DROPOUT if passes(job) > _FEW_PASSES else 0.0,
+        dropout=_DROPOUT if round(passes(job)) > _FEW_PASSES else 0.0,
         optimizer="focus_adam",
     )

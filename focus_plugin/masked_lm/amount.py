@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from focus_plugin.masked_lm.options import Pretraining
 
 _UPDATES = 10_000
-_PASSES = 4  # what is read more often is memorized: Muennighoff et al. (2023), and docs/results.md
+_PASSES = 10  # see docs/results.md, "How often to read a small text"
 _SMALLEST, _LARGEST = 4_096, 32_768  # tokens of an update
 _LONGEST_WITHOUT_VALIDATION = 1_000
 
@@ -24,7 +24,7 @@ class TrainingAmount:
 def amount_of(job: Pretraining, text_tokens: int) -> TrainingAmount:
     """What ``job`` says, and the defaults of what it does not say for a training text of ``text_tokens`` tokens.
 
-    A text is read four times, but in at most 10,000 updates. An update has the smallest power of two, from 4,096 to
+    A text is read ten times, but in at most 10,000 updates. An update has the smallest power of two, from 4,096 to
     32,768 tokens, with which these are enough.
     """
     goal = _PASSES * text_tokens

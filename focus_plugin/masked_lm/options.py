@@ -25,7 +25,7 @@ class Pretraining:
     updates: int | None = option(
         None,
         minimum=1,
-        help="Optimizer steps. By default as many as read the text 4 times, and at most 10,000.",
+        help="Optimizer steps. By default as many as read the text 10 times, and at most 10,000.",
     )
     recipe: str = option(
         "adapt",
@@ -78,7 +78,7 @@ class Pretraining:
     batch_tokens: int | None = option(
         None,
         minimum=1,
-        help="Tokens of one update. By default 4,096 to 32,768, the fewest with which 10,000 updates read the text 4 "
+        help="Tokens of one update. By default 4,096 to 32,768, the fewest with which 10,000 updates read the text 10 "
         "times.",
     )
     device_tokens: int = option(8_192, minimum=1, help="Tokens in one batch on one device.")

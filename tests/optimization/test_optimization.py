@@ -176,8 +176,8 @@ def shape():
     )
 
 
-@pytest.mark.parametrize(("passes", "dropout"), [(2, "0.0"), (2.1, "0.1")])
-def test_a_text_that_is_read_more_than_twice_has_dropout(world, data, tmp_path, passes, dropout):
+@pytest.mark.parametrize(("passes", "dropout"), [(10.1, "0.0"), (11, "0.1")])
+def test_a_text_that_is_read_more_than_ten_times_has_dropout(world, data, tmp_path, passes, dropout):
     tokens = json.loads((data / "focus.json").read_text())["counts"]["train"]["tokens"]
     schedule = ("--updates", 1, "--batch-tokens", int(passes * tokens), "--device-tokens", 500)
     done = run("focus", "train", data, "--init", world.source, *schedule, "--output", tmp_path / "out", "--cpu")
