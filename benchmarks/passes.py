@@ -47,7 +47,7 @@ def main() -> None:
             extra = f"-- --dropout {dropout} --attention-dropout {dropout}"
             rows = Trainings(*paths, updates, batch, arguments.size).run(START, {recipe: extra}, arguments.seeds)
             after, before = mean(losses(rows, "focus", recipe)), rows[-1]["before"]
-            cells = (language, f"{tokens:,}", passes, f"{updates:,}", f"{batch:,}", dropout)
+            cells = (language, f"{tokens:,}", passes, f"{updates:,}", f"{batch:,}", f"{dropout:g}")
             print("|", " | ".join(map(str, cells)), f"| {before:.3f} | {after:.3f} |", flush=True)
 
 
