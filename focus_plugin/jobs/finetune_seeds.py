@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from focus_plugin.errors import FocusError
 from focus_plugin.finetuning.declaration import BASELINES
 from focus_plugin.finetuning.seeds import collapsed
 from focus_plugin.forecast.forecast import AT_ONCE, Forecast, Launch, already_there, begin
@@ -40,9 +42,14 @@ def finetune_seeds(
         return manifest_of(output)
     begin(_forecast(training, len(seeds), output), launch)
     made = {}
-    for seed in seeds:
-        own = replace(job, options=replace(job.options, seed=seed))
-        made[seed] = finetune(own, others / str(seed), watcher, replace(launch, dry_run=False)).counts
+    try:
+        for seed in seeds:
+            own = replace(job, options=replace(job.options, seed=seed))
+            made[seed] = finetune(own, others / str(seed), watcher, replace(launch, dry_run=False)).counts
+    except FocusError:
+        with suppress(OSError):  # there are models in it
+            others.rmdir()
+        raise
     decisive = {seed: next(iter(_metrics(counts).values())) for seed, counts in made.items()}
     best = max(seeds, key=decisive.__getitem__)
 

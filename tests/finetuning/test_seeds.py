@@ -123,3 +123,14 @@ def test_one_seed_or_several(world: World, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     for more in ((), ("--seeds", "1,2")):
         refuse("focus", *_command(world, tmp_path / "a:b", *more), says="fairseq treats a colon as the end of a path")
+
+
+def test_nothing_is_left_of_tables_that_are_refused(world: World, tmp_path: Path) -> None:
+    """Also if the fault is found only when the data of the first seed are written."""
+    (tmp_path / "one.tsv").write_text("label\ttext\n" + "high\tba da\n" * 9, encoding="utf-8")
+    tables = ("--train", tmp_path / "one.tsv", "--valid", tmp_path / "one.tsv", "--seeds", "1,2", "--cpu")
+    refuse(
+        *("focus", "finetune", "classification", "--model", world.source, *tables, "--output", tmp_path / "out"),
+        says="one.tsv",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["one.tsv"]
